@@ -1,0 +1,58 @@
+"""Where every stage's results lie, relative to the project's root. ``dvc.yaml`` names the same paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STATE = Path(".darkroom")
+"""Git- and DVC-ignored state: locks, logs, resume points, the embedded MLflow and Prefect stores."""
+
+
+def dataset_file(dataset: str) -> Path:
+    """Where the data set comes from and how it is split; people edit it."""
+    return Path("data") / dataset / "dataset.yaml"
+
+
+def suite_file(dataset: str) -> Path:
+    """The data set's own expectations; inferred once, then people edit it."""
+    return Path("data") / dataset / "suite.yaml"
+
+
+def ingested(dataset: str) -> Path:
+    """Folder with ``manifest.parquet`` (a row per example) and ``images.parquet`` (their bytes)."""
+    return Path("artifacts/data") / dataset / "ingest"
+
+
+def validation_file(dataset: str) -> Path:
+    """The verdict of the data validation."""
+    return Path("artifacts/data") / dataset / "validation.json"
+
+
+def data_docs(dataset: str) -> Path:
+    """Folder of the Data Docs HTML: holds times, so it is no DVC out."""
+    return Path("artifacts/data") / dataset / "docs"
+
+
+def prepared(dataset: str) -> Path:
+    """Folder that :class:`data.prepared.PreparedData` reads."""
+    return Path("artifacts/data") / dataset / "prepared"
+
+
+def trained(model: str) -> Path:
+    """Folder with ``model.safetensors``, ``last.safetensors``, ``checkpoint.json``, ``history.csv``."""
+    return Path("artifacts/models") / model / "train"
+
+
+def evaluated(model: str) -> Path:
+    """Folder with ``metrics.json``, ``examples.parquet`` and ``plots/``."""
+    return Path("artifacts/models") / model / "evaluate"
+
+
+def bundle(model: str) -> Path:
+    """The exported ONNX bundle; ``artifacts/bundles`` is a Triton model repository."""
+    return Path("artifacts/bundles") / model
+
+
+def resume(model: str) -> Path:
+    """Folder of resume points: outside the DVC outs, which DVC deletes before a stage runs."""
+    return STATE / "resume" / model

@@ -1,0 +1,157 @@
+"""``params.yaml``: which data sets and models the project has, and what each must reach to be promoted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.errors import UserError, nearest
+
+FILE = Path("params.yaml")
+
+
+class ModelParams(BaseModel):
+    """One entry of ``models:``.
+
+    Attributes:
+        family: a folder of ``models/``.
+        dataset: an entry of ``datasets:``.
+        preset: ``quick`` (two CPU cores, up to about a minute) or ``full`` (one GPU).
+        overrides: settings of the family's ``Config`` in place of the preset's.
+        seed: seeds every random draw of the training.
+        device: ``auto`` takes a GPU where there is one; ``cuda`` fails where there is none.
+        threads: CPU threads of one training. Sums in another order give other bits: it is part of the recipe.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: str
+    dataset: str
+    preset: Literal["quick", "full"] = "quick"
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    seed: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=1, ge=1)
+
+
+class Threshold(BaseModel):
+    """An absolute bound on one metric of ``metrics.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+class GatePolicy(BaseModel):
+    """One entry of ``gate:``: what a version must reach to become champion.
+
+    Attributes:
+        thresholds: metric name to bound. Without any the model is never promoted.
+        margin: how much worse than the champion the primary metric may be and still count as no worse, in the
+            metric's own unit; the whole paired interval must lie above it.
+        class_margin: the same for each class.
+        max_latency_ms: bound on the median time to answer one golden example in a fresh process.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    thresholds: dict[str, Threshold] = Field(default_factory=dict)
+    margin: float = Field(default=0.01, ge=0)
+    class_margin: float = Field(default=0.1, ge=0)
+    max_latency_ms: float = Field(default=100.0, gt=0)
+
+
+class Params(BaseModel):
+    """The whole of ``params.yaml``.
+
+    Attributes:
+        datasets: data sets that the pipeline keeps up to date; each has a folder in ``data/``.
+        models: models that the pipeline keeps up to date.
+        gate: promotion policy of each model.
+        shelf: ready-made entries that ``darkroom run NAME`` moves to ``models``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    datasets: list[str]
+    models: dict[str, ModelParams]
+    gate: dict[str, GatePolicy] = Field(default_factory=dict)
+    shelf: dict[str, ModelParams] = Field(default_factory=dict)
+
+    def model(self, name: str) -> ModelParams:
+        """Return the entry of ``models:`` called ``name``.
+
+        Raises:
+            UserError: there is none.
+        """
+        if name not in self.models:
+            raise UserError(f"{FILE}: no model {name!r} under 'models'.{nearest(name, self.models)}")
+        return self.models[name]
+
+
+def load(path: Path = FILE) -> Params:
+    """Read and check ``params.yaml``.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or holds an unknown key, family, data set or model.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found. Run darkroom in the project's root.") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    try:
+        params = Params.model_validate(values)
+    except ValidationError as error:
+        raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+    _check_names(path, params)
+    return params
+
+
+def families() -> list[str]:
+    """Return the names of the family folders in ``models/``."""
+    return sorted(init.parent.name for init in Path("models").glob("*/__init__.py") if init.parent.name != "blocks")
+
+
+def _check_names(path: Path, params: Params) -> None:
+    for section in ("models", "shelf"):
+        for name, model in getattr(params, section).items():
+            where = f"{path}: {section}.{name}"
+            if model.family not in families():
+                raise UserError(f"{where}.family: no family {model.family!r}.{nearest(model.family, families())}")
+            known = params.datasets if section == "models" else _dataset_folders()
+            if model.dataset not in known:
+                raise UserError(f"{where}.dataset: no data set {model.dataset!r}.{nearest(model.dataset, known)}")
+    for name in params.datasets:
+        if name not in _dataset_folders():
+            raise UserError(f"{path}: datasets: no data set {name!r} in data/.{nearest(name, _dataset_folders())}")
+    for name in params.gate:
+        if name not in {*params.models, *params.shelf}:
+            raise UserError(f"{path}: gate.{name}: no such model.{nearest(name, params.models)}")
+
+
+def _dataset_folders() -> list[str]:
+    return sorted(file.parent.name for file in Path("data").glob("*/dataset.yaml"))
+
+
+def _explain(path: Path, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: {key}: unknown key.{nearest(problem['loc'][-1], _fields(problem['loc']))}"
+    return f"{path}: {key}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _fields(location: tuple) -> list[str]:
+    """Return the valid keys beside the unknown key at ``location``."""
+    owners: dict[str, type[BaseModel]] = {"models": ModelParams, "shelf": ModelParams, "gate": GatePolicy}
+    if len(location) == 1:
+        return list(Params.model_fields)
+    owner = owners.get(str(location[0]), Params)
+    if owner is GatePolicy and len(location) > 3:
+        owner = Threshold
+    return list(owner.model_fields)

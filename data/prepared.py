@@ -1,0 +1,134 @@
+"""Prepared data: memory-mapped uint8 tensors of a data set, split once and read by every later stage.
+
+Folder layout, written by the ``prepare`` stage::
+
+    spec.json                    DataSpec
+    ids.json                     {"train": [id, ...], "validation": [...], "test": [...]}
+    train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed
+    validation-00000.safetensors
+    test-00000.safetensors
+
+Images are stored channels last, which is what an image file decodes to, what the exported graphs take, and
+what ``permute(0, 3, 1, 2)`` turns into PyTorch's channels-last memory format without a copy.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from data.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What a model must know of its data.
+
+    Attributes:
+        name: the data set, as in ``params.yaml``.
+        task: what the labels say: ``classification`` (one class per image).
+        classes: class names; a label is an index into them.
+        height: rows of an image, in pixels.
+        width: columns of an image, in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        levels: how many values a pixel can really take: 256, or 17 for the packaged digits. Level ``k`` is
+            stored as ``round(k * 255 / (levels - 1))``. Bits per dimension are measured on these levels.
+        mean: mean of each channel over the train split, in [0, 1].
+        std: standard deviation of each channel over the train split, in [0, 1].
+        sha256: hash over all splits' tensors.
+    """
+
+    name: str
+    task: str
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    levels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    sha256: str
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of one image."""
+        return self.height, self.width, self.channels
+
+    def to_json(self) -> dict:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict) -> DataSpec:
+        """Build from what :meth:`to_json` gave, after a round through JSON."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: ``images`` uint8 [N, H, W, C], ``labels`` int64 [N], ``ids`` of length N."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    ids: list[str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class PreparedData:
+    """A prepared folder, read lazily: a split costs memory only where its pages are touched."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open ``folder``.
+
+        Raises:
+            UserError: ``folder`` is not one that ``prepare`` wrote.
+        """
+        self.folder = Path(folder)
+        try:
+            self.spec = DataSpec.from_json(json.loads((self.folder / "spec.json").read_text()))
+        except FileNotFoundError:
+            raise UserError(f"{self.folder}: no prepared data there (spec.json is missing). Run the prepare stage first.") from None
+
+    @cached_property
+    def train(self) -> Split:
+        """The examples that models learn from."""
+        return self._read("train")
+
+    @cached_property
+    def validation(self) -> Split:
+        """The examples that choose the best checkpoint and calibrate; never trained on."""
+        return self._read("validation")
+
+    @cached_property
+    def test(self) -> Split:
+        """The examples that are only measured on."""
+        return self._read("test")
+
+    def _read(self, split: str) -> Split:
+        shards = sorted(self.folder.glob(f"{split}-*.safetensors"))
+        images, labels = [], []
+        for shard in shards:
+            # safetensors maps the file; get_tensor copies only what it returns.
+            with safe_open(shard, framework="numpy") as tensors:
+                images.append(tensors.get_tensor("images"))
+                labels.append(tensors.get_tensor("labels"))
+        join = (lambda parts: parts[0] if len(parts) == 1 else np.concatenate(parts))
+        return Split(join(images), join(labels), self._ids[split])
+
+    @cached_property
+    def _ids(self) -> dict[str, list[str]]:
+        return json.loads((self.folder / "ids.json").read_text())
