@@ -12,6 +12,8 @@ from data.errors import UserError, nearest
 
 FILE = Path("params.yaml")
 
+StageName = Literal["ingest", "validate", "prepare", "train", "evaluate", "export"]
+
 
 class ModelParams(BaseModel):
     """One entry of ``models:``.
@@ -73,6 +75,7 @@ class Params(BaseModel):
         models: models that the pipeline keeps up to date.
         gate: promotion policy of each model.
         shelf: ready-made entries that ``darkroom run NAME`` moves to ``models``.
+        time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,6 +84,7 @@ class Params(BaseModel):
     models: dict[str, ModelParams]
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     shelf: dict[str, ModelParams] = Field(default_factory=dict)
+    time_limits: dict[StageName, float] = Field(default_factory=dict)
 
     def model(self, name: str) -> ModelParams:
         """Return the entry of ``models:`` called ``name``.

@@ -1,0 +1,5 @@
+"""``python -m flows`` is the ``darkroom`` command of the checkout in this folder."""
+
+from flows.cli import main
+
+main()

@@ -1,0 +1,87 @@
+"""The pipeline's stages as DVC knows them. ``dvc.yaml`` is the only place where they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of ``dvc.yaml``.
+
+    Attributes:
+        address: as DVC names it, ``train@digits-cnn``.
+        kind: what it does, ``train``.
+        item: the data set or model it does it for, ``digits-cnn``.
+        upstream: addresses of the stages whose outs it reads.
+        paths: its deps and outs, absolute.
+    """
+
+    address: str
+    kind: str
+    item: str
+    upstream: tuple[str, ...]
+    paths: tuple[Path, ...]
+
+
+def read() -> list[Stage]:
+    """Read the DAG from DVC, upstream stages first.
+
+    Raises:
+        UserError: ``dvc.yaml``, ``dvc.lock`` or ``params.yaml`` cannot be read by DVC.
+    """
+    import networkx
+    from dvc.exceptions import DvcException
+
+    try:
+        repo = _open()
+        graph = repo.index.graph
+    except DvcException as error:
+        raise UserError(f"dvc.yaml: {error}") from None
+    # DVC's edges point from a stage to what it depends on.
+    ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.addressing)
+    return [_stage(stage, graph.successors(stage)) for stage in ordered]
+
+
+def select(stages: Iterable[Stage], models: Collection[str]) -> list[Stage]:
+    """Return the stages of ``models`` and everything upstream of them, in the order given.
+
+    Raises:
+        UserError: one of ``models`` has no stage.
+    """
+    stages = list(stages)
+    known = {stage.item for stage in stages if stage.kind == "train"}
+    for name in models:
+        if name not in known:
+            raise UserError(f"params.yaml: no model {name!r} under 'models'.{nearest(name, known)}")
+    wanted: set[str] = set()
+    for stage in reversed(stages):
+        if stage.address in wanted or (stage.item in models and stage.kind in ("train", "evaluate", "export")):
+            wanted |= {stage.address, *stage.upstream}
+    return [stage for stage in stages if stage.address in wanted]
+
+
+def changed(stages: Iterable[Stage]) -> set[str]:
+    """Return the addresses of the stages that DVC does not find up to date as they lie now.
+
+    A stage whose upstream is in the set may turn out up to date once that has run.
+    """
+    repo = _open()
+    with repo.lock:
+        return {stage.address for stage in stages if repo.stage.load_one(name=stage.address).changed()}
+
+
+def _open():  # noqa: ANN202 -- DVC ships no types
+    from dvc.repo import Repo
+
+    return Repo(".")
+
+
+def _stage(stage, upstream) -> Stage:  # noqa: ANN001
+    kind, _, item = stage.addressing.partition("@")
+    paths = [Path(output.fs_path) for output in [*stage.deps, *stage.outs] if output.protocol == "local"]
+    return Stage(stage.addressing, kind, item, tuple(sorted(s.addressing for s in upstream)), tuple(paths))

@@ -1,0 +1,88 @@
+"""What a person sees while a run goes on: one table, a row for each data set and model, a column for each stage."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+DATA_COLUMNS = ("ingest", "validate", "prepare")
+MODEL_COLUMNS = ("train", "evaluate", "export", "register", "gate")
+_STYLES = {"ran": "green", "restored": "green", "unchanged": "dim", "failed": "bold red", "stopped": "yellow"}
+
+
+class Display:
+    """Shows steps as they start, go on and end: a live table on a terminal, a line for each event elsewhere."""
+
+    def __init__(self, steps: Iterable[str], progress: Path, console: Console) -> None:
+        """Show ``steps`` (``kind@item``); running stages write their progress to ``progress/<step>.json``."""
+        self._steps = list(steps)
+        self._progress = progress
+        self._console = console
+        self._cells: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+        self._live = Live(get_renderable=self._tables, console=console, refresh_per_second=4, transient=False)
+        self._is_live = console.is_terminal
+
+    def __enter__(self) -> Display:
+        if self._is_live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_live:
+            self._live.stop()
+
+    def started(self, step: str) -> None:
+        """Say that ``step`` runs from now on."""
+        with self._lock:
+            self._cells[step] = ("running", time.monotonic())
+        if not self._is_live:
+            self._console.print(f"{step}: started", highlight=False)
+
+    def ended(self, step: str, how: str) -> None:
+        """Say how ``step`` ended: ``ran``, ``restored``, ``unchanged``, ``failed``, ``stopped`` or a verdict."""
+        with self._lock:
+            state, since = self._cells.get(step, ("waiting", time.monotonic()))
+            seconds = time.monotonic() - since if state == "running" else 0.0
+            self._cells[step] = (how, seconds)
+        if not self._is_live and how != "unchanged":
+            self._console.print(f"{step}: {how} ({seconds:.1f} s)", highlight=False)
+
+    def progress_file(self, step: str) -> Path:
+        """Where the process of ``step`` writes how far it is."""
+        return self._progress / f"{step}.json"
+
+    def _tables(self) -> Table:
+        grid = Table.grid(padding=(0, 0))
+        for title, columns in (("data set", DATA_COLUMNS), ("model", MODEL_COLUMNS)):
+            items = [step.split("@")[1] for step in self._steps if step.startswith(f"{columns[0]}@")]
+            table = Table(title, *columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
+            for item in items:
+                table.add_row(item, *(self._cell(f"{kind}@{item}") for kind in columns))
+            grid.add_row(table)
+        return grid
+
+    def _cell(self, step: str) -> Text:
+        state, mark = self._cells.get(step, ("waiting", 0.0))
+        if state == "waiting":
+            return Text("·" if step in self._steps else "", style="dim")
+        if state == "running":
+            return Text(self._how_far(step, time.monotonic() - mark), style="cyan")
+        label = {"ran": "✓", "restored": "✓ from cache", "unchanged": "✓"}.get(state, state)
+        return Text(f"{label} {mark:.0f} s" if mark >= 0.5 else label, style=_STYLES.get(state, ""))
+
+    def _how_far(self, step: str, seconds: float) -> str:
+        try:
+            progress = json.loads(self.progress_file(step).read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return f"▸ {seconds:.0f} s"
+        metrics = " ".join(f"{name} {value:.3g}" for name, value in list(progress.get("metrics", {}).items())[:1])
+        return f"▸ {progress['done']}/{progress['total']} {progress.get('unit', '')} {metrics}".rstrip()

@@ -1,0 +1,95 @@
+"""Prefect's API for a run: the one the user configured, or the run's own for as long as it lasts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components import layout
+from data.errors import UserError
+
+STARTUP_LIMIT = 120.0
+"""Seconds for the embedded server to answer; the first start on a slow disk migrates its database."""
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+}
+
+
+@contextmanager
+def api() -> Iterator[None]:
+    """Set ``PREFECT_API_URL`` for the block.
+
+    Where it is set already, that server is used. Otherwise an embedded one starts on a free loopback port, with its
+    database under ``.darkroom/prefect``, and stops when the block is left. The block is entered while it still
+    starts: call :func:`wait` before the first flow run.
+
+    Prefect reads its settings when it is imported, so import it only inside the block.
+    """
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    if os.environ.get("PREFECT_API_URL"):
+        yield
+        return
+    home = Path(os.environ.setdefault("PREFECT_HOME", str((layout.STATE / "prefect").absolute())))
+    home.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    with (home / "server.log").open("w") as log:
+        # The same command by which Prefect starts its ephemeral server; in a session of its own, so that a Ctrl-C
+        # in the terminal does not take it away before the flow run could be marked as cancelled.
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+            + ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"],
+            env={**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    try:
+        yield
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait() -> None:
+    """Wait until the API answers.
+
+    Raises:
+        UserError: it does not within :data:`STARTUP_LIMIT` seconds.
+    """
+    url = os.environ["PREFECT_API_URL"]
+    give_up = time.monotonic() + STARTUP_LIMIT
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > give_up:
+                raise UserError(f"PREFECT_API_URL={url}: no answer from the Prefect API ({error}).") from None
+            time.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

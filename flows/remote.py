@@ -1,0 +1,24 @@
+"""Pushing what a run made to the DVC remote, so that any clone can pull it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from data.errors import UserError
+
+
+def push(stages: Iterable[str], log: Path) -> None:
+    """Push the outs of ``stages`` to the default remote of ``.dvc/config``.
+
+    Raises:
+        UserError: the remote refused or could not be reached.
+    """
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "dvc", "push", "--quiet", *stages]
+        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT).returncode
+    if status != 0:
+        last = log.read_text(errors="replace").strip().splitlines()[-3:]
+        raise UserError(f".dvc/config: the DVC remote took no push: {' '.join(last)}\nLog: {log}")

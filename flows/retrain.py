@@ -1,0 +1,107 @@
+"""The retrain flow: every stage of the chosen models in DVC's order, then registration, gate and push.
+
+The DAG is DVC's (:mod:`flows.dag`). Each stage is a Prefect task that asks DVC to reproduce that one stage; Prefect owns
+order, retries, time limits and the record of it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+from rich.console import Console
+
+from components import params
+from flows import dag, summary
+from flows.retraining import Retraining
+from flows.stage_process import StageFailed
+
+WORTH_RETRYING = ("ingest", "register", "push")
+"""Steps that reach over a network. The others are deterministic: what failed once fails again."""
+
+
+class RetrainFailed(Exception):
+    """At least one step failed.
+
+    Attributes:
+        failures: step to message.
+    """
+
+    def __init__(self, failures: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{step}: {message}" for step, message in failures.items()))
+        self.failures = failures
+
+
+@flow(name="retrain", persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=1024))
+def retrain(models: list[str] | None = None, force: bool = False) -> list[dict]:
+    """Bring ``models`` (all of ``params.yaml`` when None) up to date, register them and put them to the gate.
+
+    Args:
+        models: names under ``models:`` of ``params.yaml``.
+        force: run the stages of these models again even where DVC finds them up to date.
+
+    Returns:
+        A row for each model, as :func:`flows.summary.rows` gives it.
+
+    Raises:
+        RetrainFailed: a step failed; what did not depend on it was still done.
+    """
+    settings = params.load()
+    names = list(models or settings.models)
+    stages = dag.select(dag.read(), names)
+    with Retraining(uuid.uuid4().hex[:8], settings, names, stages, force, Console(stderr=True)) as retraining:
+        try:
+            _run_steps(retraining)
+        except BaseException:
+            retraining.stop()
+            raise
+    if retraining.failures:
+        raise RetrainFailed(retraining.failures)
+    rows = summary.rows(names)
+    _publish(rows)
+    return rows
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def step(retraining: Retraining, address: str) -> str:
+    """Do one step, a stage of the DAG or what follows it, and return how it went."""
+    return retraining.do(address)
+
+
+def _run_steps(retraining: Retraining) -> None:
+    """Submit every step after what it needs, and wait for all."""
+    futures: dict[str, PrefectFuture] = {}
+    for stage in retraining.stages.values():
+        futures[stage.address] = _submit(retraining, stage.address, [futures[up] for up in stage.upstream])
+    for name in retraining.models:
+        futures[f"register@{name}"] = _submit(retraining, f"register@{name}", [futures[f"export@{name}"]])
+        futures[f"gate@{name}"] = _submit(retraining, f"gate@{name}", [futures[f"register@{name}"]])
+    for future in futures.values():
+        future.wait()
+    if retraining.ran and not retraining.failures:
+        _submit(retraining, "push", []).wait()
+
+
+def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) -> PrefectFuture:
+    kind = address.partition("@")[0]
+    options: dict[str, Any] = {"name": kind, "task_run_name": address}
+    if kind in WORTH_RETRYING:
+        options |= {"retries": 2, "retry_delay_seconds": [2, 15], "retry_condition_fn": _is_transient}
+    return step.with_options(**options).submit(retraining, address, wait_for=after)
+
+
+def _is_transient(task: Any, task_run: Any, state: Any) -> bool:
+    error = state.result(raise_on_failure=False)
+    return error.is_transient if isinstance(error, StageFailed) else True
+
+
+def _publish(rows: list[dict]) -> None:
+    """Keep the table and the links as Prefect artifacts."""
+    create_table_artifact(key="retrain-models", table=rows, description="Every model after the last retraining")
+    for row in rows:
+        create_link_artifact(key=f"bundle-{row['model']}", link=row["bundle"], description="The exported ONNX bundle")

@@ -1,0 +1,155 @@
+"""One retraining of some models: does its steps one by one, as the flow asks, and can be stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+from rich.console import Console
+
+from components import layout
+from components.params import Params
+from data.errors import UserError
+from flows import dag
+from flows.display import Display
+from flows.machine import Machine
+from flows.stage_process import StageFailed, StageProcess
+
+TIME_LIMITS = {"ingest": 240.0, "validate": 60.0, "prepare": 120.0, "train": 1440.0, "evaluate": 120.0, "export": 60.0}
+"""Minutes a stage may take unless ``params.yaml`` says otherwise under ``time_limits``."""
+
+
+class Retraining:
+    """The steps of a retraining: the stages of the DAG, ``register@model``, ``gate@model`` and ``push``.
+
+    Attributes:
+        failures: step to message, of those that failed.
+        ran: stages whose command ran or whose outs came from the cache.
+        decisions: the gate's decision for each model.
+        folder: logs of the stages.
+    """
+
+    def __init__(
+        self, run: str, settings: Params, models: Collection[str], stages: list[dag.Stage], force: bool, console: Console
+    ) -> None:
+        """Plan to bring ``stages`` of ``models`` up to date under the name ``run``."""
+        self.models = list(models)
+        self.stages = {stage.address: stage for stage in stages}
+        self.failures: dict[str, str] = {}
+        self.ran: set[str] = set()
+        self.decisions: dict[str, object] = {}
+        self.folder = layout.STATE / "runs" / run
+        self._settings = settings
+        self._force = force
+        self._machine = Machine()
+        self._stale = dag.changed(stages)
+        self._processes: set[StageProcess] = set()
+        self._stopping = threading.Event()
+        # The registry's steps of two models share one store: one at a time costs less than a retried transaction.
+        self._registry = threading.Lock()
+        after = [f"{kind}@{model}" for model in self.models for kind in ("register", "gate")]
+        self.display = Display([*self.stages, *after], self.folder, console)
+
+    def __enter__(self) -> Retraining:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.display.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.display.__exit__()
+
+    def do(self, step: str) -> str:
+        """Do ``step`` and return how it went.
+
+        Raises:
+            StageFailed: a stage failed or was stopped.
+            UserError: the registry refused.
+        """
+        self._refuse_when_stopping(step)
+        kind, _, item = step.partition("@")
+        try:
+            if step in self.stages:
+                how = self._reproduce(self.stages[step])
+            else:
+                with self._registry:
+                    self._refuse_when_stopping(step)
+                    self.display.started(step)
+                    how = {"register": self._register, "gate": self._gate, "push": self._push}[kind](item)
+        except BaseException as error:
+            self.failures[step] = str(error) or type(error).__name__
+            self.display.ended(step, "stopped" if self._stopping.is_set() else "failed")
+            raise
+        self.failures.pop(step, None)
+        self.display.ended(step, how)
+        return how
+
+    def stop(self) -> None:
+        """Stop everything that runs and let nothing more start. Safe to call from a signal's handling."""
+        self._stopping.set()
+        for process in list(self._processes):
+            process.stop()
+
+    def _refuse_when_stopping(self, step: str) -> None:
+        if self._stopping.is_set():
+            raise StageFailed(f"{step} was not started: the run is stopping")
+
+    def _reproduce(self, stage: dag.Stage) -> str:
+        forced = self._force and stage.item in self.models
+        if not forced and stage.address not in self._stale and self.ran.isdisjoint(stage.upstream):
+            return "unchanged"
+        with self._machine.threads(self._threads(stage)), self._machine.gpu(self._wants_gpu(stage)) as gpu:
+            self._refuse_when_stopping(stage.address)
+            self.display.started(stage.address)
+            environment = {"DARKROOM_PROGRESS": str(self.display.progress_file(stage.address).absolute())}
+            if gpu is not None:
+                environment["CUDA_VISIBLE_DEVICES"] = gpu
+            process = StageProcess(stage.address, self.folder / f"{stage.address}.log", environment, forced)
+            self._processes.add(process)
+            try:
+                limits = {**TIME_LIMITS, **self._settings.time_limits}
+                how = process.run(60 * limits[stage.kind])
+            finally:
+                self._processes.discard(process)
+        if how != "unchanged":
+            self.ran.add(stage.address)
+        return how
+
+    def _threads(self, stage: dag.Stage) -> int:
+        if stage.kind in ("ingest", "prepare"):
+            return self._machine.cores
+        return 1 if stage.kind == "validate" else self._settings.models[stage.item].threads
+
+    def _wants_gpu(self, stage: dag.Stage) -> bool:
+        return stage.kind in ("train", "evaluate") and self._settings.models[stage.item].device != "cpu"
+
+    def _register(self, model: str) -> str:
+        from components import register
+
+        return "ran" if register.run(model).created else "unchanged"
+
+    def _gate(self, model: str) -> str:
+        from components import gate
+
+        decision = gate.run(model)
+        self.decisions[model] = decision
+        return decision.verdict
+
+    def _push(self, _: str) -> str:
+        from flows.remote import push
+
+        push(self.stages, self.folder / "push.log")
+        return "ran"
+
+
+def lock(path: Path):  # noqa: ANN201 -- filelock's own type
+    """Return the lock that one run at a time holds on this workspace."""
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        raise UserError(f"{path}: another `darkroom run` goes on in this folder. Wait for it, or stop it.") from None
+    return held

@@ -1,0 +1,119 @@
+"""``darkroom run``: the retraining of all or some models, on this machine, from the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from components import layout, params
+from data.errors import UserError
+from flows import dag, reaper, shelf, snapshot, summary
+from flows.retraining import lock
+
+
+def run(names: list[str], force: bool, as_json: bool) -> int:
+    """Bring the models ``names`` (all when empty) up to date, register and gate them, and print the table.
+
+    Returns:
+        The exit status: 0 when every step went well, 1 when one failed.
+
+    Raises:
+        UserError: the project's files or the command's arguments hold a mistake.
+    """
+    console = Console(stderr=True)
+    held = lock(layout.STATE / "run.lock")
+    try:
+        for name in shelf.take(names):
+            console.print(f"params.yaml: moved {name} from shelf to models")
+        settings = params.load()
+        models = [settings.model(name) and name for name in names] or list(settings.models)
+        _look_at_folders(settings, console)
+        _mend_locks(console)
+        if not force and _is_up_to_date(models):
+            console.print("Everything is up to date.")
+        else:
+            failures = _retrain(models, force)
+            if failures:
+                _explain(failures, console)
+                return 1
+            _is_up_to_date(models)
+        summary.show(models, as_json)
+        return 0
+    finally:
+        held.release()
+
+
+def _is_up_to_date(models: list[str]) -> bool:
+    """Whether DVC finds every stage up to date and the registry has decided on every bundle."""
+    if not snapshot.holds(models):
+        stages = dag.select(dag.read(), models)
+        paths = {path for stage in stages for path in stage.paths}
+        before = snapshot.take(paths)
+        if dag.changed(stages):
+            return False
+        # What was edited while DVC looked must be looked at again.
+        if snapshot.take(paths) == before:
+            snapshot.save(models, before)
+    return summary.is_decided(models)
+
+
+def _retrain(models: list[str], force: bool) -> dict[str, str]:
+    """Run the flow under a Prefect API of its own or the configured one; return the steps that failed."""
+    from flows import prefect_server
+
+    run_id = uuid.uuid4().hex
+    with reaper.guard(run_id), prefect_server.api():
+        # Imported here: Prefect reads its settings on import, and this takes a second in which the server starts.
+        from flows import retrain
+        from flows.crashed import mark_crashed, workspace_tag
+        from prefect import tags
+
+        prefect_server.wait()
+        mark_crashed()
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            with tags(workspace_tag()):
+                retrain.retrain(models, force)
+        except retrain.RetrainFailed as failed:
+            return failed.failures
+    return {}
+
+
+def _terminate(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _look_at_folders(settings: params.Params, console: Console) -> None:
+    """List the users' image folders again, so that new images are seen."""
+    from data.sources import imagefolder
+
+    for dataset in settings.datasets:
+        changes = imagefolder.refresh(dataset)
+        if changes:
+            console.print(f"data/{dataset}/dataset.yaml: {changes}")
+
+
+def _mend_locks(console: Console) -> None:
+    """Remove what a killed DVC left half-written. Only locks: this workspace's run lock is held, nobody uses them."""
+    import json
+
+    path = Path(".dvc/tmp/rwlock")
+    try:
+        json.loads(path.read_text() or "{}")
+    except FileNotFoundError:
+        return
+    except json.JSONDecodeError:
+        path.unlink()
+        console.print(f"{path}: removed, it was cut short when a run was killed")
+
+
+def _explain(failures: dict[str, str], console: Console) -> None:
+    for step, message in failures.items():
+        console.print(f"[bold red]{step}[/]: ", end="")
+        console.print(message, markup=False, highlight=False)

@@ -1,0 +1,40 @@
+"""Taking a ready-made model from the shelf of ``params.yaml`` into use, with the user's comments kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+from components import params
+from data import atomic
+
+
+def take(names: Iterable[str]) -> list[str]:
+    """Move those of ``names`` that are on the shelf to ``models``, and their data sets to ``datasets``.
+
+    Returns:
+        The names that were moved.
+
+    Raises:
+        UserError: ``params.yaml`` is not valid.
+    """
+    settings = params.load()
+    wanted = [name for name in names if name in settings.shelf and name not in settings.models]
+    if not wanted:
+        return []
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    document = yaml.load(params.FILE.read_text())
+    for name in wanted:
+        entry = document["shelf"].pop(name)
+        document["models"][name] = entry
+        if entry["dataset"] not in document["datasets"]:
+            document["datasets"].append(entry["dataset"])
+    text = io.StringIO()
+    yaml.dump(document, text)
+    atomic.write_text(params.FILE, text.getvalue())
+    params.load()
+    return wanted
