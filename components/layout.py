@@ -53,6 +53,21 @@ def bundle(model: str) -> Path:
     return Path("artifacts/bundles") / model
 
 
+def listing_file(dataset: str) -> Path:
+    """The listing that ``listing:`` of ``dataset.yaml`` is the hash of; serves only to say what changed since."""
+    return STATE / "listings" / f"{dataset}.json"
+
+
+def failed_validation_file(dataset: str) -> Path:
+    """The verdict of a data validation that failed; only one that passed becomes ``validation_file``."""
+    return STATE / "validation" / f"{dataset}.json"
+
+
 def resume(model: str) -> Path:
     """Folder of resume points: outside the DVC outs, which DVC deletes before a stage runs."""
     return STATE / "resume" / model
+
+
+def timing(model: str) -> Path:
+    """How fast the last training was: no DVC out, because it differs from run to run."""
+    return STATE / "timing" / f"{model}.json"

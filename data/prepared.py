@@ -20,11 +20,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from data.errors import UserError
 
 SPLITS = ("train", "validation", "test")
+_DTYPES = {"U8": np.uint8, "I64": np.int64}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,16 +119,28 @@ class PreparedData:
         return self._read("test")
 
     def _read(self, split: str) -> Split:
-        shards = sorted(self.folder.glob(f"{split}-*.safetensors"))
-        images, labels = [], []
-        for shard in shards:
-            # safetensors maps the file; get_tensor copies only what it returns.
-            with safe_open(shard, framework="numpy") as tensors:
-                images.append(tensors.get_tensor("images"))
-                labels.append(tensors.get_tensor("labels"))
-        join = (lambda parts: parts[0] if len(parts) == 1 else np.concatenate(parts))
-        return Split(join(images), join(labels), self._ids[split])
+        shards = [_map(shard) for shard in sorted(self.folder.glob(f"{split}-*.safetensors"))]
+        if len(shards) == 1:
+            return Split(shards[0]["images"], shards[0]["labels"], self._ids[split])
+        # Arrays cannot span files: a split of several shards is copied to memory, once.
+        images, labels = (np.concatenate([shard[name] for shard in shards]) for name in ("images", "labels"))
+        return Split(images, labels, self._ids[split])
 
     @cached_property
     def _ids(self) -> dict[str, list[str]]:
         return json.loads((self.folder / "ids.json").read_text())
+
+
+def _map(path: Path) -> dict[str, np.ndarray]:
+    """Map the tensors of a safetensors file (8 bytes of header length, JSON header, data) without reading them.
+
+    The maps are copy-on-write: PyTorch takes them without a warning, and the file can never change.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {
+        name: np.memmap(path, _DTYPES[tensor["dtype"]], "c", 8 + length + tensor["data_offsets"][0], tuple(tensor["shape"]))
+        for name, tensor in header.items()
+    }

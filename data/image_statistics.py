@@ -1,0 +1,64 @@
+"""Brightness, contrast, sharpness and perceptual hash of images: the columns that drift is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from data.perceptual_hash import MAX_SIDE, perceptual_hash
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """One entry per image.
+
+    Attributes:
+        brightness: mean grey value, float64 in [0, 1].
+        contrast: standard deviation of the grey values, float64 in [0, 0.5].
+        sharpness: standard deviation of the grey values' Laplacian, float64, 0 when all is flat; a side under 3: 0.
+        phash: perceptual hash, uint64.
+    """
+
+    brightness: np.ndarray
+    contrast: np.ndarray
+    sharpness: np.ndarray
+    phash: np.ndarray
+
+
+def measure(images_nhw: np.ndarray) -> Statistics:
+    """Measure grey images, uint8 [N, H, W]. Sums are of whole numbers: the same on every machine."""
+    count = images_nhw.shape[1] * images_nhw.shape[2]
+    total = images_nhw.sum(axis=(1, 2), dtype=np.int64)
+    squares = np.square(images_nhw, dtype=np.int64).sum(axis=(1, 2))
+    return Statistics(
+        brightness=total / (count * 255),
+        contrast=_deviation(total, squares, count) / 255,
+        sharpness=_sharpness(images_nhw),
+        phash=perceptual_hash(images_nhw),
+    )
+
+
+def measure_image(image: Image.Image) -> Statistics:
+    """Measure one decoded image; a large one is first averaged down to at most ``MAX_SIDE`` a side."""
+    grey = image.convert("L")
+    factor = -(-max(grey.size) // MAX_SIDE)
+    if factor > 1:
+        grey = grey.reduce(factor)
+    return measure(np.asarray(grey)[None])
+
+
+def _sharpness(images_nhw: np.ndarray) -> np.ndarray:
+    if min(images_nhw.shape[1:]) < 3:
+        return np.zeros(len(images_nhw))
+    x = images_nhw.astype(np.int32)
+    laplacian = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:] - 4 * x[:, 1:-1, 1:-1]
+    total = laplacian.sum(axis=(1, 2), dtype=np.int64)
+    squares = np.square(laplacian, dtype=np.int64).sum(axis=(1, 2))
+    return _deviation(total, squares, laplacian[0].size) / 255
+
+
+def _deviation(total: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
+    # Exact until the division: int64 holds count * squares for a million pixels.
+    return np.sqrt((count * squares - total**2) / count**2)

@@ -1,0 +1,117 @@
+"""A user's own folder of images, in the convention of Hugging Face's ``imagefolder``.
+
+A file's class is the name of the folder that it lies in, or, where there is a ``metadata.jsonl`` with a line
+``{"file_name": ..., "label": ...}`` per image, what that says. Folders at the top that are named as splits give the
+splits: ``train``, ``validation`` (or ``valid``, ``val``, ``dev``), ``test`` (or ``eval``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from data.errors import UserError, nearest
+from data.sources import ImageFile
+from data.sources.listing import METADATA, Entry, printable
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
+}  # fmt: skip
+"""What a folder may be called to be taken for a split."""
+
+
+def load(folder: Path, entries: list[Entry]) -> list[ImageFile]:
+    """Return the image files of ``folder``, sorted by id; images are not opened.
+
+    Args:
+        folder: the user's folder.
+        entries: what :func:`data.sources.listing.scan` said is in it.
+
+    Raises:
+        UserError: there is no image, folders that are splits and folders that are none lie side by side, or a
+            ``metadata.jsonl`` is not as it must be.
+    """
+    images = [entry.path for entry in entries if PurePosixPath(entry.path).name != METADATA]
+    if not images:
+        raise UserError(f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp.")
+    metadata = [entry.path for entry in entries if PurePosixPath(entry.path).name == METADATA]
+    splits = _split_folders(folder, [*images, *metadata])
+    if metadata:
+        labels = _labels_by_metadata(folder, metadata)
+    else:
+        labels = {path: _label_by_folder(path, splits) for path in images}
+    # A file that metadata.jsonl names and that is not there becomes a row too: ingest says that it cannot be read.
+    return [
+        ImageFile(id=printable(path), path=folder / path, split=splits.get(_top(path), ""), label=labels.get(path))
+        for path in sorted({*images, *labels})
+    ]
+
+
+def _split_folders(folder: Path, paths: list[str]) -> dict[str, str]:
+    """Return which top folders are splits, and of what; none are unless all are."""
+    tops = {_top(path) for path in paths}
+    named = {top: SPLIT_NAMES[top.lower()] for top in tops if top.lower() in SPLIT_NAMES}
+    others = sorted(top for top in tops - named.keys() if top)
+    if not named:
+        return {}
+    # A split holds class folders or metadata.jsonl; a class that happens to be called "train" holds images alone.
+    is_split = {
+        _top(path) for path in paths if _top(path) in named and (path.count("/") > 1 or path.endswith(f"/{METADATA}"))
+    }
+    if others and is_split:
+        raise UserError(
+            f"{folder}: {others[0]!r} lies beside the split {min(is_split)!r} and is no split itself."
+            f"{nearest(others[0], SPLIT_NAMES)}"
+        )
+    return {} if others else named
+
+
+def _top(path: str) -> str:
+    return path.split("/", 1)[0] if "/" in path else ""
+
+
+def _label_by_folder(path: str, splits: dict[str, str]) -> str | None:
+    parent = PurePosixPath(path).parent
+    return None if parent == PurePosixPath(".") or str(parent) in splits else parent.name
+
+
+def _labels_by_metadata(folder: Path, files: list[str]) -> dict[str, str | None]:
+    labels: dict[str, str | None] = {}
+    for file in files:
+        path = folder / file
+        try:
+            lines = path.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from None
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                name, label = _parse_line(f"{path}:{number}", line)
+                labels[str(PurePosixPath(file).parent / name)] = label
+    return labels
+
+
+def _parse_line(where: str, line: str) -> tuple[str, str | None]:
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not a line of JSON: {error}") from None
+    if not isinstance(values, dict) or not isinstance(values.get("file_name"), str):
+        keys = values if isinstance(values, dict) else []
+        raise UserError(f"{where}: needs a 'file_name'{_instead('file_name', keys)}.")
+    name = PurePosixPath(values["file_name"])
+    if name.is_absolute() or ".." in name.parts:
+        raise UserError(f"{where}: file_name {str(name)!r} leads out of the folder.")
+    if "label" not in values and (instead := _instead("label", values)):
+        raise UserError(f"{where}: needs a 'label'{instead}.")
+    label = values.get("label")
+    return str(name), None if label in (None, "") else str(label)
+
+
+def _instead(key: str, found: Iterable[str]) -> str:
+    """Return words on a misspelt key, if one of those found is close to ``key``."""
+    close = difflib.get_close_matches(key, list(found), n=1, cutoff=0.6)
+    return f", and has {close[0]!r}" if close else ""

@@ -1,0 +1,126 @@
+"""``data/<name>/dataset.yaml``: where a data set comes from and what is made of each image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data.errors import UserError, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ImageSpec(BaseModel):
+    """What ``prepare`` makes of each image.
+
+    Attributes:
+        height: rows, in pixels.
+        width: columns, in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        levels: how many values a pixel can really take. Level ``k`` is stored as ``round(k * 255 / (levels - 1))``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: int = Field(ge=2, le=4096)
+    width: int = Field(ge=2, le=4096)
+    channels: Literal[1, 3]
+    levels: int = Field(default=256, ge=2, le=256)
+
+
+class Shares(BaseModel):
+    """The shares of the examples, in [0, 1), that become ``validation`` and ``test`` where the source gives neither."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    validation: float = Field(default=0.15, ge=0, lt=1)
+    test: float = Field(default=0.15, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leave_a_train_split(self) -> Shares:
+        if self.validation + self.test >= 1:
+            raise ValueError(f"validation + test is {self.validation + self.test:g}: nothing is left to train on")
+        return self
+
+
+class DatasetSpec(BaseModel):
+    """The whole of ``dataset.yaml``.
+
+    Attributes:
+        source: ``packaged`` (scikit-learn), ``torchvision`` or ``imagefolder`` (a folder of the user's images).
+        folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local folder, tried first.
+        listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
+        classes: class names in the order of their indices; without it they are sorted by name.
+        image: what ``prepare`` makes of each image.
+        splits: shares of the splits that the source does not give.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Literal["packaged", "torchvision", "imagefolder"]
+    folder: Path | None = None
+    listing: str | None = None
+    classes: tuple[str, ...] | None = None
+    image: ImageSpec
+    splits: Shares = Shares()
+
+    @model_validator(mode="after")
+    def _have_a_folder(self) -> DatasetSpec:
+        if self.source == "imagefolder" and self.folder is None:
+            raise ValueError("source imagefolder needs a folder")
+        return self
+
+
+def load(path: Path) -> DatasetSpec:
+    """Read and check a ``dataset.yaml``.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or holds an unknown key or a value that cannot be.
+    """
+    return parse(path, DatasetSpec, read_yaml(path, f"Add a data set with: darkroom data add FOLDER --name {path.parent.name}"))
+
+
+def read_yaml(path: Path, mend: str) -> Any:
+    """Return the values of a YAML file; ``mend`` says what to do when there is none.
+
+    Raises:
+        UserError: the file is missing or is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found. {mend}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+
+
+def parse(path: Path, model: type[Model], values: Any) -> Model:
+    """Check ``values``, read from ``path``, against ``model``.
+
+    Raises:
+        UserError: names each key that is unknown, missing or has a value that cannot be.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError("\n".join(_explain(path, model, problem) for problem in error.errors())) from None
+
+
+def _explain(path: Path, model: type[BaseModel], problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: {key}: unknown key.{nearest(problem['loc'][-1], _keys_beside(model, problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{path}: {key}: is missing."
+    if problem["type"] == "literal_error":
+        return f"{path}: {key}: {problem['input']!r}: {problem['msg']}"
+    return f"{path}: {key or 'the file'}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _keys_beside(model: type[BaseModel], location: tuple) -> list[str]:
+    for part in location[:-1]:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

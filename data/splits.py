@@ -1,0 +1,46 @@
+"""Which split each example belongs to: a rule of contents alone, so that it is the same in every run and row order."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from data.prepared import SPLITS
+from data.spec import Shares
+
+
+def assign(manifest: pd.DataFrame, shares: Shares) -> pd.Series:
+    """Return the split of each row.
+
+    Splits that the source gives are kept. A ``validation`` or ``test`` that it does not give is carved from the rows
+    that it leaves open or gives to ``train``: within each class contents are ranked by their SHA-256, the first share
+    becomes ``test``, the next ``validation``. Rows of the same content move together, and contents that also lie in a
+    given ``validation`` or ``test`` are never carved: carving puts no content in two splits.
+
+    Args:
+        manifest: columns ``split``, ``label`` and ``sha256``, with any index.
+        shares: of ``validation`` and ``test``; one that the source gives is not used.
+
+    Returns:
+        ``train``, ``validation`` or ``test``, with the index of ``manifest``.
+    """
+    given = manifest["split"]
+    taken = set(manifest.loc[given.isin(["validation", "test"]), "sha256"])
+    open_rows = given.isin(["", "train"]) & ~manifest["sha256"].isin(taken)
+    # A content that carries two labels is ranked in the first of them alone.
+    contents = manifest[open_rows].sort_values(["sha256", "label"]).drop_duplicates("sha256")
+    by_class = contents.groupby(contents["label"].fillna(""), sort=False)["sha256"]
+    rank, size = by_class.rank(method="first") - 1, by_class.transform("size")
+    num_test = _counts(size, 0.0 if "test" in set(given) else shares.test)
+    num_validation = _counts(size, 0.0 if "validation" in set(given) else shares.validation)
+    test = set(contents.loc[rank < num_test, "sha256"])
+    validation = set(contents.loc[(rank >= num_test) & (rank < num_test + num_validation), "sha256"])
+
+    split = given.where(given.isin(SPLITS), "train").rename("split")
+    split = split.mask(open_rows & manifest["sha256"].isin(test), "test")
+    return split.mask(open_rows & manifest["sha256"].isin(validation), "validation")
+
+
+def _counts(size: pd.Series, share: float) -> pd.Series:
+    """Return how many of ``size`` contents a share is: to the nearest, and one at least of three or more."""
+    counts = (size * share).round()
+    return counts.mask((counts == 0) & (size >= 3), 1) if share else counts
