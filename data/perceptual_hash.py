@@ -18,6 +18,7 @@ MAX_SIDE = 1024
 """Up to this side all sums stay below 2**53, where float64 (and so a fast matrix product) is exact."""
 
 _COSINE_SCALE = 127
+_BLOCK = 256
 
 
 def perceptual_hash(images_nhw: np.ndarray) -> np.ndarray:
@@ -49,27 +50,30 @@ def from_hex(texts: list[str]) -> np.ndarray:
     return np.array([int(text, 16) for text in texts], dtype=np.uint64)
 
 
-def near_pairs(left: np.ndarray, right: np.ndarray, distance: int, block: int = 64) -> tuple[np.ndarray, np.ndarray]:
+def near_pairs(left: np.ndarray, right: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
     """Find all pairs of hashes that differ in at most ``distance`` bits.
 
-    Compares everything with everything, ``block`` rows at a time: 0.8 s for 60,000 against 10,000 on one core.
+    Compares everything with everything, a block that fits the processor's cache at a time: about a second for
+    60,000 against 10,000 on one core.
 
     Args:
         left: uint64 [N].
         right: uint64 [M].
         distance: at most so many bits differ.
-        block: rows of ``left`` at once; bounds the memory to ``block`` times M bytes, several times over.
 
     Returns:
-        Indices into ``left`` and into ``right``, int64, one entry per pair.
+        Indices into ``left`` and into ``right``, int64, one entry per pair, in ascending order.
     """
-    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for start in range(0, len(left), block):
-        differing = np.bitwise_count(left[start : start + block, None] ^ right[None, :])
-        row, column = np.nonzero(differing <= distance)
-        rows.append(row + start)
-        columns.append(column)
-    return np.concatenate(rows), np.concatenate(columns)
+    found = [np.empty((0, 2), np.int64)]
+    for row in range(0, len(left), _BLOCK):
+        for column in range(0, len(right), _BLOCK):
+            differing = left[row : row + _BLOCK, None] ^ right[None, column : column + _BLOCK]
+            near = np.bitwise_count(differing) <= distance
+            if near.any():
+                found.append(np.argwhere(near) + (row, column))
+    pairs = np.concatenate(found)
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    return pairs[:, 0], pairs[:, 1]
 
 
 @lru_cache(maxsize=256)

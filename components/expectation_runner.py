@@ -1,0 +1,162 @@
+"""Runs expectations by Great Expectations, and writes its Data Docs."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ["GX_ANALYTICS_ENABLED"] = "False"  # Read on import: nothing is ever sent.
+
+import great_expectations as gx
+import pandas as pd
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.registry import (
+    get_expectation_impl,
+    list_registered_expectation_implementations,
+)
+from pydantic.v1 import ValidationError
+
+from components.expectations import KEYS, Expectation
+from data import atomic
+from data.errors import UserError, nearest
+
+SHOWN = 10
+"""So many offending rows are named; the rest are counted."""
+
+# What an argument can be that is Great Expectations' own business, not a data set's.
+_INTERNAL = {"batch_id", "catch_exceptions", "id", "rendered_content", "result_format", "windows"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one expectation came out.
+
+    Attributes:
+        expectation: which.
+        success: whether it holds.
+        count: how many rows break it, or None where it is about the whole column.
+        rows: names of the first ``SHOWN`` of them.
+        observed: what was found, for an expectation about the whole column.
+    """
+
+    expectation: Expectation
+    success: bool
+    count: int | None
+    rows: tuple[str, ...]
+    observed: Any
+
+
+def own(path: Path, items: tuple[dict[str, Any], ...], columns: list[str]) -> list[Expectation]:
+    """Check the data set's own expectations of the suite file ``path``.
+
+    Raises:
+        UserError: an expectation, an argument or a column that does not exist, or an argument that cannot be.
+    """
+    return [_own(f"{path}: expectations.{index}", dict(item), columns) for index, item in enumerate(items)]
+
+
+def run(dataset: str, expectations: list[Expectation], tables: dict[str, pd.DataFrame], docs: Path | None) -> list[Outcome]:
+    """Run ``expectations`` on ``tables``; with ``docs``, write the Data Docs there whatever comes out."""
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    source = context.data_sources.add_pandas(dataset)
+    outcomes = []
+    for name, table in tables.items():
+        chosen = [expectation for expectation in expectations if expectation.table == name]
+        outcomes += _run_table(context, source, dataset, name, table, chosen)
+    if docs is not None:
+        _write_docs(context, docs)
+    return outcomes
+
+
+def _run_table(
+    context: Any, source: Any, dataset: str, name: str, table: pd.DataFrame, chosen: list[Expectation]
+) -> list[Outcome]:
+    suite = context.suites.add(gx.ExpectationSuite(f"{dataset}-{name}"))
+    for index, expectation in enumerate(chosen):
+        implementation = get_expectation_impl(expectation.type)
+        description = expectation.says or None
+        # The results come in another order: the index finds each one's expectation again.
+        suite.add_expectation(
+            implementation(**expectation.arguments, description=description, meta={"index": index})
+        )
+    batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+    definition = gx.ValidationDefinition(name=f"{dataset}-{name}", data=batch, suite=suite)
+    checkpoint = gx.Checkpoint(
+        name=f"{dataset}-{name}",
+        validation_definitions=[context.validation_definitions.add(definition)],
+        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [KEYS[name]]},
+    )
+    result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": table})
+    (validation,) = result.run_results.values()
+    found = sorted(validation.results, key=lambda one: one.expectation_config.meta["index"])
+    return [_outcome(expectation, one) for expectation, one in zip(chosen, found, strict=True)]
+
+
+def _outcome(expectation: Expectation, found: Any) -> Outcome:
+    if found.exception_info.get("raised_exception"):
+        raise UserError(
+            f"{expectation.type}({_arguments(expectation)}) cannot be tried: {found.exception_info['exception_message']}"
+        )
+    details = found.result
+    rows = [str(row[KEYS[expectation.table]]) for row in details.get("partial_unexpected_index_list", [])]
+    # An expectation about a whole column either observes a value, or says what is missing and what is too much.
+    whole = {
+        key: details[key]
+        for key in ("observed_value", "partial_missing_list", "partial_unexpected_list")
+        if "unexpected_percent" not in details and details.get(key)
+    }
+    count = details.get("unexpected_count") if "unexpected_percent" in details else None
+    return Outcome(expectation, bool(found.success), count, tuple(rows[:SHOWN]), whole or None)
+
+
+def _own(where: str, arguments: dict[str, Any], columns: list[str]) -> Expectation:
+    kinds = list_registered_expectation_implementations()
+    kind = arguments.pop("type", None)
+    if kind is None:
+        raise UserError(f"{where}: needs a 'type'. For example: {{type: expect_column_values_to_not_be_null, column: label}}")
+    if kind not in kinds:
+        raise UserError(f"{where}.type: no expectation {kind!r}.{_closest(kind, kinds)}")
+    implementation = get_expectation_impl(kind)
+    fields = sorted(implementation.__fields__.keys() - _INTERNAL)
+    for name in arguments:
+        if name not in fields:
+            raise UserError(f"{where}.{name}: {kind} has no such argument.{nearest(name, fields)}")
+    try:
+        implementation(**arguments)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise UserError(f"{where}.{'.'.join(map(str, problem['loc']))}: {problem['msg']} ({kind})") from None
+    for name in ("column", "column_A", "column_B"):
+        if name in arguments and arguments[name] not in columns:
+            raise UserError(f"{where}.{name}: no column {arguments[name]!r}.{nearest(arguments[name], columns)}")
+    return Expectation("examples", kind, arguments)
+
+
+def _closest(kind: str, kinds: list[str]) -> str:
+    close = difflib.get_close_matches(str(kind), kinds, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else nearest(kind, kinds)
+
+
+def _arguments(expectation: Expectation) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in expectation.arguments.items())
+
+
+def _write_docs(context: Any, docs: Path) -> None:
+    with atomic.folder(docs.absolute()) as folder:
+        for site in list(context.list_data_docs_sites()):
+            context.delete_data_docs_site(site)
+        context.add_data_docs_site(
+            "local",
+            {
+                "class_name": "SiteBuilder",
+                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+                "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
+            },
+        )
+        context.build_data_docs()

@@ -1,0 +1,139 @@
+"""What every data set must meet, written as expectations of Great Expectations on three tables.
+
+``examples`` is the manifest with what was found out about each row; ``classes`` has a row per class; ``columns`` a row
+per measured column. Whatever a check needs to know is a column, so that no expectation of our own is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from components import drift, duplicates
+from components.suite import Suite
+from data.prepared import SPLITS
+from data.spec import Shares
+from data.splits import assign
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation.
+
+    Attributes:
+        table: ``examples``, ``classes`` or ``columns``.
+        type: as Great Expectations calls it.
+        arguments: its arguments, as Great Expectations calls them.
+        says: what it means, for people; empty for the data set's own.
+        setting: where ``suite.yaml`` has its bound, or empty.
+    """
+
+    table: str
+    type: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    says: str = ""
+    setting: str = ""
+
+
+KEYS = {"examples": "id", "classes": "class", "columns": "column"}
+"""The column that names the rows of each table."""
+
+
+def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.DataFrame]:
+    """Return the tables that the expectations are on; ``classes`` and ``columns`` drift from ``suite.reference``."""
+    split = assign(rows, shares)
+    examples = rows.assign(
+        split_used=split,
+        side=rows[["width", "height"]].min(axis=1),
+        same_as=duplicates.earlier(rows),
+        same_in_another_split=duplicates.in_another_split(rows, split),
+        near_in_another_split=duplicates.near_in_another_split(rows, split, suite.general.near_duplicates),
+    )
+    classes = pd.crosstab(rows["label"], split).reindex(columns=SPLITS, fill_value=0)
+    classes = classes.rename_axis(index="class", columns=None).reset_index()
+    if suite.reference is None:
+        return {"examples": examples, "classes": classes}
+    moved = drift.classes(rows, suite.reference)
+    classes = classes.merge(moved, on="class", how="outer").fillna(dict.fromkeys(SPLITS, 0))
+    return {"examples": examples, "classes": classes, "columns": drift.columns(rows, suite.reference)}
+
+
+def general(suite: Suite, num_examples: int) -> list[Expectation]:
+    """Return the expectations that always apply, with the bounds of ``suite.general``."""
+    return [*_each_file(suite), *_repetitions(suite, num_examples), *_classes(suite), *_no_drift(suite)]
+
+
+def _each_file(suite: Suite) -> list[Expectation]:
+    bounds = suite.general
+    return [
+        _on_column("error", "to_be_null", "every file can be read and decoded"),
+        _on_column("label", "to_not_be_null", "every example has a label"),
+        _on_column(
+            "side", "to_be_between", "no image is too small", "minimum_side", min_value=bounds.minimum_side
+        ),
+        _on_column("mode", "to_be_in_set", "images have a known mode", "modes", value_set=[*bounds.modes]),
+        _on_column("format", "to_be_in_set", "files have a known format", "formats", value_set=[*bounds.formats]),
+    ]
+
+
+def _repetitions(suite: Suite, num_examples: int) -> list[Expectation]:
+    bounds = suite.general
+
+    def allow(count: int) -> dict[str, float]:
+        # "mostly" is a share; half an example of slack keeps rounding from deciding.
+        return {"mostly": max(0.0, 1 - (count + 0.5) / num_examples)}
+
+    found = [
+        _on_column(
+            "same_as", "to_be_null", "no two examples have the same content", "exact_duplicates",
+            **allow(bounds.exact_duplicates),
+        ),
+        _on_column(
+            "same_in_another_split", "to_be_null", "no content is in two splits", "duplicates_across_splits",
+            **allow(bounds.duplicates_across_splits),
+        ),
+    ]  # fmt: skip
+    if bounds.near_duplicates.distance is not None:
+        found.append(
+            _on_column(
+                "near_in_another_split", "to_be_null", "no picture is in two splits", "near_duplicates.allowed",
+                **allow(bounds.near_duplicates.allowed),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _classes(suite: Suite) -> list[Expectation]:
+    least = suite.general.examples_per_class
+    return [
+        Expectation(
+            "classes",
+            "expect_column_values_to_be_between",
+            {"column": split, "min_value": least},
+            f"every class has at least {least} in {split}",
+            "general.examples_per_class",
+        )
+        for split in SPLITS
+    ]
+
+
+def _no_drift(suite: Suite) -> list[Expectation]:
+    if suite.reference is None:
+        return []
+    limits = {
+        "classes": (suite.general.drift.class_share, "general.drift.class_share", "no class's share has moved"),
+        "columns": (suite.general.drift.distance, "general.drift.distance", "no column's distribution has moved"),
+    }
+    return [
+        Expectation(
+            table, "expect_column_values_to_be_between", {"column": "excess", "max_value": limit}, says, setting
+        )
+        for table, (limit, setting, says) in limits.items()
+    ]
+
+
+def _on_column(column: str, what: str, says: str, setting: str = "", **arguments: Any) -> Expectation:
+    setting = f"general.{setting}" if setting else ""
+    return Expectation("examples", f"expect_column_values_{what}", {"column": column, **arguments}, says, setting)

@@ -1,0 +1,135 @@
+"""Writes ``suite.yaml`` from a manifest, once; after that people edit it, and only its ``reference`` is renewed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from components import drift
+from data import atomic
+from data.errors import UserError
+
+_HEAD = """What must hold of this data set. Inferred from the data; yours to edit.
+`darkroom data check {name}` tries it; `darkroom data accept {name}` renews `reference` and nothing else.
+"""
+
+
+def infer(dataset: str, rows: pd.DataFrame, path: Path) -> None:
+    """Write the suite that ``rows`` suggests to ``path``.
+
+    Raises:
+        UserError: ``path`` is there already, or no example can be used.
+    """
+    if path.exists():
+        raise UserError(
+            f"{path}: is there already and may have been edited. To renew only its reference, run: "
+            f"darkroom data accept {dataset}. To infer it all anew, delete it first."
+        )
+    usable = rows[rows["decodes"] & rows["label"].notna()]
+    if usable.empty:
+        raise UserError(f"{dataset}: nothing to infer from: no example has both a label and an image that decodes.")
+    values = CommentedMap(general=_general(usable), expectations=_expectations(usable))
+    values["reference"] = _reference(usable)
+    values.yaml_set_start_comment(_HEAD.format(name=dataset))
+    values.yaml_set_comment_before_after_key("expectations", before="\nAs Great Expectations calls them.")
+    values.yaml_set_comment_before_after_key(
+        "reference", before="\nThe last accepted data, which drift is measured against."
+    )
+    _write(path, values)
+
+
+def accept(rows: pd.DataFrame, path: Path) -> None:
+    """Make ``rows`` the reference of the suite ``path``; all else in it, comments included, stays."""
+    values = _yaml().load(path.read_text())
+    comment = values.ca.items.get("reference")
+    values["reference"] = _reference(rows)
+    if comment:
+        values.ca.items["reference"] = comment
+    _write(path, values)
+
+
+def _general(rows: pd.DataFrame) -> CommentedMap:
+    side = int(rows[["width", "height"]].min().min())
+    near = CommentedMap(distance=_hash_distance(side), tone=0.02, allowed=0)
+    near.fa.set_flow_style()
+    general = CommentedMap(
+        minimum_side=min(8, side),
+        modes=_flow(sorted(rows["mode"].unique())),
+        formats=_flow(sorted(rows["format"].unique())),
+        examples_per_class=1,
+        exact_duplicates=0,
+        duplicates_across_splits=0,
+        near_duplicates=near,
+        drift=CommentedMap(distance=0.1, class_share=0.05),
+    )
+    general["drift"].fa.set_flow_style()
+    say = general.yaml_add_eol_comment
+    say("pixels", "minimum_side")
+    say("at least, in each split", "examples_per_class")
+    say("so many examples may repeat another's content", "exact_duplicates")
+    say("so many may have the content of one in another split", "duplicates_across_splits")
+    if near["distance"] is None:
+        why = "off: images this small have nothing but the low frequencies that the hash compares"
+    else:
+        why = "bits of 64; how far brightness and contrast may differ; so many allowed"
+    say(why, "near_duplicates")
+    say("beyond chance, of 1", "drift")
+    return general
+
+
+def _hash_distance(side: int) -> int | None:
+    """Return how many bits near duplicates may differ in: the less detail there is, the more alike images look."""
+    if side < 16:
+        return None
+    return 4 if side >= 64 else 0
+
+
+def _expectations(rows: pd.DataFrame) -> CommentedSeq:
+    items = [
+        {
+            "type": "expect_column_distinct_values_to_equal_set",
+            "column": "label",
+            "value_set": sorted(rows["label"].unique()),
+        },
+        {"type": "expect_table_row_count_to_be_between", "min_value": max(1, len(rows) // 2)},
+    ]
+    if rows["brightness"].quantile(0.01) > 0:
+        items.append({"type": "expect_column_values_to_be_between", "column": "contrast", "min_value": 0.01})
+    expectations = CommentedSeq()
+    for item in items:
+        expectations.append(CommentedMap(item))
+        if "value_set" in item:
+            expectations[-1]["value_set"] = _flow(item["value_set"])
+    return expectations
+
+
+def _reference(rows: pd.DataFrame) -> CommentedMap:
+    values = drift.describe(rows).model_dump()
+    reference = CommentedMap(examples=values["examples"], classes=CommentedMap(values["classes"]))
+    reference["classes"].fa.set_flow_style()
+    columns = CommentedMap()
+    for name, sketch in values["columns"].items():
+        columns[name] = CommentedMap({key: _flow(row) for key, row in sketch.items()})
+    reference["columns"] = columns
+    return reference
+
+
+def _flow(items: Any) -> CommentedSeq:
+    sequence = CommentedSeq(items)
+    sequence.fa.set_flow_style()
+    return sequence
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 4096  # Else ruamel.yaml breaks lists, and leaves a blank at the end of each line.
+    return yaml
+
+
+def _write(path: Path, values: CommentedMap) -> None:
+    with atomic.file(path) as temporary, temporary.open("w") as file:
+        _yaml().dump(values, file)

@@ -1,0 +1,127 @@
+"""``data/<name>/suite.yaml``: what must hold of a data set, and the statistics that drift is measured against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data import spec
+
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+"""Pillow modes of 8 bits or fewer a channel, which ``convert`` brings to ``L`` or ``RGB`` without clipping."""
+
+
+class NearDuplicates(BaseModel):
+    """When two images of different splits count as the same picture.
+
+    Attributes:
+        distance: their perceptual hashes differ in at most so many of 64 bits; null turns the check off.
+        tone: and their brightness and their contrast differ by at most so much, of 1.
+        allowed: how many images may have such a near duplicate.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    distance: int | None = Field(default=None, ge=0, le=32)
+    tone: float = Field(default=0.02, ge=0, le=1)
+    allowed: int = Field(default=0, ge=0)
+
+
+class Drift(BaseModel):
+    """How far the data may move from ``reference``, beyond what chance explains at one in a thousand.
+
+    Attributes:
+        distance: Kolmogorov-Smirnov distance of a column's distribution, in [0, 1].
+        class_share: change of a class's share of the examples, in [0, 1].
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    distance: float = Field(default=0.1, ge=0, le=1)
+    class_share: float = Field(default=0.05, ge=0, le=1)
+
+
+class General(BaseModel):
+    """Settings of the expectations that every data set must meet.
+
+    Attributes:
+        minimum_side: pixels; a smaller image is taken for a mistake.
+        modes: Pillow modes that may occur.
+        formats: ``JPEG``, ``PNG``, ``WEBP``, or ``raw`` for the rows of an array.
+        examples_per_class: each class has at least so many in each split.
+        exact_duplicates: how many examples may repeat another's content.
+        duplicates_across_splits: how many examples may have the content of one in another split.
+        near_duplicates: when two images of different splits count as the same picture.
+        drift: how far the data may move from ``reference``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minimum_side: int = Field(default=8, ge=2)
+    modes: tuple[str, ...] = MODES
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "raw")
+    examples_per_class: int = Field(default=1, ge=1)
+    exact_duplicates: int = Field(default=0, ge=0)
+    duplicates_across_splits: int = Field(default=0, ge=0)
+    near_duplicates: NearDuplicates = NearDuplicates()
+    drift: Drift = Drift()
+
+
+class Sketch(BaseModel):
+    """A column's distribution, at some of its values.
+
+    Attributes:
+        values: quantiles, ascending.
+        below: for each, the share of the examples with a smaller value.
+        up_to: for each, the share with a smaller or the same value.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    values: tuple[float, ...]
+    below: tuple[float, ...]
+    up_to: tuple[float, ...]
+
+
+class Reference(BaseModel):
+    """Statistics of the last accepted manifest.
+
+    Attributes:
+        examples: how many there were.
+        classes: how many of each class.
+        columns: a sketch of each measured column.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    examples: int = Field(ge=1)
+    classes: dict[str, int]
+    columns: dict[str, Sketch]
+
+
+class Suite(BaseModel):
+    """The whole of ``suite.yaml``.
+
+    Attributes:
+        general: settings of the expectations that always apply.
+        expectations: the data set's own, as Great Expectations knows them: ``type`` and its arguments.
+        reference: what drift is measured against; without it nothing can drift.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    general: General = General()
+    expectations: tuple[dict[str, Any], ...] = ()
+    reference: Reference | None = None
+
+
+def load(path: Path) -> Suite:
+    """Read and check a ``suite.yaml``; the expectations themselves are checked where they are run.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or holds an unknown key or a value that cannot be.
+    """
+    values = spec.read_yaml(path, f"Infer it from the data with: darkroom data infer {path.parent.name}")
+    return spec.parse(path, Suite, values)
