@@ -1,0 +1,1 @@
+"""Parts that families share, each written once."""

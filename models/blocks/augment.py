@@ -1,0 +1,44 @@
+"""Small random changes of a batch of images, computed on the device from one generator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+
+def shift(x_bchw: Tensor, reach: int, generator: Generator) -> Tensor:
+    """Move each image by up to ``reach`` pixels in each direction, zeros coming in (a padded random crop)."""
+    if reach == 0:
+        return x_bchw
+    num, _, height, width = x_bchw.shape
+    padded = torch.nn.functional.pad(x_bchw, (reach,) * 4)
+    rows = _offsets(num, reach, x_bchw, generator) + torch.arange(height, device=x_bchw.device)
+    columns = _offsets(num, reach, x_bchw, generator) + torch.arange(width, device=x_bchw.device)
+    image = torch.arange(num, device=x_bchw.device)[:, None, None]
+    moved = padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2)
+
+
+def flip(x_bchw: Tensor, generator: Generator) -> Tensor:
+    """Mirror each image left to right with probability one half."""
+    mirrored = torch.rand(len(x_bchw), 1, 1, 1, generator=generator, device=x_bchw.device) < 0.5
+    return torch.where(mirrored, x_bchw.flip(3), x_bchw)
+
+
+def cutout(x_bchw: Tensor, size: int, generator: Generator) -> Tensor:
+    """Blank a square of ``size`` pixels, centred anywhere, in each image (DeVries & Taylor 2017)."""
+    if size == 0:
+        return x_bchw
+    num, _, height, width = x_bchw.shape
+    inside = None
+    for extent, shape in ((height, (num, 1, -1, 1)), (width, (num, 1, 1, -1))):
+        centre = torch.randint(extent, (num, 1), generator=generator, device=x_bchw.device)
+        offset = torch.arange(extent, device=x_bchw.device) - centre + size // 2
+        near = ((offset >= 0) & (offset < size)).reshape(shape)
+        inside = near if inside is None else inside & near
+    return torch.where(inside, 0.0, x_bchw)
+
+
+def _offsets(num: int, reach: int, like: Tensor, generator: Generator) -> Tensor:
+    """Draw [num, 1] window starts in ``0 .. 2 * reach``."""
+    return torch.randint(2 * reach + 1, (num, 1), generator=generator, device=like.device)

@@ -1,0 +1,203 @@
+"""The gradient loop that families share: AdamW, cosine schedule, averaged weights, best and last, exact resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from data.errors import UserError
+from data.prepared import PreparedData
+from models.blocks.batches import Batches
+from models.blocks.ema import EMA
+from models.blocks.pixels import unit
+from models.run import Run
+from models.settings import Settings
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""(model, images float32 [N, C, H, W] in [0, 1], labels int64 [N]) -> scalar."""
+Validate = Callable[[nn.Module, Batches], dict[str, float]]
+"""(model, the validation split) -> metrics; ``loss`` among them chooses the best weights, lower is better."""
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+"""(images as above, generator) -> images as above."""
+
+
+class Recipe(Settings):
+    """The settings of a gradient training; families inherit them in their ``Config``.
+
+    Attributes:
+        steps: optimizer steps; unlike epochs they cost the same on every data set.
+        batch_size: images a step (all of the train split where it has fewer).
+        learning_rate: the highest, after the warm-up.
+        warmup: share of the steps over which the rate rises linearly; after it, it falls to 0 on a cosine.
+        weight_decay: AdamW's, on weight matrices and kernels only.
+        clip: greatest norm of the gradient.
+        ema_decay: of the averaged weights, which are what is validated and used.
+    """
+
+    steps: int = Field(default=1000, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+
+
+def train(
+    model: nn.Module,
+    data: PreparedData,
+    run: Run,
+    recipe: Recipe,
+    *,
+    loss: Loss,
+    validate: Validate,
+    augment: Augment | None = None,
+) -> None:
+    """Train ``model`` in place; at the end it holds the averaged weights that validated best.
+
+    Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
+
+    Raises:
+        UserError: the loss became NaN or infinite.
+    """
+    model.to(run.device, memory_format=torch.channels_last)
+    training = _Training(model, recipe, run)
+    batches = Batches(data.train, run.device)
+    held_out = Batches(data.validation, run.device)
+    for images, labels in training.batches(batches):
+        x_bchw = unit(images)
+        if augment:
+            x_bchw = augment(x_bchw, run.generator)
+        training.update(loss, x_bchw, labels)
+        if training.at_epoch_end:
+            training.validated(validate(training.ema.average, held_out))
+        if run.save_due() and not training.finished:
+            run.save(training.state_dict())
+    training.finish()
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """Return the rate of step ``step`` (from 0): linear warm-up, then a cosine to 0 (Loshchilov & Hutter 2017)."""
+    rise = recipe.warmup * recipe.steps
+    if step < rise:
+        return recipe.learning_rate * (step + 1) / (rise + 1)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (recipe.steps - rise)))
+
+
+class _Training:
+    """Everything that changes while training, so that all of it can be saved and restored."""
+
+    def __init__(self, model: nn.Module, recipe: Recipe, run: Run) -> None:
+        self.model, self.recipe, self.run = model, recipe, run
+        self.optimizer = _adamw(model, recipe)
+        self.ema = EMA(model, recipe.ema_decay)
+        self.step = 0
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=run.device)
+        self.loss_count = 0
+        self.best: dict[str, Any] = {}
+        self.best_weights: dict[str, Tensor] = {}
+        state = run.restore()
+        if state is not None:
+            self._load_state_dict(state)
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.recipe.steps
+
+    @property
+    def at_epoch_end(self) -> bool:
+        return self.step % self.epoch_steps == 0 or self.finished
+
+    def batches(self, split: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches that are still to come. An epoch's order follows from the seed and its number alone."""
+        size = min(self.recipe.batch_size, len(split))
+        self.epoch_steps = len(split) // size
+        while not self.finished:
+            epoch, position = divmod(self.step, self.epoch_steps)
+            order = torch.randperm(len(split), generator=torch.Generator().manual_seed(self.run.seed + (epoch << 32)))
+            stop = min(self.epoch_steps, position + self.recipe.steps - self.step)
+            yield from split.read(order[position * size : stop * size], size)
+
+    def update(self, loss: Loss, x_bchw: Tensor, labels: Tensor) -> None:
+        """Take one optimizer step."""
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.recipe)
+        with self.run.autocast():
+            value = loss(self.model, x_bchw, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.ema.update(self.model)
+        self.step += 1
+        self.loss_sum += value.detach()  # stays on the device: reading it here would make the GPU wait
+        self.loss_count += 1
+        self.run.images += len(labels)
+        self._show()
+
+    def validated(self, metrics: dict[str, float]) -> None:
+        """Add a row to the history and keep the averaged weights if they are the best so far."""
+        mean = float(self.loss_sum) / self.loss_count
+        if not math.isfinite(mean):
+            raise UserError(
+                f"{self.run.name}: the training loss became {mean} by step {self.step}."
+                f" Lower learning_rate (now {self.recipe.learning_rate}) in its overrides."
+            )
+        self.loss_sum.zero_()
+        self.loss_count = 0
+        named = {f"validation_{name}": value for name, value in metrics.items()}
+        self.run.record(step=self.step, train_loss=mean, **named)
+        if not self.best or metrics["loss"] < self.best["value"]:
+            self.best = {"metric": "validation_loss", "value": metrics["loss"], "step": self.step}
+            self.best_weights = {key: value.clone() for key, value in self.ema.average.state_dict().items()}
+
+    def finish(self) -> None:
+        """Put the best weights into the model and tell the run how it ended."""
+        self.run.finish(last=self.model.state_dict(), steps=self.step, best=self.best)
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state_dict(),
+            "loss_sum": self.loss_sum,
+            "loss_count": self.loss_count,
+            "best": self.best,
+            "best_weights": self.best_weights,
+        }
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.loss_count, self.best = state["step"], state["loss_count"], state["best"]
+        self.loss_sum.copy_(state["loss_sum"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, slots in self.optimizer.state.items():
+            for key, value in slots.items():
+                if value.shape == parameter.shape:  # the fused kernel wants the parameter's memory format
+                    slots[key] = torch.empty_like(parameter).copy_(value)
+        self.ema.load_state_dict(state["ema"])
+        self.best_weights = {key: value.to(self.run.device) for key, value in state["best_weights"].items()}
+
+    def _show(self) -> None:
+        latest = self.run.history[-1] if self.run.history else {}
+        metrics = {key: value for key, value in latest.items() if key != "step"}
+        self.run.progress(self.step, self.recipe.steps, "step", **metrics)
+
+
+def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """Return AdamW (Loshchilov & Hutter 2019) that decays matrices and kernels, not biases and scales."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True)

@@ -1,0 +1,91 @@
+"""Checkpoint folders: weights as safetensors, everything else as JSON, no pickle.
+
+Layout::
+
+    model.safetensors   the weights to use: best by validation, averaged where the family averages
+    last.safetensors    the weights at the end of the training
+    checkpoint.json     family, config, data spec, seed, steps, what "best" means
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+import models
+from data import atomic
+from data.errors import UserError
+from data.prepared import DataSpec
+from models.run import Outcome
+from models.settings import Settings
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model and what it was made of.
+
+    Attributes:
+        model: the module with its weights, on the CPU, in evaluation mode.
+        family: the family's module (``models.<name>``).
+        config: the settings that it was trained with.
+        spec: the data that it was trained on.
+        seed: the training's seed.
+        steps: optimizer steps or iterations taken.
+        best: what "best" means, as in :class:`models.run.Outcome`.
+    """
+
+    model: nn.Module
+    family: ModuleType
+    config: Settings
+    spec: DataSpec
+    seed: int
+    steps: int
+    best: dict[str, Any]
+
+
+def save(
+    folder: Path, *, family: str, config: Settings, spec: DataSpec, seed: int, model: nn.Module, outcome: Outcome
+) -> None:
+    """Write a checkpoint into ``folder``, which exists; the same training gives the same bytes."""
+    _save_weights(folder / "model.safetensors", model.state_dict())
+    _save_weights(folder / "last.safetensors", outcome.last)
+    description = {
+        "family": family,
+        "config": config.model_dump(mode="json"),
+        "spec": spec.to_json(),
+        "seed": seed,
+        "steps": outcome.steps,
+        "best": outcome.best,
+    }
+    atomic.write_json(folder / "checkpoint.json", description)
+
+
+def load(folder: Path) -> Checkpoint:
+    """Build the model that lies in ``folder`` and load its best weights.
+
+    Raises:
+        UserError: there is no checkpoint.
+    """
+    try:
+        description = json.loads((folder / "checkpoint.json").read_text())
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no checkpoint there (checkpoint.json is missing). Run the train stage first.") from None
+    family = models.family(description["family"])
+    config = family.Config.model_validate(description["config"])
+    spec = DataSpec.from_json(description["spec"])
+    model = family.build(config, spec)
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.eval()
+    return Checkpoint(model, family, config, spec, description["seed"], description["steps"], description["best"])
+
+
+def _save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    with atomic.file(path) as temporary:
+        save_file({key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}, temporary)

@@ -1,0 +1,13 @@
+"""Convolutional network: residual blocks of 3x3 convolutions (LeCun et al. 1998; He et al. 2016; Zagoruyko & Komodakis 2016).
+
+Shapes: image uint8 [N, H, W, C] -> stem [N, w0, H, W] -> stages, each after the first halving the picture and
+widening it -> mean over the picture [N, w_last] -> logits [N, K].
+"""
+
+from models.cnn.config import Config
+from models.cnn.fit import fit
+from models.cnn.network import ResNet, build, graph
+
+TASK = "classification"
+
+__all__ = ["TASK", "Config", "ResNet", "build", "fit", "graph"]

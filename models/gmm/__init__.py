@@ -1,0 +1,16 @@
+"""A mixture of Gaussians per class, fitted by expectation maximisation; the class follows by Bayes' rule.
+
+EM: Dempster et al. 1977; covariances by MAP with an inverse-Wishart prior: Fraley & Raftery 2007; likelihood of
+discrete pixels: Theis et al. 2016, "A note on the evaluation of generative models", section 3.1.
+
+Shapes: image uint8 [N, H, W, C] -> pixels [N, D] in [0, 1] -> log p(x, class) [N, K] -> log p(x) [N] and the
+posterior [N, K].
+"""
+
+from models.gmm.config import Config
+from models.gmm.density import GaussianMixtures, build, graph, log_likelihood
+from models.gmm.fit import fit
+
+TASK = "density"
+
+__all__ = ["TASK", "Config", "GaussianMixtures", "build", "fit", "graph", "log_likelihood"]

@@ -1,0 +1,140 @@
+"""Expectation maximisation for one mixture of Gaussians, in whatever precision the data has.
+
+Notation: N examples of D numbers, M components. A covariance is [D, D] (full) or [D] (diagonal); ``scale`` is the
+inverse transposed Cholesky factor of it, upper triangular, so that ``(x - mean) @ scale`` is white.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ROWS = 4096
+"""Examples computed on at a time: bounds the memory, and fits the caches."""
+BLOCKS = 8
+"""A triangular product is done in so many column blocks, which skips nearly half of its zeros."""
+NEGLIGIBLE = 1e-12
+"""Responsibilities below it do not change a float64 sum: their examples are left out of a covariance."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What a covariance is pulled to, as if ``strength`` more examples with ``covariance`` had been seen.
+
+    Attributes:
+        covariance: [D, D] or [D].
+        strength: number of pseudo-examples.
+        noise: variance added to every pixel: that of spreading a discrete level over its cell.
+    """
+
+    covariance: Tensor
+    strength: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Parameters: ``log_weights`` [M], ``means`` [M, D], ``covariances`` [M, D, D] or [M, D]."""
+
+    log_weights: Tensor
+    means: Tensor
+    covariances: Tensor
+
+    def scales(self) -> Tensor:
+        """Return the whitening of each component: [M, D, D] upper triangular, or [M, D]."""
+        if self.covariances.ndim == 2:
+            return self.covariances.rsqrt()
+        identity = torch.eye(self.means.shape[1], dtype=self.means.dtype, device=self.means.device)
+        factors = torch.linalg.cholesky(self.covariances)
+        inverses = [torch.linalg.solve_triangular(factor, identity, upper=False).T for factor in factors]
+        return torch.stack(inverses)
+
+
+def log_joint(x: Tensor, mixture: Mixture, noise: float = 0.0) -> Tensor:
+    """Return ``log p(x, component)`` [N, M] of ``x`` [N, D], averaged over pixel noise of variance ``noise``.
+
+    With independent noise of mean 0, ``E log N(x + noise)`` is ``log N(x)`` less half the trace of the precision
+    times the variance.
+    """
+    scales = mixture.scales()
+    distances = torch.cat([_distances(rows, mixture.means, scales) for rows in x.split(ROWS)])
+    return constants(mixture.log_weights, scales, noise) - 0.5 * distances
+
+
+def constants(log_weights: Tensor, scales: Tensor, noise: float = 0.0) -> Tensor:
+    """Return the part of :func:`log_joint` that does not depend on ``x``, [M]."""
+    log_determinants = torch.stack([_diagonal(scale).log().sum() for scale in scales])
+    traces = scales.flatten(1).square().sum(dim=1)
+    return log_weights + log_determinants - 0.5 * noise * traces - 0.5 * scales.shape[1] * math.log(2 * math.pi)
+
+
+def e_step(x: Tensor, mixture: Mixture, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Return the log-likelihoods [N] and the responsibilities [N, M]."""
+    joint = log_joint(x, mixture, noise)
+    total = joint.logsumexp(dim=1)
+    return total, (joint - total[:, None]).exp()
+
+
+def m_step(x: Tensor, responsibilities: Tensor, prior: Prior) -> Mixture:
+    """Return the mixture that maximises the expected log-likelihood plus the prior's log-density."""
+    counts = responsibilities.sum(dim=0) + 10 * torch.finfo(x.dtype).eps
+    means = responsibilities.T @ x / counts[:, None]
+    full = prior.covariance.ndim == 2
+    covariances = []
+    for weight, mean, count in zip(responsibilities.T, means, counts, strict=True):
+        rows = (weight > NEGLIGIBLE).nonzero()[:, 0]
+        spread = _scatter(x[rows], weight[rows], mean, full)
+        covariance = (spread + prior.strength * prior.covariance) / (count + prior.strength)
+        _diagonal(covariance).add_(prior.noise)
+        covariances.append(covariance)
+    return Mixture((counts / counts.sum()).log(), means, torch.stack(covariances))
+
+
+def covariance(x: Tensor, full: bool) -> Tensor:
+    """Return the covariance of ``x`` [N, D] about its mean: [D, D], or [D] variances."""
+    return _scatter(x, torch.ones_like(x[:, 0]), x.mean(dim=0), full) / len(x)
+
+
+def _distances(x: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    """Return the squared Mahalanobis distances [N, M]."""
+    if scales.ndim == 2:
+        # |x s|^2 - 2 x s s m + |m s|^2 would lose digits: subtract first.
+        return torch.stack([((x - m) * s).square().sum(dim=1) for m, s in zip(means, scales, strict=True)], dim=1)
+    columns = []
+    for mean, scale in zip(means, scales, strict=True):
+        centred = x - mean
+        distance = torch.zeros_like(centred[:, 0])
+        for start, stop in _blocks(x.shape[1]):
+            distance += (centred[:, :stop] @ scale[:stop, start:stop]).square().sum(dim=1)
+        columns.append(distance)
+    return torch.stack(columns, dim=1)
+
+
+def _scatter(x: Tensor, weight: Tensor, mean: Tensor, full: bool) -> Tensor:
+    """Return the weighted sum of squares about ``mean``: [D, D], or [D] where not ``full``."""
+    dim = x.shape[1]
+    total = torch.zeros((dim, dim) if full else (dim,), dtype=x.dtype, device=x.device)
+    for rows, weights in zip(x.split(ROWS), weight.split(ROWS), strict=True):
+        centred = (rows - mean) * weights.sqrt()[:, None]
+        if not full:
+            total += centred.square().sum(dim=0)
+            continue
+        for start, stop in _blocks(dim):
+            total[:stop, start:stop] += centred[:, :stop].T @ centred[:, start:stop]
+    if full:
+        upper = total.triu()
+        total = upper + upper.triu(1).T
+    return total
+
+
+def _blocks(dim: int) -> list[tuple[int, int]]:
+    size = math.ceil(dim / BLOCKS)
+    return [(start, min(start + size, dim)) for start in range(0, dim, size)]
+
+
+def _diagonal(matrix: Tensor) -> Tensor:
+    """Return a view of the diagonal of [D, D]; of [D], which is one, itself."""
+    return matrix.diagonal() if matrix.ndim == 2 else matrix

@@ -1,0 +1,112 @@
+"""EM on the mixtures of all classes, side by side, one iteration of each at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from data.prepared import PreparedData, Split
+from models.gmm import em, start
+from models.gmm.density import CHUNK, GaussianMixtures
+from models.run import Run
+
+
+def fit(model: GaussianMixtures, data: PreparedData, run: Run) -> None:
+    """Fit ``model`` to ``data.train``; the iteration with the most likely ``data.validation`` is kept."""
+    model.to(run.device)
+    _Fit(model, data, run).go()
+
+
+class _Fit:
+    """Where EM stands, so that it can be saved and restored."""
+
+    def __init__(self, model: GaussianMixtures, data: PreparedData, run: Run) -> None:
+        self.model, self.run, self.config = model, run, model.config
+        self.held_out = _tensors(data.validation, run)
+        images, labels = _tensors(data.train, run)
+        self.classes = [model.pixels(images[labels == label]) for label in range(data.spec.num_classes)]
+        self.total = len(images)
+        self.prior = self._pooled()
+        self.best: dict[str, Any] = {}
+        self.best_weights: dict[str, Tensor] = {}
+        self.iteration = 0
+        self.likelihood = -float("inf")
+        state = run.restore()
+        if state is None:
+            self.mixtures = [self._begin(x) for x in self.classes]
+        else:
+            self._load_state_dict(state)
+
+    def go(self) -> None:
+        while self.iteration < self.config.iterations:
+            before = self.likelihood
+            self._iterate()
+            self._judge()
+            if self.likelihood - before < self.config.tolerance:
+                break
+            if self.run.save_due():
+                self.run.save(self._state_dict())
+        last = {key: value.clone() for key, value in self.model.state_dict().items()}
+        self.run.finish(last=last, steps=self.iteration, best=self.best)
+        self.model.load_state_dict(self.best_weights)
+
+    def _iterate(self) -> None:
+        """One EM iteration of every class."""
+        log_likelihood = torch.zeros((), dtype=torch.float64, device=self.run.device)
+        for label, x in enumerate(self.classes):
+            likelihoods, responsibilities = em.e_step(x, self.mixtures[label], self.model.noise)
+            self.mixtures[label] = em.m_step(x, responsibilities, self.prior)
+            log_likelihood += likelihoods.sum()
+            done = self.iteration + (label + 1) / len(self.classes)
+            self.run.progress(done, self.config.iterations, "iteration", log_likelihood=self.likelihood)
+        self.likelihood = float(log_likelihood) / self.total
+        self.iteration += 1
+        self.run.images += self.total
+
+    def _judge(self) -> None:
+        """Measure the mixtures on the validation split."""
+        for label, (x, mixture) in enumerate(zip(self.classes, self.mixtures, strict=True)):
+            self.model.put(label, len(x) / self.total, mixture)
+        images, labels = self.held_out
+        joint = torch.cat([self.model(chunk) for chunk in images.split(CHUNK)])
+        loss = -float(joint.logsumexp(dim=1).mean())
+        accuracy = float((joint.argmax(dim=1) == labels).double().mean())
+        # Of the densities before the M step, as EM knows it: the density's, not the discrete levels'.
+        self.run.record(
+            step=self.iteration,
+            train_log_likelihood=self.likelihood,
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+        )
+        if not self.best or loss < self.best["value"]:
+            self.best = {"metric": "validation_loss", "value": loss, "step": self.iteration}
+            self.best_weights = {key: value.clone() for key, value in self.model.state_dict().items()}
+
+    def _begin(self, x: Tensor) -> em.Mixture:
+        return em.m_step(x, start.responsibilities(x, self.config.components, self.run.generator), self.prior)
+
+    def _pooled(self) -> em.Prior:
+        """Return the prior: the covariance about the classes' means, over all classes."""
+        full = self.config.covariance == "full"
+        pooled = sum(len(x) / self.total * em.covariance(x, full) for x in self.classes)
+        return em.Prior(pooled, self.config.prior * self.model.dim, self.model.noise)
+
+    def _state_dict(self) -> dict[str, Any]:
+        return {
+            "iteration": self.iteration,
+            "likelihood": self.likelihood,
+            "mixtures": [[m.log_weights, m.means, m.covariances] for m in self.mixtures],
+            "best": self.best,
+            "best_weights": self.best_weights,
+        }
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        self.iteration, self.likelihood, self.best = state["iteration"], state["likelihood"], state["best"]
+        self.best_weights = state["best_weights"]
+        self.mixtures = [em.Mixture(*(part.to(self.run.device) for part in parts)) for parts in state["mixtures"]]
+
+
+def _tensors(split: Split, run: Run) -> tuple[Tensor, Tensor]:
+    return torch.as_tensor(split.images).to(run.device), torch.as_tensor(split.labels).to(run.device)

@@ -1,0 +1,62 @@
+"""Where a training stands, for people: a bar on a terminal, or a small file that the flow's live display reads."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+from data import atomic
+
+VARIABLE = "DARKROOM_PROGRESS"
+"""Environment variable with the path of the progress file; set by whoever starts the stage and draws the display."""
+
+
+class Progress:
+    """Shows how far one stage of one model is. It never influences what the stage computes."""
+
+    def __init__(self, stage: str, model: str) -> None:
+        self._stage, self._model = stage, model
+        self._file = os.environ.get(VARIABLE)
+        self._written = -math.inf
+        self._bar = None if self._file or not sys.stderr.isatty() else _Bar(f"{stage} {model}")
+
+    def update(self, done: float, total: float, unit: str, metrics: dict[str, float]) -> None:
+        """Show ``done`` of ``total`` ``unit`` (``step``, ``iteration``) and the latest ``metrics``.
+
+        The file is written at most twice a second, and always when all is done.
+        """
+        if self._bar:
+            self._bar.update(done, total, unit, metrics)
+        elif self._file and (time.monotonic() - self._written >= 0.5 or done >= total):
+            self._written = time.monotonic()
+            finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
+            report = {"stage": self._stage, "model": self._model, "done": done, "total": total, "unit": unit}
+            atomic.write_json(Path(self._file), report | {"metrics": finite})
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._bar:
+            self._bar.close()
+
+
+class _Bar:
+    """A rich progress bar on the error stream, so that a stage's output stays clean."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+        self._rich = Progress(*columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=Console(stderr=True))
+        self._task = self._rich.add_task(title, total=1, note="")
+        self._rich.start()
+
+    def update(self, done: float, total: float, unit: str, metrics: dict[str, float]) -> None:
+        note = " ".join([f"{unit}s", *(f"{key} {value:.4g}" for key, value in metrics.items())])
+        self._rich.update(self._task, completed=done, total=total, note=note)
+
+    def close(self) -> None:
+        self._rich.stop()

@@ -1,0 +1,8 @@
+"""The families, a line each. The tests run their contract suite on every one, and the folders must match."""
+
+FAMILIES = {
+    "cnn": "Residual convolutional network (He et al. 2016): classification",
+    "gmm": "A Gaussian mixture per class, fitted by EM (Dempster et al. 1977): density, class by Bayes",
+    "logreg": "Multinomial logistic regression, solved to its optimum by L-BFGS: classification",
+    "vae": "Variational autoencoder (Kingma & Welling 2014): generation",
+}

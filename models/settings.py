@@ -1,0 +1,47 @@
+"""A family's settings: a preset, and what the user put in place of single values."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data.errors import UserError, nearest
+
+
+class Settings(BaseModel):
+    """Base of every family's ``Config``: frozen, unknown keys refused. Its subclasses add ``quick()`` and ``full()``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Config = TypeVar("Config", bound=Settings)
+
+
+def configure(config: type[Config], preset: str, overrides: dict[str, Any], where: str) -> Config:
+    """Return ``config``'s ``preset`` with ``overrides`` in place of its values.
+
+    Args:
+        config: the family's settings class.
+        preset: ``quick`` or ``full``.
+        overrides: setting to value.
+        where: what an error's message names before the key, such as ``params.yaml: models.digits-cnn.overrides``.
+
+    Raises:
+        UserError: an unknown setting, or a value out of its range; one line each.
+    """
+    values = getattr(config, preset)().model_dump() | overrides
+    try:
+        return config.model_validate(values)
+    except ValidationError as error:
+        problems = (_explain(config, where, problem) for problem in error.errors())
+        raise UserError("\n".join(problems)) from None
+
+
+def _explain(config: type[Config], where: str, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if not key:  # a rule over several settings
+        return f"{where}: {problem['msg']}"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}.{key}: unknown setting.{nearest(key, config.model_fields)}"
+    return f"{where}.{key}: {problem['msg']} (got {problem['input']!r})"
