@@ -32,8 +32,9 @@ def columns(rows: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Compare each measured column with the reference.
 
     Returns:
-        A row per column: ``column``, ``distance`` (Kolmogorov-Smirnov, at the values of the sketch), ``chance`` (what
-        one sample in a thousand of unmoved data exceeds) and ``excess`` (distance beyond chance, at least 0).
+        A row per column: ``column``, ``distance`` (Kolmogorov-Smirnov, at the values of the sketch),
+        ``chance`` (what one sample in a thousand of unmoved data exceeds) and ``excess`` (distance beyond
+        chance, at least 0).
     """
     return pd.DataFrame(
         [
@@ -47,7 +48,8 @@ def classes(rows: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Compare the classes' shares with the reference.
 
     Returns:
-        A row per class: ``class``, ``distance`` (change of its share), ``chance`` and ``excess`` as in :func:`columns`.
+        A row per class: ``class``, ``distance`` (change of its share), ``chance`` and ``excess`` as in
+        :func:`columns`.
     """
     now = rows["label"].value_counts()
     table = []
@@ -73,7 +75,11 @@ def _sketch(column: pd.Series) -> Sketch:
     # Real values of the data, without interpolation: a column of few values is then described exactly.
     values = np.unique(np.quantile(data, _QUANTILES, method="inverted_cdf")) if len(data) else np.empty(0)
     below, up_to = _shares(data, values)
-    return Sketch(values=tuple(values.tolist()), below=tuple(below.round(6).tolist()), up_to=tuple(up_to.round(6).tolist()))
+    return Sketch(
+        values=tuple(values.tolist()),
+        below=tuple(below.round(6).tolist()),
+        up_to=tuple(up_to.round(6).tolist()),
+    )
 
 
 def _distance(column: pd.Series, sketch: Sketch) -> float:

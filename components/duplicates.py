@@ -13,7 +13,7 @@ from data.prepared import SPLITS
 
 
 def earlier(rows: pd.DataFrame) -> pd.Series:
-    """Return for each row the id of the first row with the same content, or None if it is the first itself."""
+    """Return for each row the id of an earlier row with the same content, or None."""
     first = rows.groupby("sha256")["id"].transform("first")
     return _name(first.where(rows.duplicated("sha256") & rows["sha256"].notna()))
 

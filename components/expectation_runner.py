@@ -59,7 +59,9 @@ def own(path: Path, items: tuple[dict[str, Any], ...], columns: list[str]) -> li
     return [_own(f"{path}: expectations.{index}", dict(item), columns) for index, item in enumerate(items)]
 
 
-def run(dataset: str, expectations: list[Expectation], tables: dict[str, pd.DataFrame], docs: Path | None) -> list[Outcome]:
+def run(
+    dataset: str, expectations: list[Expectation], tables: dict[str, pd.DataFrame], docs: Path | None
+) -> list[Outcome]:
     """Run ``expectations`` on ``tables``; with ``docs``, write the Data Docs there whatever comes out."""
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
@@ -100,12 +102,12 @@ def _run_table(
 
 def _outcome(expectation: Expectation, found: Any) -> Outcome:
     if found.exception_info.get("raised_exception"):
-        raise UserError(
-            f"{expectation.type}({_arguments(expectation)}) cannot be tried: {found.exception_info['exception_message']}"
-        )
+        why = found.exception_info["exception_message"]
+        raise UserError(f"{expectation.type}({_arguments(expectation)}) cannot be tried: {why}")
     details = found.result
     rows = [str(row[KEYS[expectation.table]]) for row in details.get("partial_unexpected_index_list", [])]
-    # An expectation about a whole column either observes a value, or says what is missing and what is too much.
+    # An expectation about a whole column either observes a value, or says what is missing and what is too
+    # much.
     whole = {
         key: details[key]
         for key in ("observed_value", "partial_missing_list", "partial_unexpected_list")
@@ -119,7 +121,9 @@ def _own(where: str, arguments: dict[str, Any], columns: list[str]) -> Expectati
     kinds = list_registered_expectation_implementations()
     kind = arguments.pop("type", None)
     if kind is None:
-        raise UserError(f"{where}: needs a 'type'. For example: {{type: expect_column_values_to_not_be_null, column: label}}")
+        raise UserError(
+            f"{where}: needs a 'type'. Such as: {{type: expect_column_values_to_not_be_null, column: label}}"
+        )
     if kind not in kinds:
         raise UserError(f"{where}.type: no expectation {kind!r}.{_closest(kind, kinds)}")
     implementation = get_expectation_impl(kind)
@@ -134,7 +138,9 @@ def _own(where: str, arguments: dict[str, Any], columns: list[str]) -> Expectati
         raise UserError(f"{where}.{'.'.join(map(str, problem['loc']))}: {problem['msg']} ({kind})") from None
     for name in ("column", "column_A", "column_B"):
         if name in arguments and arguments[name] not in columns:
-            raise UserError(f"{where}.{name}: no column {arguments[name]!r}.{nearest(arguments[name], columns)}")
+            raise UserError(
+                f"{where}.{name}: no column {arguments[name]!r}.{nearest(arguments[name], columns)}"
+            )
     return Expectation("examples", kind, arguments)
 
 

@@ -1,7 +1,8 @@
 """What every data set must meet, written as expectations of Great Expectations on three tables.
 
-``examples`` is the manifest with what was found out about each row; ``classes`` has a row per class; ``columns`` a row
-per measured column. Whatever a check needs to know is a column, so that no expectation of our own is needed.
+``examples`` is the manifest with what was found out about each row; ``classes`` has a row per class;
+``columns`` a row per measured column. Whatever a check needs to know is a column, so that no expectation of
+our own is needed.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ KEYS = {"examples": "id", "classes": "class", "columns": "column"}
 
 
 def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.DataFrame]:
-    """Return the tables that the expectations are on; ``classes`` and ``columns`` drift from ``suite.reference``."""
+    """Return the tables that the expectations are on; without ``suite.reference`` there is no ``columns``."""
     split = assign(rows, shares)
     examples = rows.assign(
         split_used=split,
@@ -74,35 +75,32 @@ def _each_file(suite: Suite) -> list[Expectation]:
             "side", "to_be_between", "no image is too small", "minimum_side", min_value=bounds.minimum_side
         ),
         _on_column("mode", "to_be_in_set", "images have a known mode", "modes", value_set=[*bounds.modes]),
-        _on_column("format", "to_be_in_set", "files have a known format", "formats", value_set=[*bounds.formats]),
+        _on_column(
+            "format", "to_be_in_set", "files have a known format", "formats", value_set=[*bounds.formats]
+        ),
     ]
 
 
 def _repetitions(suite: Suite, num_examples: int) -> list[Expectation]:
-    bounds = suite.general
-
-    def allow(count: int) -> dict[str, float]:
-        # "mostly" is a share; half an example of slack keeps rounding from deciding.
-        return {"mostly": max(0.0, 1 - (count + 0.5) / num_examples)}
-
-    found = [
-        _on_column(
-            "same_as", "to_be_null", "no two examples have the same content", "exact_duplicates",
-            **allow(bounds.exact_duplicates),
+    bounds, near = suite.general, suite.general.near_duplicates
+    checks = [
+        ("same_as", "no two examples have the same content", "exact_duplicates", bounds.exact_duplicates),
+        (
+            "same_in_another_split",
+            "no content is in two splits",
+            "duplicates_across_splits",
+            bounds.duplicates_across_splits,
         ),
-        _on_column(
-            "same_in_another_split", "to_be_null", "no content is in two splits", "duplicates_across_splits",
-            **allow(bounds.duplicates_across_splits),
-        ),
-    ]  # fmt: skip
-    if bounds.near_duplicates.distance is not None:
-        found.append(
-            _on_column(
-                "near_in_another_split", "to_be_null", "no picture is in two splits", "near_duplicates.allowed",
-                **allow(bounds.near_duplicates.allowed),
-            )
-        )  # fmt: skip
-    return found
+    ]
+    if near.distance is not None:
+        checks.append(
+            ("near_in_another_split", "no picture is in two splits", "near_duplicates.allowed", near.allowed)
+        )
+    # "mostly" is a share; half an example of slack keeps rounding from deciding.
+    return [
+        _on_column(column, "to_be_null", says, setting, mostly=max(0.0, 1 - (allowed + 0.5) / num_examples))
+        for column, says, setting, allowed in checks
+    ]
 
 
 def _classes(suite: Suite) -> list[Expectation]:
@@ -123,12 +121,24 @@ def _no_drift(suite: Suite) -> list[Expectation]:
     if suite.reference is None:
         return []
     limits = {
-        "classes": (suite.general.drift.class_share, "general.drift.class_share", "no class's share has moved"),
-        "columns": (suite.general.drift.distance, "general.drift.distance", "no column's distribution has moved"),
+        "classes": (
+            suite.general.drift.class_share,
+            "general.drift.class_share",
+            "no class's share has moved",
+        ),
+        "columns": (
+            suite.general.drift.distance,
+            "general.drift.distance",
+            "no column's distribution has moved",
+        ),
     }
     return [
         Expectation(
-            table, "expect_column_values_to_be_between", {"column": "excess", "max_value": limit}, says, setting
+            table,
+            "expect_column_values_to_be_between",
+            {"column": "excess", "max_value": limit},
+            says,
+            setting,
         )
         for table, (limit, setting, says) in limits.items()
     ]
@@ -136,4 +146,6 @@ def _no_drift(suite: Suite) -> list[Expectation]:
 
 def _on_column(column: str, what: str, says: str, setting: str = "", **arguments: Any) -> Expectation:
     setting = f"general.{setting}" if setting else ""
-    return Expectation("examples", f"expect_column_values_{what}", {"column": column, **arguments}, says, setting)
+    return Expectation(
+        "examples", f"expect_column_values_{what}", {"column": column, **arguments}, says, setting
+    )

@@ -1,7 +1,7 @@
 """Stage ``ingest``: brings a data set in, a manifest row per example, whatever state its files are in.
 
-Nothing of the source is changed, and a file that cannot be used becomes a row that says why: it is ``validate`` that
-stops the pipeline.
+Nothing of the source is changed, and a file that cannot be used becomes a row that says why: it is
+``validate`` that stops the pipeline.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(dataset: str) -> Path:
 
 
 def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[Entry] | None = None) -> None:
-    """Write both files of ``dataset`` into ``folder``; ``entries`` is the listing of an imagefolder, if known."""
+    """Write both files of ``dataset`` into ``folder``; ``entries``: its folder's listing, if known."""
     writer = manifest.Writer(folder)
     if settings.source == "imagefolder":
         files = imagefolder.load(settings.folder, scan(settings.folder) if entries is None else entries)
@@ -67,24 +67,27 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
         hashes = to_hex(statistics.phash)
         for offset, image in enumerate(images):
             content = image.tobytes()
-            yield {
-                "id": arrays.ids[start + offset],
-                "source": arrays.sources[start + offset],
-                "split": arrays.splits[start + offset],
-                "label": arrays.labels[start + offset],
-                "width": width,
-                "height": height,
-                "mode": "L",
-                "format": "raw",
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "phash": hashes[offset],
-                "decodes": True,
-                "error": None,
-                "brightness": statistics.brightness[offset],
-                "contrast": statistics.contrast[offset],
-                "sharpness": statistics.sharpness[offset],
-            }, content
+            yield (
+                {
+                    "id": arrays.ids[start + offset],
+                    "source": arrays.sources[start + offset],
+                    "split": arrays.splits[start + offset],
+                    "label": arrays.labels[start + offset],
+                    "width": width,
+                    "height": height,
+                    "mode": "L",
+                    "format": "raw",
+                    "bytes": len(content),
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "phash": hashes[offset],
+                    "decodes": True,
+                    "error": None,
+                    "brightness": statistics.brightness[offset],
+                    "contrast": statistics.contrast[offset],
+                    "sharpness": statistics.sharpness[offset],
+                },
+                content,
+            )
 
 
 def _read_files(files: list[ImageFile]) -> Iterator[Example]:

@@ -34,8 +34,8 @@ def refresh(dataset: str) -> Changes | None:
     """List the data set's folder anew, by ``stat`` alone, and note the listing in ``dataset.yaml``.
 
     Returns:
-        What changed, or None: nothing did, the data set is no folder of images, or the folder is not on this machine
-        (a clone works on what the ingest stage kept of it).
+        What changed, or None: nothing did, the data set is no folder of images, or the folder is not on this
+        machine (a clone works on what the ingest stage kept of it).
     """
     path = dataset_file(dataset)
     settings = spec.load(path)
@@ -57,7 +57,9 @@ def record(dataset: str, entries: list[Entry]) -> None:
     values["listing"] = fingerprint(entries)
     with atomic.file(path) as temporary, temporary.open("w") as file:
         yaml.dump(values, file)
-    atomic.write_text(listing_file(dataset), json.dumps([[e.path, e.size, e.modified] for e in entries]) + "\n")
+    atomic.write_text(
+        listing_file(dataset), json.dumps([[e.path, e.size, e.modified] for e in entries]) + "\n"
+    )
 
 
 def _last(dataset: str) -> list[Entry]:

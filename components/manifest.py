@@ -47,7 +47,7 @@ _GROUP_BYTES = 64 << 20
 
 
 class Writer:
-    """Writes both files as the rows come, a group of at most about 64 MiB of image bytes in memory at a time."""
+    """Writes both files as the rows come; about 64 MiB of image bytes are in memory at a time."""
 
     def __init__(self, folder: Path) -> None:
         """Begin both files in ``folder``, which exists."""
@@ -92,7 +92,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def read_images(folder: Path) -> Iterator[list[bytes | None]]:
-    """Yield the bytes of the images of an ``ingest`` folder, a group of rows at a time, in the manifest's order."""
+    """Yield the images' bytes of an ``ingest`` folder, a group of rows at a time, in the manifest's order."""
     file = pq.ParquetFile(folder / IMAGES)
     for group in range(file.num_row_groups):
         yield file.read_row_group(group, columns=["bytes"]).column("bytes").to_pylist()
@@ -106,4 +106,6 @@ def fingerprint(folder: Path) -> str:
 
 def _open(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     # Contents and hashes do not repeat: dictionaries and statistics would only cost time.
-    return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, use_dictionary=False, write_statistics=False)
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=1, use_dictionary=False, write_statistics=False
+    )

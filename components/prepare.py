@@ -1,4 +1,4 @@
-"""Stage ``prepare``: splits the validated examples and makes uint8 tensors of them, as ``data/prepared.py`` says."""
+"""Stage ``prepare``: splits validated examples and makes tensors of them, as ``data/prepared.py`` says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def run(dataset: str) -> Path:
     """Write the prepared folder of ``dataset``; return it.
 
     Raises:
-        UserError: the data is not validated, a label is no class, a class has too few images for every split, or
+        UserError: the data is not validated, a label is no class, a class has too few images for every split,
+            or
             ``image`` of ``dataset.yaml`` does not fit the images.
     """
     settings = spec.load(dataset_file(dataset))
@@ -41,7 +42,9 @@ def run(dataset: str) -> Path:
     _require_every_split(dataset, split)
     labels = rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
     with atomic.folder(prepared(dataset)) as folder:
-        writers = {name: _SplitWriter(folder, name, int((split == name).sum()), settings.image) for name in SPLITS}
+        writers = {
+            name: _SplitWriter(folder, name, int((split == name).sum()), settings.image) for name in SPLITS
+        }
         for name, label, image in zip(split, labels, _decode(dataset, rows, settings.image), strict=True):
             writers[name].add(image, label)
         hashes = {name: writer.close() for name, writer in writers.items()}
@@ -60,7 +63,9 @@ def _require_validation(dataset: str) -> None:
     verdict = json.loads(file.read_text())
     found = manifest.fingerprint(ingested(dataset))
     if not verdict["success"] or verdict["manifest"] != found:
-        raise UserError(f"{file}: is about the manifest {verdict['manifest'][:12]}, and the data is {found[:12]}. {mend}")
+        raise UserError(
+            f"{file}: is about the manifest {verdict['manifest'][:12]}, and the data is {found[:12]}. {mend}"
+        )
 
 
 def _classes(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...]:
@@ -68,14 +73,18 @@ def _classes(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tu
     classes = settings.classes or tuple(found)
     for label in found:
         if label not in classes:
-            raise UserError(f"{dataset_file(dataset)}: classes: lacks the label {label!r}.{nearest(label, classes)}")
+            raise UserError(
+                f"{dataset_file(dataset)}: classes: lacks the label {label!r}.{nearest(label, classes)}"
+            )
     return classes
 
 
 def _require_every_split(dataset: str, split: pd.Series) -> None:
     for name in SPLITS:
         if not (split == name).any():
-            raise UserError(f"{dataset_file(dataset)}: splits.{name}: no example is left for the {name} split.")
+            raise UserError(
+                f"{dataset_file(dataset)}: splits.{name}: no example is left for the {name} split."
+            )
 
 
 def _decode(dataset: str, rows: pd.DataFrame, image: spec.ImageSpec) -> Iterator[np.ndarray]:

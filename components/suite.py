@@ -1,4 +1,4 @@
-"""``data/<name>/suite.yaml``: what must hold of a data set, and the statistics that drift is measured against."""
+"""``data/<name>/suite.yaml``: what must hold of a data set, and what drift is measured against."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from data import spec
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
-"""Pillow modes of 8 bits or fewer a channel, which ``convert`` brings to ``L`` or ``RGB`` without clipping."""
+"""Pillow modes of at most 8 bits a channel: ``convert`` brings them to ``L`` or ``RGB`` without clipping."""
 
 
 class NearDuplicates(BaseModel):

@@ -1,4 +1,4 @@
-"""Stage ``validate``: what must hold of a data set, tried on its manifest; a failure stops everything downstream."""
+"""Stage ``validate``: tries on a manifest what must hold of it; a failure stops everything downstream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from components import expectations, manifest, suite
 from components.command import main
 from components.expectation_runner import Outcome, own
 from components.expectation_runner import run as run_expectations
-from components.layout import data_docs, dataset_file, failed_validation_file, ingested, suite_file, validation_file
+from components.layout import (
+    data_docs,
+    dataset_file,
+    failed_validation_file,
+    ingested,
+    suite_file,
+    validation_file,
+)
 from data import atomic, spec
 from data.errors import UserError
 
@@ -22,7 +29,8 @@ def run(dataset: str) -> Path:
     """Validate the manifest of ``dataset``; return the verdict's file.
 
     Raises:
-        UserError: an expectation does not hold. The message names it and the offending files; the verdict is kept
+        UserError: an expectation does not hold. The message names it and the offending files; the verdict is
+            kept
             in ``.darkroom/validation/``. Or ``suite.yaml`` or ``dataset.yaml`` is wrong.
     """
     settings = spec.load(dataset_file(dataset))
@@ -50,7 +58,7 @@ def run(dataset: str) -> Path:
 def check(
     dataset: str, rows: pd.DataFrame, chosen: suite.Suite, shares: spec.Shares, docs: Path | None
 ) -> list[Outcome]:
-    """Try the general expectations and the data set's own on a manifest; with ``docs``, write Data Docs there."""
+    """Try the general expectations and the data set's own; with ``docs``, write the Data Docs there."""
     tables = expectations.tables(rows, chosen, shares)
     all_of_them = [
         *expectations.general(chosen, len(rows)),

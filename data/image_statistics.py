@@ -17,8 +17,8 @@ class Statistics:
     Attributes:
         brightness: mean grey value, float64 in [0, 1].
         contrast: standard deviation of the grey values, float64 in [0, 0.5].
-        sharpness: standard deviation of the grey values' Laplacian, float64, 0 when all is flat; a side under 3: 0.
-        phash: perceptual hash, uint64.
+        sharpness: standard deviation of the grey values' Laplacian, float64, 0 when all is flat; a side under
+            3: 0. phash: perceptual hash, uint64.
     """
 
     brightness: np.ndarray

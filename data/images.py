@@ -29,8 +29,8 @@ def decode(content: bytes) -> tuple[Image.Image, str]:
     """Decode a JPEG, PNG or WebP file.
 
     Returns:
-        The whole image (the first frame of an animation), turned as its EXIF orientation says, in its own mode,
-        and its format.
+        The whole image (the first frame of an animation), turned as its EXIF orientation says, in its own
+        mode, and its format.
 
     Raises:
         DecodeError: the bytes are empty, truncated, damaged, too large when decoded, or of another format.
@@ -48,15 +48,17 @@ def decode(content: bytes) -> tuple[Image.Image, str]:
         raise DecodeError(f"decompression bomb: it claims more than {MAX_PIXELS:,} pixels") from None
     except MemoryError:
         raise
-    except Exception as error:  # A decoder may raise anything on hostile bytes, struct.error and KeyError included.
+    except (
+        Exception
+    ) as error:  # A decoder may raise anything on hostile bytes, struct.error and KeyError included.
         raise DecodeError(f"damaged: {str(error) or type(error).__name__}") from None
 
 
 def to_array(image: Image.Image, spec: ImageSpec) -> np.ndarray:
     """Bring an image to the shape and mode that models take.
 
-    Pillow's ``convert`` to ``L`` or ``RGB``, then ``resize`` with ``BILINEAR`` (which averages over the area when it
-    makes an image smaller): the two calls that a client of the exported graph repeats.
+    Pillow's ``convert`` to ``L`` or ``RGB``, then ``resize`` with ``BILINEAR`` (which averages over the area
+    when it makes an image smaller): the two calls that a client of the exported graph repeats.
 
     Returns:
         uint8 [H, W, C].

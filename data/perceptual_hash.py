@@ -1,9 +1,10 @@
 """A 64-bit hash that near duplicates share: the signs of an image's lowest frequencies.
 
-The image is averaged over a 32 x 32 grid of equal areas, and of its discrete cosine transform the 8 x 8 lowest
-frequencies are compared with their median (the idea is "pHash": Zauner, Implementation and Benchmarking of Perceptual
-Image Hash Functions, 2010, section 3.2.1). All arithmetic is on whole numbers, so a hash is the same on every machine,
-and the same after any scaling of the grey values (a x + b, a > 0) or enlargement by whole pixels.
+The image is averaged over a 32 x 32 grid of equal areas, and of its discrete cosine transform the 8 x 8
+lowest frequencies are compared with their median (the idea is "pHash": Zauner, Implementation and
+Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1). All arithmetic is on whole numbers, so
+a hash is the same on every machine, and the same after any scaling of the grey values (a x + b, a > 0) or
+enlargement by whole pixels.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def perceptual_hash(images_nhw: np.ndarray) -> np.ndarray:
         images_nhw: uint8 [N, H, W], sides at most ``MAX_SIDE``.
 
     Returns:
-        uint64 [N]. The highest bit (the mean, which says nothing of the content) is 0; a flat image has hash 0.
+        uint64 [N]. The highest bit (the mean, which says nothing of the content) is 0; a flat image has hash
+        0.
     """
     _, height, width = images_nhw.shape
     if max(height, width) > MAX_SIDE:
@@ -70,7 +72,7 @@ def near_pairs(left: np.ndarray, right: np.ndarray, distance: int) -> tuple[np.n
             differing = left[row : row + _BLOCK, None] ^ right[None, column : column + _BLOCK]
             near = np.bitwise_count(differing) <= distance
             if near.any():
-                found.append(np.argwhere(near) + (row, column))
+                found.append(np.argwhere(near) + np.array([row, column]))
     pairs = np.concatenate(found)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     return pairs[:, 0], pairs[:, 1]

@@ -73,7 +73,9 @@ class DataSpec:
     @classmethod
     def from_json(cls, values: dict) -> DataSpec:
         """Build from what :meth:`to_json` gave, after a round through JSON."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ class PreparedData:
         try:
             self.spec = DataSpec.from_json(json.loads((self.folder / "spec.json").read_text()))
         except FileNotFoundError:
-            raise UserError(f"{self.folder}: no prepared data there (spec.json is missing). Run the prepare stage first.") from None
+            raise UserError(
+                f"{self.folder}: no prepared data there (spec.json is missing). Run the prepare stage first."
+            ) from None
 
     @cached_property
     def train(self) -> Split:
@@ -132,7 +136,7 @@ class PreparedData:
 
 
 def _map(path: Path) -> dict[str, np.ndarray]:
-    """Map the tensors of a safetensors file (8 bytes of header length, JSON header, data) without reading them.
+    """Map the tensors of a safetensors file (8 bytes of header length, header, data) without reading them.
 
     The maps are copy-on-write: PyTorch takes them without a warning, and the file can never change.
     """
@@ -141,6 +145,12 @@ def _map(path: Path) -> dict[str, np.ndarray]:
         header = json.loads(file.read(length))
     header.pop("__metadata__", None)
     return {
-        name: np.memmap(path, _DTYPES[tensor["dtype"]], "c", 8 + length + tensor["data_offsets"][0], tuple(tensor["shape"]))
+        name: np.memmap(
+            path,
+            _DTYPES[tensor["dtype"]],
+            "c",
+            8 + length + tensor["data_offsets"][0],
+            tuple(tensor["shape"]),
+        )
         for name, tensor in header.items()
     }

@@ -20,7 +20,8 @@ class ImageSpec(BaseModel):
         height: rows, in pixels.
         width: columns, in pixels.
         channels: 1 (grey) or 3 (RGB).
-        levels: how many values a pixel can really take. Level ``k`` is stored as ``round(k * 255 / (levels - 1))``.
+        levels: how many values a pixel can really take. Level ``k`` is stored as ``round(k * 255 / (levels -
+            1))``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,7 +33,7 @@ class ImageSpec(BaseModel):
 
 
 class Shares(BaseModel):
-    """The shares of the examples, in [0, 1), that become ``validation`` and ``test`` where the source gives neither."""
+    """Shares of the examples, in [0, 1), that become the splits that the source does not give."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +43,9 @@ class Shares(BaseModel):
     @model_validator(mode="after")
     def _leave_a_train_split(self) -> Shares:
         if self.validation + self.test >= 1:
-            raise ValueError(f"validation + test is {self.validation + self.test:g}: nothing is left to train on")
+            raise ValueError(
+                f"validation + test is {self.validation + self.test:g}: nothing is left to train on"
+            )
         return self
 
 
@@ -50,12 +53,12 @@ class DatasetSpec(BaseModel):
     """The whole of ``dataset.yaml``.
 
     Attributes:
-        source: ``packaged`` (scikit-learn), ``torchvision`` or ``imagefolder`` (a folder of the user's images).
-        folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local folder, tried first.
-        listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
-        classes: class names in the order of their indices; without it they are sorted by name.
-        image: what ``prepare`` makes of each image.
-        splits: shares of the splits that the source does not give.
+        source: ``packaged`` (scikit-learn), ``torchvision`` or ``imagefolder`` (a folder of the user's
+            images). folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local
+            folder, tried first. listing: ``imagefolder``: SHA-256 over relative path, size and modification
+            time of each file. classes: class names in the order of their indices; without it they are sorted
+            by name. image: what ``prepare`` makes of each image. splits: shares of the splits that the source
+            does not give.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,7 +83,11 @@ def load(path: Path) -> DatasetSpec:
     Raises:
         UserError: the file is missing, is not YAML, or holds an unknown key or a value that cannot be.
     """
-    return parse(path, DatasetSpec, read_yaml(path, f"Add a data set with: darkroom data add FOLDER --name {path.parent.name}"))
+    return parse(
+        path,
+        DatasetSpec,
+        read_yaml(path, f"Add a data set with: darkroom data add FOLDER --name {path.parent.name}"),
+    )
 
 
 def read_yaml(path: Path, mend: str) -> Any:
@@ -112,7 +119,9 @@ def parse(path: Path, model: type[Model], values: Any) -> Model:
 def _explain(path: Path, model: type[BaseModel], problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{path}: {key}: unknown key.{nearest(problem['loc'][-1], _keys_beside(model, problem['loc']))}"
+        return (
+            f"{path}: {key}: unknown key.{nearest(problem['loc'][-1], _keys_beside(model, problem['loc']))}"
+        )
     if problem["type"] == "missing":
         return f"{path}: {key}: is missing."
     if problem["type"] == "literal_error":

@@ -1,4 +1,4 @@
-"""Which split each example belongs to: a rule of contents alone, so that it is the same in every run and row order."""
+"""Which split each example belongs to: a rule of contents alone, the same in every run and row order."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from data.spec import Shares
 def assign(manifest: pd.DataFrame, shares: Shares) -> pd.Series:
     """Return the split of each row.
 
-    Splits that the source gives are kept. A ``validation`` or ``test`` that it does not give is carved from the rows
-    that it leaves open or gives to ``train``: within each class contents are ranked by their SHA-256, the first share
-    becomes ``test``, the next ``validation``. Rows of the same content move together, and contents that also lie in a
-    given ``validation`` or ``test`` are never carved: carving puts no content in two splits.
+    Splits that the source gives are kept. A ``validation`` or ``test`` that it does not give is carved from
+    the rows that it leaves open or gives to ``train``: within each class contents are ranked by their
+    SHA-256, the first share becomes ``test``, the next ``validation``. Rows of the same content move
+    together, and contents that also lie in a given ``validation`` or ``test`` are never carved: carving puts
+    no content in two splits.
 
     Args:
         manifest: columns ``split``, ``label`` and ``sha256``, with any index.

@@ -1,4 +1,4 @@
-"""The idx format of MNIST and its kin (LeCun, Cortes and Burges, "The MNIST database", section File formats)."""
+"""The idx format of MNIST and its kin (LeCun, Cortes, Burges: The MNIST database, section File formats)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def read(path: Path, sha256: str) -> np.ndarray:
         raise UserError(f"{path}: cannot be read: {error}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise UserError(f"{path}: its content has SHA-256 {found}, expected {sha256}: it is damaged or another file.")
+        raise UserError(
+            f"{path}: its content has SHA-256 {found}, expected {sha256}: it is damaged or another file."
+        )
     return parse(content)
 
 

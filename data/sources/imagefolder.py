@@ -1,8 +1,8 @@
 """A user's own folder of images, in the convention of Hugging Face's ``imagefolder``.
 
 A file's class is the name of the folder that it lies in, or, where there is a ``metadata.jsonl`` with a line
-``{"file_name": ..., "label": ...}`` per image, what that says. Folders at the top that are named as splits give the
-splits: ``train``, ``validation`` (or ``valid``, ``val``, ``dev``), ``test`` (or ``eval``).
+``{"file_name": ..., "label": ...}`` per image, what that says. Folders at the top that are named as splits
+give the splits: ``train``, ``validation`` (or ``valid``, ``val``, ``dev``), ``test`` (or ``eval``).
 """
 
 from __future__ import annotations
@@ -37,16 +37,21 @@ def load(folder: Path, entries: list[Entry]) -> list[ImageFile]:
     """
     images = [entry.path for entry in entries if PurePosixPath(entry.path).name != METADATA]
     if not images:
-        raise UserError(f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp.")
+        raise UserError(
+            f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp."
+        )
     metadata = [entry.path for entry in entries if PurePosixPath(entry.path).name == METADATA]
     splits = _split_folders(folder, [*images, *metadata])
     if metadata:
         labels = _labels_by_metadata(folder, metadata)
     else:
         labels = {path: _label_by_folder(path, splits) for path in images}
-    # A file that metadata.jsonl names and that is not there becomes a row too: ingest says that it cannot be read.
+    # A file that metadata.jsonl names and that is not there becomes a row too: ingest says that it cannot be
+    # read.
     return [
-        ImageFile(id=printable(path), path=folder / path, split=splits.get(_top(path), ""), label=labels.get(path))
+        ImageFile(
+            id=printable(path), path=folder / path, split=splits.get(_top(path), ""), label=labels.get(path)
+        )
         for path in sorted({*images, *labels})
     ]
 
@@ -58,9 +63,12 @@ def _split_folders(folder: Path, paths: list[str]) -> dict[str, str]:
     others = sorted(top for top in tops - named.keys() if top)
     if not named:
         return {}
-    # A split holds class folders or metadata.jsonl; a class that happens to be called "train" holds images alone.
+    # A split holds class folders or metadata.jsonl; a class that happens to be called "train" holds images
+    # alone.
     is_split = {
-        _top(path) for path in paths if _top(path) in named and (path.count("/") > 1 or path.endswith(f"/{METADATA}"))
+        _top(path)
+        for path in paths
+        if _top(path) in named and (path.count("/") > 1 or path.endswith(f"/{METADATA}"))
     }
     if others and is_split:
         raise UserError(

@@ -13,12 +13,12 @@ from data.errors import UserError
 METADATA = "metadata.jsonl"
 
 SUFFIXES = frozenset({".bmp", ".gif", ".heic", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Names that claim to be an image. Some claim a format that is not decoded: those are listed too, and then reported."""
+"""Endings that claim an image. Some claim a format that is not decoded: those are then reported."""
 
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """One file: ``path`` relative to the folder with ``/`` between parts, ``size`` in bytes, ``modified`` in ns."""
+    """One file: path relative to the folder, ``/`` between parts; size in bytes; change time in ns."""
 
     path: str
     size: int
@@ -91,6 +91,7 @@ def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterat
         if item.is_dir():
             yield from _walk(path, root, above | {identity})
         elif item.name == METADATA or path.suffix.lower() in SUFFIXES:
-            # A dangling link has no target to stat: the link itself is listed, and ingest says it cannot be read.
+            # A dangling link has no target to stat: the link itself is listed, and ingest says it cannot be
+            # read.
             status = item.stat(follow_symlinks=item.is_file())
             yield Entry(path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns)

@@ -17,12 +17,14 @@ def load(name: str) -> Arrays:
         UserError: no package carries one of that name.
     """
     if name not in DATASETS:
-        raise UserError(f"data/{name}/dataset.yaml: source: no packaged data set {name!r}.{nearest(name, DATASETS)}")
+        raise UserError(
+            f"data/{name}/dataset.yaml: source: no packaged data set {name!r}.{nearest(name, DATASETS)}"
+        )
     return DATASETS[name]()
 
 
 def digits() -> Arrays:
-    """Return scikit-learn's digits: 1,797 images of 8 x 8 pixels, whose 17 levels are spread over 0 to 255."""
+    """Return scikit-learn's digits: 1,797 images, 8 x 8, whose 17 levels are spread over 0 to 255."""
     from sklearn.datasets import load_digits  # Slow to import, and needed by this one function.
 
     bunch = load_digits()

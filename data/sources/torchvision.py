@@ -31,7 +31,8 @@ def load(name: str, spec: DatasetSpec) -> Arrays:
     """
     if name != "fashion_mnist":
         raise UserError(
-            f"data/{name}/dataset.yaml: source: no torchvision data set {name!r}.{nearest(name, ['fashion_mnist'])}"
+            f"data/{name}/dataset.yaml: source: no torchvision data set {name!r}."
+            f"{nearest(name, ['fashion_mnist'])}"
         )
     return _fashion_mnist(_folder(name, spec), spec.classes or tuple("0123456789"))
 
@@ -68,7 +69,9 @@ def _folder(name: str, spec: DatasetSpec) -> Path:
     for where, folder in named.items():
         if folder:
             if missing := _missing(Path(folder)):
-                raise UserError(f"{where}: {folder} has no {missing[0]}. It needs: {', '.join(FASHION_MNIST)}.")
+                raise UserError(
+                    f"{where}: {folder} has no {missing[0]}. It needs: {', '.join(FASHION_MNIST)}."
+                )
             return Path(folder)
     downloaded = Path("data") / name / "files"
     for folder in (downloaded / "FashionMNIST" / "raw", DEBIAN_FOLDER):
@@ -89,7 +92,7 @@ def _download(root: Path) -> Path:
         FashionMNIST(str(root), download=True)
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"Fashion-MNIST could not be downloaded to {root}: {error}. Put its four files in a folder and name it"
-            f" in data/fashion_mnist/dataset.yaml (folder:) or in the environment variable {ENVIRONMENT}."
+            f"Fashion-MNIST could not be downloaded to {root}: {error}. Put its four files in a folder and"
+            f" name it in data/fashion_mnist/dataset.yaml (folder:) or in the environment as {ENVIRONMENT}."
         ) from None
     return root / "FashionMNIST" / "raw"

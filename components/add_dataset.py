@@ -1,0 +1,139 @@
+"""Takes a user's folder of images into the project: its ``dataset.yaml``, its name in ``params.yaml``."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from components import listing, params
+from components.layout import dataset_file
+from data import atomic, spec
+from data.errors import UserError
+from data.images import FORMATS
+from data.sources import ImageFile, imagefolder
+from data.sources.listing import scan
+
+IMAGE_SIZE = 64
+"""Sides that images are brought to unless the user says otherwise, in pixels."""
+
+_SAMPLE = 200
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was found in a folder.
+
+    Attributes:
+        name: the data set.
+        examples: how many images.
+        classes: how many of each class; the empty name counts those without a label.
+        splits: how many of each split; the empty name counts those that the folder gives none.
+    """
+
+    name: str
+    examples: int
+    classes: dict[str, int]
+    splits: dict[str, int]
+
+
+def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float]) -> Added:
+    """Make ``folder`` the data set ``name``, or bring its listing up to date when it is one already.
+
+    Nothing in ``folder`` is changed. Settings that are not given stay as they are.
+
+    Args:
+        folder: the user's images, in the imagefolder convention.
+        name: lower-case letters, digits, ``-`` and ``_``.
+        image_size: sides of the images that models see, in pixels.
+        shares: of ``validation`` and ``test``, in [0, 1).
+
+    Raises:
+        UserError: the folder is not as it must be, or the name cannot be taken.
+    """
+    _check_name(name)
+    folder = folder.expanduser().resolve()
+    entries = scan(folder)
+    files = imagefolder.load(folder, entries)
+    yaml = YAML()
+    yaml.width = 4096
+    path = dataset_file(name)
+    values = yaml.load(path.read_text()) if path.exists() else _new(files, name)
+    values["folder"] = str(folder)
+    if image_size is not None:
+        values["image"]["height"] = values["image"]["width"] = image_size
+    values["splits"].update(shares)
+    spec.parse(path, spec.DatasetSpec, dict(values))
+    with atomic.file(path) as temporary, temporary.open("w") as file:
+        yaml.dump(values, file)
+    listing.record(name, entries)
+    _name_in_params(name)
+    return Added(
+        name,
+        len(files),
+        dict(sorted(Counter(file.label or "" for file in files).items())),
+        dict(sorted(Counter(file.split for file in files).items())),
+    )
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise UserError(
+            f"--name {name!r}: it takes a-z, 0-9, '-' and '_', and begins with a letter or digit."
+        )
+    path = dataset_file(name)
+    if path.exists():
+        if spec.load(path).source != "imagefolder":
+            raise UserError(f"{path}: is there already, and is no folder of images. Choose another --name.")
+    elif path.parent.exists():
+        raise UserError(f"{path.parent}: is there already, and is no data set. Choose another --name.")
+
+
+def _new(files: list[ImageFile], name: str) -> CommentedMap:
+    image = CommentedMap(height=IMAGE_SIZE, width=IMAGE_SIZE, channels=_channels(files), levels=256)
+    splits = CommentedMap(validation=0.15, test=0.15)
+    for part in (image, splits):
+        part.fa.set_flow_style()
+    values = CommentedMap(source="imagefolder", folder="", listing="", image=image, splits=splits)
+    values.yaml_set_start_comment(
+        f"A folder of images. After a change in it: darkroom data add FOLDER --name {name}"
+    )
+    values.yaml_add_eol_comment("what is made of each image; channels: 1 (grey) or 3 (RGB)", "image")
+    values.yaml_add_eol_comment("shares; splits that the folder gives are kept", "splits")
+    return values
+
+
+def _channels(files: list[ImageFile]) -> int:
+    """Return 1 if all of a sample of the images are grey, else 3. Headers alone are read."""
+    step = max(1, len(files) // _SAMPLE)
+    for file in files[::step]:
+        try:
+            with Image.open(file.path, formats=FORMATS) as image:
+                if image.mode not in ("1", "L", "LA"):
+                    return 3
+        except (
+            OSError,
+            UnidentifiedImageError,
+            Image.DecompressionBombError,
+            Image.DecompressionBombWarning,
+        ):
+            continue  # ingest says what is wrong with it.
+    return 1
+
+
+def _name_in_params(name: str) -> None:
+    settings = params.load()
+    if name in settings.datasets:
+        return
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    values = yaml.load(params.FILE.read_text())
+    values["datasets"].append(name)
+    with atomic.file(params.FILE) as temporary, temporary.open("w") as file:
+        yaml.dump(values, file)

@@ -1,0 +1,83 @@
+"""A project of its own with a folder of images, on which tests run the real commands of the stages."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def photo(seed: int, height: int = 40, width: int = 48, channels: int = 3) -> Image.Image:
+    """Draw a smooth colour picture, different for each seed: blobs, so that perceptual hashes differ."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (6, 7, channels)).astype(np.uint8)
+    return Image.fromarray(coarse.squeeze()).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encode(image: Image.Image, form: str = "PNG", **options) -> bytes:
+    """Return the bytes of an image file."""
+    content = io.BytesIO()
+    image.save(content, form, **options)
+    return content.getvalue()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file and the folders that it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def fill(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), per_class: int = 12) -> None:
+    """Write class folders of images of mixed formats and sizes."""
+    seed = 0
+    for name in classes:
+        for index in range(per_class):
+            seed += 1
+            form, ending = (("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp"))[index % 3]
+            image = photo(seed, 40 + index, 48 + 2 * index)
+            write(folder / name / f"{index:02d}.{ending}", encode(image, form))
+
+
+def project(folder: Path) -> Path:
+    """Make an empty project in ``folder``: the files that commands look for, without a data set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text("datasets: []\nmodels: {}\n")
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    (folder / "data").mkdir()
+    return folder
+
+
+def command(root: Path, *arguments: str, expect: int = 0, preexec=None) -> subprocess.CompletedProcess:
+    """Run ``python -m ...`` in the project ``root`` and demand its exit status."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        preexec_fn=preexec,
+    )
+    assert done.returncode == expect, (
+        f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def digest(folder: Path) -> dict[str, tuple[str, int, int]]:
+    """Return hash, mode and modification time of everything in a folder: what no command may change."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        found[str(path.relative_to(folder))] = (content, status.st_mode, status.st_mtime_ns)
+    return found
