@@ -3,7 +3,8 @@
 Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns a counter into four random
 32-bit words. The counter here is (word number, image number, stream), the key is the seed: image ``i`` of a seed
 does not depend on how many images are asked for. Everything is int64 arithmetic that never overflows, because
-ONNX has no unsigned 32-bit multiplication.
+ONNX has no unsigned 32-bit multiplication; and it shifts, because an exported integer ``torch.div`` goes through
+float32.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ def words(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) 
     image = torch.arange(count, device=seed.device)[:, None] + first
     block = torch.arange(blocks, device=seed.device)[None, :]
     zero = torch.zeros_like(block)
-    key = seed & WORD, _high(seed)
+    key = seed & WORD, (seed >> 32) & WORD
     four = philox((block, image, zero + stream, zero), key)
     return torch.stack(torch.broadcast_tensors(*four), dim=-1).reshape(-1, 4 * blocks)[:, :size]
 
 
 def uniform(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) -> Tensor:
     """Return float32 [count, size], uniform on the multiples of ``2**-24`` in [0, 1); see :func:`words`."""
-    return torch.div(words(seed, count, size, stream, first), 256, rounding_mode="trunc").float() * 2.0**-24
+    return (words(seed, count, size, stream, first) >> 8).float() * 2.0**-24
 
 
 def normal(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) -> Tensor:
@@ -69,20 +70,15 @@ def normal(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0)
     """
     table = _QUANTILES.to(seed.device)
     word = words(seed, count, size, stream, first)
-    low, high = word & 0xFFFF, torch.div(word, 65536, rounding_mode="trunc")
+    low, high = word & 0xFFFF, word >> 16
     return (table[low] + table[high]) * math.sqrt(0.5)
 
 
 def _multiply(word: Tensor, factor: int) -> tuple[Tensor, Tensor]:
     """Return the high and low 32 bits of a 32 x 32 bit product, by halves of 16 bits: nothing passes 2**63."""
     low = (word & 0xFFFF) * factor
-    high = torch.div(word, 65536, rounding_mode="trunc") * factor + torch.div(low, 65536, rounding_mode="trunc")
-    return torch.div(high, 65536, rounding_mode="trunc"), ((high & 0xFFFF) * 65536) + (low & 0xFFFF)
-
-
-def _high(seed: Tensor) -> Tensor:
-    """Return the high 32 bits of an int64 as a number in ``[0, 2**32)``."""
-    return torch.div(seed - (seed & WORD), 2**32, rounding_mode="trunc") & WORD
+    high = (word >> 16) * factor + (low >> 16)
+    return high >> 16, ((high & 0xFFFF) << 16) + (low & 0xFFFF)
 
 
 def _quantiles() -> Tensor:
