@@ -8,22 +8,24 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-from safetensors.numpy import save_file
 
 from components import manifest
 from components.command import main
 from components.layout import dataset_file, ingested, prepared, validation_file
-from data import atomic, images, spec
+from components.shards import SplitWriter
+from data import atomic, spec
 from data.errors import UserError, nearest
+from data.images import decode, to_array
 from data.prepared import SPLITS, DataSpec
 from data.splits import assign
 
-SHARD_BYTES = 1 << 30
-"""Images of one split beyond this go to another file."""
+_WINDOW = 1024
+"""So many images are decoded before the first of them is used up."""
 
 
 def run(dataset: str) -> Path:
@@ -38,15 +40,19 @@ def run(dataset: str) -> Path:
     rows = manifest.read(ingested(dataset))
     _require_validation(dataset)
     classes = _classes(dataset, settings, rows)
-    split = assign(rows, settings.splits)
+    split = assign(rows, settings.splits).to_numpy(str)
     _require_every_split(dataset, split)
     labels = rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
     with atomic.folder(prepared(dataset)) as folder:
         writers = {
-            name: _SplitWriter(folder, name, int((split == name).sum()), settings.image) for name in SPLITS
+            name: SplitWriter(folder, name, int((split == name).sum()), settings.image) for name in SPLITS
         }
-        for name, label, image in zip(split, labels, _decode(dataset, rows, settings.image), strict=True):
-            writers[name].add(image, label)
+        start = 0
+        for images in _decode(dataset, rows, settings.image):
+            part = slice(start, start := start + len(images))
+            for name, writer in writers.items():
+                chosen = split[part] == name
+                writer.add(images[chosen], labels[part][chosen])
         hashes = {name: writer.close() for name, writer in writers.items()}
         values = _describe(dataset, settings, classes, writers["train"], hashes)
         _require_levels(dataset, settings.image, writers)
@@ -79,7 +85,7 @@ def _classes(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tu
     return classes
 
 
-def _require_every_split(dataset: str, split: pd.Series) -> None:
+def _require_every_split(dataset: str, split: np.ndarray) -> None:
     for name in SPLITS:
         if not (split == name).any():
             raise UserError(
@@ -88,65 +94,39 @@ def _require_every_split(dataset: str, split: pd.Series) -> None:
 
 
 def _decode(dataset: str, rows: pd.DataFrame, image: spec.ImageSpec) -> Iterator[np.ndarray]:
-    """Yield uint8 [H, W, C] for each row of the manifest, in its order."""
-    shapes = list(zip(rows["format"], rows["height"], rows["width"], strict=True))
+    """Yield the images of some rows at a time, uint8 [n, H, W, C], in the order of the manifest."""
+    described = list(rows[["id", "sha256", "format", "height", "width"]].itertuples(index=False))
     start = 0
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for contents in manifest.read_images(ingested(dataset)):
-            group = zip(contents, shapes[start : start + len(contents)], strict=True)
-            yield from pool.map(lambda item: _to_array(*item, image), group)
+            items = list(zip(described[start : start + len(contents)], contents, strict=True))
             start += len(contents)
+            # A window at a time: decoded images are far larger than files, and would wait in memory.
+            for window in _parts(items, _WINDOW):
+                yield from pool.map(lambda part: _to_arrays(part, image), _parts(window, 64))
 
 
-def _to_array(content: bytes, shape: tuple[str, int, int], image: spec.ImageSpec) -> np.ndarray:
-    form, height, width = shape
-    if form == "raw":
-        return images.to_array(Image.frombytes("L", (width, height), content), image)
-    return images.to_array(images.decode(content)[0], image)
+def _parts(items: list, size: int) -> Iterator[list]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
-class _SplitWriter:
-    """Writes the shards of one split and sums what the DataSpec needs."""
+def _to_arrays(part: list, image: spec.ImageSpec) -> np.ndarray:
+    return np.stack([_to_array(row, content, image) for row, content in part])
 
-    def __init__(self, folder: Path, name: str, count: int, image: spec.ImageSpec) -> None:
-        self._folder, self._name, self._image = folder, name, image
-        self._rows_per_shard = max(1, SHARD_BYTES // (image.height * image.width * image.channels))
-        self._left, self._shard = count, 0
-        self._images_hash, self._labels_hash = hashlib.sha256(), hashlib.sha256()
-        self.histogram = np.zeros((image.channels, 256), np.int64)
-        """How often each value occurs in each channel."""
-        self._begin()
 
-    def add(self, image: np.ndarray, label: int) -> None:
-        self._images[self._filled] = image
-        self._labels[self._filled] = label
-        self._filled += 1
-        if self._filled == len(self._images):
-            self._end()
-
-    def close(self) -> dict[str, str]:
-        """Return the hashes of all images and labels of the split."""
-        return {"images": self._images_hash.hexdigest(), "labels": self._labels_hash.hexdigest()}
-
-    def _begin(self) -> None:
-        rows = min(self._left, self._rows_per_shard)
-        self._images = np.empty((rows, self._image.height, self._image.width, self._image.channels), np.uint8)
-        self._labels = np.empty(rows, np.int64)
-        self._filled = 0
-
-    def _end(self) -> None:
-        path = self._folder / f"{self._name}-{self._shard:05d}.safetensors"
-        save_file({"images": self._images, "labels": self._labels}, path)
-        self._images_hash.update(self._images)
-        self._labels_hash.update(self._labels)
-        for channel, counts in enumerate(self.histogram):
-            counts += np.bincount(self._images[..., channel].ravel(), minlength=256)
-        self._left, self._shard = self._left - self._filled, self._shard + 1
-        self._begin()
+def _to_array(row: Any, content: bytes, image: spec.ImageSpec) -> np.ndarray:
+    if hashlib.sha256(content).hexdigest() != row.sha256:
+        raise UserError(
+            f"{manifest.IMAGES}: the bytes of {row.id} are not those of the manifest. Run ingest again."
+        )
+    if row.format == "raw":
+        return to_array(Image.frombytes("L", (row.width, row.height), content), image)
+    return to_array(decode(content)[0], image)
 
 
 def _describe(
-    dataset: str, settings: spec.DatasetSpec, classes: tuple[str, ...], train: _SplitWriter, hashes: dict
+    dataset: str, settings: spec.DatasetSpec, classes: tuple[str, ...], train: SplitWriter, hashes: dict
 ) -> DataSpec:
     image = settings.image
     levels = np.arange(256)
@@ -165,7 +145,7 @@ def _describe(
     )
 
 
-def _require_levels(dataset: str, image: spec.ImageSpec, writers: dict[str, _SplitWriter]) -> None:
+def _require_levels(dataset: str, image: spec.ImageSpec, writers: dict[str, SplitWriter]) -> None:
     """Bits per dimension count the levels, so a value between two of them would falsify every likelihood."""
     allowed = np.rint(np.arange(image.levels) * 255 / (image.levels - 1)).astype(int)
     for name, writer in writers.items():
