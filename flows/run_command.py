@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import sys
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -91,18 +90,16 @@ def _terminate(*_: object) -> None:
 
 def _look_at_folders(settings: params.Params, console: Console) -> None:
     """List the users' image folders again, so that new images are seen."""
-    from data.sources import imagefolder
+    from components import listing
 
     for dataset in settings.datasets:
-        changes = imagefolder.refresh(dataset)
+        changes = listing.refresh(dataset)
         if changes:
             console.print(f"data/{dataset}/dataset.yaml: {changes}")
 
 
 def _mend_locks(console: Console) -> None:
     """Remove what a killed DVC left half-written. Only locks: this workspace's run lock is held, nobody uses them."""
-    import json
-
     path = Path(".dvc/tmp/rwlock")
     try:
         json.loads(path.read_text() or "{}")

@@ -1,0 +1,67 @@
+"""A toy project: real git, real DVC, stages that are a few lines of shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DVC_YAML = """
+stages:
+  ingest:
+    foreach: ${datasets}
+    do:
+      cmd: mkdir -p out && sh stage.sh ingest ${item} > out/ingest-${item}
+      deps: ["source-${item}", stage.sh]
+      outs: ["out/ingest-${item}"]
+  train:
+    foreach: ${models}
+    do:
+      cmd: sh stage.sh train ${key} > out/train-${key}
+      params: ["models.${key}"]
+      deps: ["out/ingest-${item.dataset}", stage.sh]
+      outs: ["out/train-${key}"]
+"""
+
+STAGE = """
+echo "$1@$2" >> ran.log
+if [ -f "fail-$1@$2" ]; then cat "fail-$1@$2" >&2; exit 2; fi
+if [ -f "sleep-$1@$2" ]; then sleep 300; fi
+cat source-digits
+"""
+
+PARAMS = """
+datasets: [digits]
+models:
+  one: {family: logreg, dataset: digits}
+  two: {family: cnn, dataset: digits}
+"""
+
+
+@pytest.fixture(scope="session")
+def _toy_template(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    dvc = Path(sys.executable).with_name("dvc")
+    for command in (["git", "init", "-q"], [dvc, "init", "-q"], [dvc, "config", "core.analytics", "false"]):
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    for name, text in {"dvc.yaml": DVC_YAML, "stage.sh": STAGE, "params.yaml": PARAMS, "source-digits": "0"}.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def toy(_toy_template, tmp_path, monkeypatch) -> Path:
+    """A project with ``ingest@digits``, ``train@one`` and ``train@two``; ``ran.log`` tells which stages ran."""
+    shutil.copytree(_toy_template, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _tools_of_this_environment(monkeypatch):
+    """Find ``dvc`` and ``python`` of the environment that runs the tests, whether it is activated or not."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

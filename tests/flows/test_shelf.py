@@ -1,0 +1,56 @@
+"""Taking a model from the shelf edits ``params.yaml`` and nothing else in it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components import params
+from data.errors import UserError
+from flows import shelf
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    for name in ("params.yaml", "data", "models"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_take_moves_the_entry_and_adds_its_data_set(project):
+    before = params.load()
+    assert shelf.take(["fashion-cnn"]) == ["fashion-cnn"]
+    after = params.load()
+    assert after.models["fashion-cnn"] == before.shelf["fashion-cnn"]
+    assert "fashion-cnn" not in after.shelf
+    assert after.datasets == [*before.datasets, "fashion_mnist"]
+    assert {**after.models, **after.shelf} == {**before.models, **before.shelf}
+
+
+def test_take_keeps_every_comment(project):
+    comments = [line for line in Path("params.yaml").read_text().splitlines() if line.startswith("#")]
+    shelf.take(["fashion-cnn"])
+    text = Path("params.yaml").read_text()
+    assert all(comment in text for comment in comments)
+
+
+def test_names_not_on_the_shelf_change_nothing(project):
+    before = Path("params.yaml").read_bytes()
+    assert shelf.take(["digits-cnn", "nothing"]) == []
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_an_invalid_file_is_left_as_it_is(project):
+    path = Path("params.yaml")
+    path.write_text(path.read_text().replace("preset: quick", "presett: quick", 1))
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="presett.*unknown key.*'preset'"):
+        shelf.take(["fashion-cnn"])
+    assert path.read_bytes() == before
