@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,9 +15,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 100_000_000
 """An image that claims more is taken for a decompression bomb and is never decoded."""
 
-# Pillow only warns above its limit, and refuses above twice its limit. Here its warning is the refusal.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 class DecodeError(Exception):
@@ -39,6 +36,8 @@ def decode(content: bytes) -> tuple[Image.Image, str]:
         raise DecodeError("the file is empty")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:  # Pillow itself only warns up to twice its limit.
+            raise Image.DecompressionBombError
         name = image.format
         image.load()
         return ImageOps.exif_transpose(image), name

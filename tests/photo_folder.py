@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import os
@@ -56,10 +57,10 @@ def project(folder: Path) -> Path:
 
 
 def command(root: Path, *arguments: str, expect: int = 0, preexec=None) -> subprocess.CompletedProcess:
-    """Run ``python -m ...`` in the project ``root`` and demand its exit status."""
+    """Run ``python`` with ``arguments`` in the project ``root`` and demand its exit status."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", *arguments],
+        [sys.executable, "-P", *arguments],
         cwd=root,
         env=environment,
         capture_output=True,
@@ -73,6 +74,21 @@ def command(root: Path, *arguments: str, expect: int = 0, preexec=None) -> subpr
     return done
 
 
+def darkroom_data(root: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess:
+    """Run ``darkroom data ...`` in the project ``root``, without what the other commands import."""
+    program = """
+import sys
+from data.errors import UserError
+from flows.data_commands import app
+try:
+    app()
+except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+"""
+    return command(root, "-c", program, *arguments, expect=expect)
+
+
 def digest(folder: Path) -> dict[str, tuple[str, int, int]]:
     """Return hash, mode and modification time of everything in a folder: what no command may change."""
     found = {}
@@ -81,3 +97,13 @@ def digest(folder: Path) -> dict[str, tuple[str, int, int]]:
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         found[str(path.relative_to(folder))] = (content, status.st_mode, status.st_mtime_ns)
     return found
+
+
+def without_root_rights() -> None:
+    """Give up, in a child process before it runs a program, root's right to read what its mode forbids."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+        prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # Fails for who is not root, and has no such right.
+
+
+_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
