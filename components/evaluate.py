@@ -1,0 +1,108 @@
+"""Stage ``evaluate``: measures a trained model on the test split, and draws what it does.
+
+It calls the graph that will be exported, in PyTorch, and leaves in ``artifacts/models/<name>/evaluate/``
+
+- ``metrics.json``: each metric with its 95 % interval, and a table per class;
+- ``examples.parquet``: a row per test example, so that two models can be compared pairwise;
+- ``plots/``: pictures, and CSV files that ``dvc plots`` draws.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from components import layout, params, tasks
+from components.command import main
+from components.reference import Reference
+from components.tasks import Arrays, Measurement
+from data import atomic
+from data.errors import UserError
+from data.prepared import PreparedData
+from models import checkpoint
+from models.checkpoint import Checkpoint
+from models.run import find_device
+
+
+def run(name: str) -> Measurement:
+    """Evaluate the model ``name`` and write its evaluate folder.
+
+    Raises:
+        UserError: there is no such model, checkpoint or prepared data, the two do not belong together, or an answer
+            is not finite.
+    """
+    settings = params.load().model(name)
+    trained = checkpoint.load(layout.trained(name))
+    data = PreparedData(layout.prepared(settings.dataset))
+    check_same_data(name, trained, data)
+    task = tasks.of(trained.family.TASK)
+    device = find_device(settings.device, f"{params.FILE}: models.{name}.device")
+    predict = Reference(
+        trained.family.graph(trained.model), task.signature(data.spec)[1], device, settings.threads
+    )
+    try:
+        answers = task.answer(predict, data)
+    except ValueError as error:
+        raise UserError(
+            f"{layout.trained(name)}: {error}. The training diverged: lower its learning rate."
+        ) from None
+    answers |= _by_family(trained, data, device)
+    measurement = task.measure(answers, data)
+    with atomic.folder(layout.evaluated(name)) as folder:
+        shared = {"task": trained.family.TASK, "dataset": settings.dataset, "num_examples": len(data.test)}
+        atomic.write_json(folder / "metrics.json", shared | measurement.to_json())
+        _write_examples(folder / "examples.parquet", data, task.rows(answers, data))
+        task.draw(folder / "plots", answers, data)
+        _draw_history(folder / "plots", layout.trained(name) / "history.csv")
+    return measurement
+
+
+def check_same_data(name: str, trained: Checkpoint, data: PreparedData) -> None:
+    """Check that the model was trained on ``data``.
+
+    Raises:
+        UserError: it was trained on other data, or on an older state of it.
+    """
+    if trained.spec.sha256 != data.spec.sha256:
+        raise UserError(
+            f"{layout.trained(name)}: was trained on {trained.spec.name} {trained.spec.sha256[:12]}, but {data.folder} "
+            f"holds {data.spec.name} {data.spec.sha256[:12]}. Run the train stage again."
+        )
+
+
+def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) -> Arrays:
+    """Return what a generator's graph cannot tell but its family can, on the test images."""
+    family, images, answers = trained.family, data.test.images, {}
+    if family.TASK != "generation":
+        return answers
+    model = trained.model.to(device)
+    if hasattr(family, "log_likelihood"):
+        answers["log_likelihood"] = family.log_likelihood(model, images, trained.seed)
+    if hasattr(family, "reconstruct"):
+        answers["reconstruction"] = family.reconstruct(model, images[:16])
+    return answers
+
+
+def _write_examples(path: Path, data: PreparedData, columns: Arrays) -> None:
+    """Write a row per test example; the same rows give the same bytes."""
+    table = pa.table({"id": data.test.ids, "label": data.test.labels, **columns})
+    with atomic.file(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _draw_history(folder: Path, history: Path) -> None:
+    from components.pictures import curves
+
+    with history.open() as file:
+        rows = list(csv.DictReader(file))
+    columns = {key: np.array([float(row[key] or "nan") for row in rows]) for key in rows[0]}
+    curves.draw(folder / "learning_curves.png", columns)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,160 @@
+"""Stage ``export``: turns a trained model into an ONNX bundle that agrees with PyTorch, or into nothing.
+
+The graph is the one that the evaluate stage measured. It is compared with PyTorch (``components/parity.py``) before the
+bundle gets its name; ``docs/architecture.md`` says what a bundle holds. The same checkpoint gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.numpy import save
+
+import models
+from components import layout, onnx_export, params, parity, tasks
+from components.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
+from components.command import main
+from components.evaluate import check_same_data
+from components.onnx_graph import OnnxGraph
+from components.params import ModelParams
+from components.reference import Reference
+from components.tasks import Predict, Tensor
+from data import atomic
+from data.errors import UserError
+from data.prepared import DataSpec, PreparedData
+from models import checkpoint
+
+EXAMPLES = 4
+"""Golden examples of a bundle."""
+
+_TYPES = {"uint8": "TYPE_UINT8", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
+
+
+def run(name: str) -> Bundle:
+    """Export the model ``name``; return its bundle, opened.
+
+    Raises:
+        UserError: a stage before this one has not run, the graph cannot be exported, or parity fails: the message names
+            the worst output, batch size and difference, and what was exported before stays.
+    """
+    settings = params.load().model(name)
+    trained = checkpoint.load(layout.trained(name))
+    data = PreparedData(layout.prepared(settings.dataset))
+    check_same_data(name, trained, data)
+    evaluated = layout.evaluated(name)
+    if not (evaluated / "metrics.json").exists():
+        raise UserError(f"{evaluated}: no metrics there. Run the evaluate stage first.")
+    task = tasks.of(trained.family.TASK)
+    inputs, outputs = task.signature(data.spec)
+    graph = trained.family.graph(trained.model)
+    # Compared on the CPU: it is there everywhere, and its bits do not change from run to run.
+    pytorch = Reference(graph, outputs, torch.device("cpu"), settings.threads)
+    with atomic.folder(layout.bundle(name)) as folder:
+        content = onnx_export.convert(graph, inputs, outputs, task.inputs(data, "validation", 0, 2))
+        (folder / MODEL).parent.mkdir()
+        (folder / MODEL).write_bytes(content)
+        onnx = OnnxGraph(folder / MODEL, content, inputs, outputs, threads=settings.threads).predict
+        report = {"batches": parity.tensors(name, task, onnx, pytorch, data)}
+        report |= parity.examples(name, task, task.answer(onnx, data), data, evaluated)
+        _write_golden(folder / GOLDEN, task.inputs(data, "test", 0, EXAMPLES), onnx)
+        (folder / TRITON).write_text(_triton(name, inputs, outputs))
+        description = _describe(
+            name,
+            settings,
+            trained.family.TASK,
+            data.spec,
+            json.loads((evaluated / "metrics.json").read_text()),
+        )
+        description["parity"] = report
+        description["golden"] = {
+            "tolerances": {output.name: task.TOLERANCES[output.name].to_json() for output in outputs}
+        }
+        description["sha256"] = {file: _sha256(folder / file) for file in (MODEL, GOLDEN, TRITON)}
+        atomic.write_json(folder / DESCRIPTION, description)
+    bundle = Bundle.open(layout.bundle(name), threads=settings.threads)
+    bundle.check_golden()
+    return bundle
+
+
+def _write_golden(path: Path, inputs: dict, onnx: Predict) -> None:
+    tensors = {f"input/{key}": value for key, value in inputs.items()}
+    tensors |= {f"output/{key}": value for key, value in onnx(inputs).items()}
+    path.write_bytes(save(tensors))
+
+
+def _triton(name: str, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> str:
+    """Return ``config.pbtxt``: the batch is a dimension like any other, since a seed's request has none."""
+
+    def block(kind: str, tensor: Tensor) -> str:
+        dims = ", ".join(str(size) for size in tensor.shape)
+        return (
+            f'{kind} [\n  {{ name: "{tensor.name}" data_type: {_TYPES[tensor.dtype]} dims: [ {dims} ] }}\n]\n'
+        )
+
+    head = f'name: "{name}"\nbackend: "onnxruntime"\nmax_batch_size: 0\n'
+    return (
+        head
+        + "".join(block("input", tensor) for tensor in inputs)
+        + "".join(block("output", t) for t in outputs)
+    )
+
+
+def _describe(
+    name: str, settings: ModelParams, task: str, spec: DataSpec, measured: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what ``bundle.json`` says beside parity, golden examples and hashes of files."""
+    inputs, outputs = tasks.of(task).signature(spec)
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "family": settings.family,
+        "task": task,
+        "dataset": settings.dataset,
+        "inputs": [tensor.to_json() for tensor in inputs],
+        "outputs": [tensor.to_json() for tensor in outputs],
+        # The two calls of Pillow that bring a file to the input, as `prepare` brought the training images.
+        "image": {
+            "height": spec.height,
+            "width": spec.width,
+            "channels": spec.channels,
+            "levels": spec.levels,
+            "mode": "L" if spec.channels == 1 else "RGB",
+            "resample": "BILINEAR",
+        },
+        "classes": list(spec.classes),
+        "primary": measured["primary"],
+        "metrics": measured["metrics"],
+        "data": spec.sha256,
+        "params": _hash_json(settings.model_dump(mode="json")),
+        "code": _hash_code(settings.family),
+    }
+
+
+def _hash_json(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _hash_code(family: str) -> str:
+    """Return a hash of the code that training runs: by path, so that a renamed file counts too."""
+    root = Path(models.__file__).parent
+    # The registry is a list for people and tests: a new family in it changes no other.
+    files = [file for file in root.glob("*.py") if file.name != "registry.py"]
+    files += [
+        *root.glob("blocks/**/*.py"),
+        *root.glob(f"{family}/**/*.py"),
+        root.parent / "components/train.py",
+    ]
+    return _hash_json({file.relative_to(root.parent).as_posix(): _sha256(file) for file in sorted(files)})
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,125 @@
+"""What a task measures: one module per task, chosen by name, so that no stage knows a family or a task by itself.
+
+A task works on the graph's inputs and outputs alone. Whoever answers, PyTorch in the evaluate stage or ONNX Runtime in
+the export stage, the gate and a server, gives a :data:`Predict`, and the same functions measure it. A task module has
+
+=============  =====================================================================================================
+``TOLERANCES`` by output name, what ONNX Runtime may differ from PyTorch (:class:`Tolerance`)
+``answer``     ``(predict, data) -> answers``: asks for everything that is measured, on the test split
+``measure``    ``(answers, data) -> Measurement``
+``scores``     ``(answers, data) -> float64 [N]``: the primary metric of each test example, for paired comparisons
+``rows``       ``(answers, data) -> columns`` of ``examples.parquet`` besides ``id`` and ``label``
+``inputs``     ``(data, split, start, count) -> inputs`` of the graph, real ones: for parity and golden examples
+``signature``  ``(spec) -> (inputs, outputs)``: the graph's :class:`Tensor` s, in order
+``draw``       ``(folder, answers, data)``: writes the pictures
+=============  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from components.bootstrap import Interval
+
+Arrays = dict[str, np.ndarray]
+Predict = Callable[[Mapping[str, np.ndarray]], Arrays]
+"""Graph inputs by name to graph outputs by name."""
+
+TASKS = ("classification", "density", "generation")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with its 95 % interval and the direction in which it is better."""
+
+    value: float
+    low: float
+    high: float
+    better: Literal["higher", "lower"]
+
+    @classmethod
+    def of(cls, interval: Interval, better: Literal["higher", "lower"]) -> Metric:
+        """Give ``interval`` a direction."""
+        return cls(interval.value, interval.low, interval.high, better)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What ``metrics.json`` holds.
+
+    Attributes:
+        primary: the metric that versions are compared by.
+        metrics: every metric by name.
+        per_class: a row of numbers per class, each with ``class`` and ``examples``.
+    """
+
+    primary: str
+    metrics: dict[str, Metric]
+    per_class: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the graph: ``shape`` with -1 where the length is free."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def takes(self, values: np.ndarray) -> bool:
+        """Whether ``values`` has this dtype and fits this shape."""
+        lengths = zip(self.shape, values.shape, strict=False)
+        fits = values.ndim == len(self.shape) and all(wanted in (-1, length) for wanted, length in lengths)
+        return fits and str(values.dtype) == self.dtype
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Tensor:
+        """Build from an entry of ``inputs`` or ``outputs`` in ``bundle.json``."""
+        return cls(values["name"], values["dtype"], tuple(values["shape"]))
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Values agree when they differ by at most ``absolute + relative * |reference|``."""
+
+    absolute: float
+    relative: float = 0.0
+
+    def __str__(self) -> str:
+        share = f" + {self.relative:g} of the value" if self.relative else ""
+        return f"{self.absolute:g}{share}"
+
+    def to_json(self) -> dict[str, float]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    def compare(self, answer: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+        """Return the greatest difference, and the greatest one in units of what is allowed: at most 1 is in agreement.
+
+        Both are NaN when an answer is, which is in agreement with nothing.
+        """
+        reference = reference.astype(np.float64)
+        difference = np.abs(answer.astype(np.float64) - reference)
+        excess = difference / (self.absolute + self.relative * np.abs(reference))
+        return float(difference.max()), float(excess.max())
+
+
+def of(name: str) -> ModuleType:
+    """Return the module of task ``name``, one of :data:`TASKS`."""
+    if name not in TASKS:
+        raise ValueError(f"no task {name!r}: {', '.join(TASKS)}")
+    return import_module(f"components.tasks.{name}")

@@ -1,0 +1,79 @@
+"""Density: how likely an image is, and its class by Bayes. Bits per dimension first, then the Bayes accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from components import bootstrap
+from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, images
+from components.tasks.confusion import confusion_table, per_class
+from data.prepared import DataSpec, PreparedData
+
+TOLERANCES = {
+    # float32 sums of one term per pixel: an error in proportion to the sum, and a posterior that is as far off as
+    # the difference of two such sums.
+    "log_likelihood": Tolerance(1e-3, relative=1e-5),
+    "probabilities": Tolerance(1e-3),
+}
+
+answer = images.answer
+inputs = images.inputs
+
+
+def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
+    """Return inputs and outputs of the graph."""
+    outputs = [
+        Tensor("log_likelihood", "float32", (-1,)),
+        Tensor("probabilities", "float32", (-1, spec.num_classes)),
+    ]
+    return [images.tensor(spec)], outputs
+
+
+def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
+    """Return the bits per dimension of each test example."""
+    return images.bits_per_dim(answers["log_likelihood"], data.spec)
+
+
+def measure(answers: Arrays, data: PreparedData) -> Measurement:
+    """Return bits per dimension and the accuracy of the class by Bayes, over all and per class."""
+    labels, bits = data.test.labels, scores(answers, data)
+    predicted = answers["probabilities"].argmax(axis=1)
+    metrics = {
+        "bits_per_dim": Metric.of(bootstrap.mean(bits), "lower"),
+        "bayes_accuracy": Metric.of(bootstrap.proportion(predicted == labels), "higher"),
+    }
+    table = per_class(confusion_table(labels, predicted, data.spec.num_classes), data.spec.classes)
+    bits_by_class = images.mean_by_class(bits, labels, data.spec.num_classes)
+    for row, value in zip(table, bits_by_class, strict=True):
+        row["bits_per_dim"] = value
+    return Measurement("bits_per_dim", metrics, table)
+
+
+def rows(answers: Arrays, data: PreparedData) -> Arrays:
+    """Return the log-likelihood in nats, the class by Bayes, its probability, and whether it is right."""
+    probabilities = answers["probabilities"]
+    return {
+        "predicted": probabilities.argmax(axis=1),
+        "confidence": probabilities.max(axis=1),
+        "correct": probabilities.argmax(axis=1) == data.test.labels,
+        "log_likelihood": answers["log_likelihood"],
+    }
+
+
+def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:
+    """Draw the likelihoods by class, the least likely images and the confusion matrix of the class by Bayes."""
+    from components.pictures import confusion, grid, histogram
+    from components.pictures.style import short
+
+    labels, classes, bits = data.test.labels, data.spec.classes, scores(answers, data)
+    predicted = answers["probabilities"].argmax(axis=1)
+    confusion.draw(folder / "confusion.png", confusion_table(labels, predicted, len(classes)), classes)
+    confusion.write(folder / "confusion.csv", labels, predicted, classes)
+    histogram.draw(folder / "likelihood.png", bits, labels, classes, axis="bits per dimension")
+    least = np.argsort(-bits, kind="stable")[:24]
+    captions = [f"{short(classes[labels[i]])}\n{bits[i]:.2f} bits" for i in least]
+    grid.draw(
+        folder / "least_likely.png", data.test.images[least], captions, title="Least likely test examples"
+    )

@@ -1,0 +1,106 @@
+"""Generation: new images from a seed. Bits per dimension where the family gives a likelihood, coverage, distance.
+
+The graph is asked for images of :data:`SEEDS` alone. What only the family can tell, the evaluate stage adds to the
+answers: ``log_likelihood`` and ``reconstruction`` of the test images.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from components import bootstrap
+from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, images, samples
+from components.tasks.samples import COVERED
+from data.prepared import DataSpec, PreparedData
+
+TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
+
+SEEDS = tuple(range(8))
+COUNT = 128
+SHOWN = 16
+
+
+def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
+    """Return inputs and outputs of the graph."""
+    return [Tensor("seed", "int64", (1,)), Tensor("count", "int64", (1,))], [images.tensor(spec)]
+
+
+def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
+    """Return a request for ``count`` images, of another seed for each ``start``; there is nothing to split."""
+    return {"seed": np.array([start], dtype=np.int64), "count": np.array([count], dtype=np.int64)}
+
+
+def answer(predict: Predict, data: PreparedData) -> Arrays:
+    """Return ``image`` uint8 [1024, H, W, C]: the samples that everything is measured on."""
+    return {"image": np.concatenate([predict(inputs(data, "test", seed, COUNT))["image"] for seed in SEEDS])}
+
+
+def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
+    """Return the bits per dimension of each test example.
+
+    Raises:
+        KeyError: the family gives no likelihood.
+    """
+    return images.bits_per_dim(answers["log_likelihood"], data.spec)
+
+
+def measure(answers: Arrays, data: PreparedData) -> Measurement:
+    """Return bits per dimension (where there is a likelihood), covered classes and kernel distance."""
+    spec, labels = data.spec, data.test.labels
+    shares = samples.class_shares(answers["image"], data)
+    metrics = {
+        "classes_covered": Metric.of(samples.classes_covered(shares, len(answers["image"])), "higher"),
+        "kernel_distance": Metric.of(samples.kernel_distance(answers["image"], data), "lower"),
+    }
+    per_class = [
+        {"class": name, "examples": int((labels == k).sum()), "share": float(shares[k])}
+        for k, name in enumerate(spec.classes)
+    ]
+    if "log_likelihood" not in answers:
+        return Measurement("kernel_distance", metrics, per_class)
+    bits = scores(answers, data)
+    metrics["bits_per_dim"] = Metric.of(bootstrap.mean(bits), "lower")
+    for row, value in zip(per_class, images.mean_by_class(bits, labels, spec.num_classes), strict=True):
+        row["bits_per_dim"] = value
+    return Measurement("bits_per_dim", metrics, per_class)
+
+
+def rows(answers: Arrays, data: PreparedData) -> Arrays:
+    """Return the log-likelihood in nats where there is one."""
+    return {name: answers[name] for name in ("log_likelihood",) if name in answers}
+
+
+def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:
+    """Draw samples, coverage, and, where the family can, reconstructions and likelihoods by class."""
+    from components.pictures import bars, grid, histogram
+
+    spec, labels = data.spec, data.test.labels
+    drawn = answers["image"]
+    grid.draw(folder / "samples.png", drawn[:64], columns=8, title=f"Samples of seed {SEEDS[0]}")
+    references = {
+        "train": np.bincount(data.train.labels, minlength=spec.num_classes) / len(data.train),
+        "samples": samples.class_shares(drawn, data),
+    }
+    bars.draw(
+        folder / "coverage.png",
+        references,
+        spec.classes,
+        axis="share of images",
+        line=COVERED / spec.num_classes,
+    )
+    if "reconstruction" in answers:
+        pairs = np.stack([data.test.images[:SHOWN], answers["reconstruction"][:SHOWN]]).reshape(
+            -1, *spec.shape
+        )
+        grid.draw(
+            folder / "reconstructions.png",
+            pairs,
+            columns=SHOWN,
+            title="Test images above, reconstructions below",
+        )
+    if "log_likelihood" in answers:
+        histogram.draw(
+            folder / "likelihood.png", scores(answers, data), labels, spec.classes, axis="bits per dimension"
+        )

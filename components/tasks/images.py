@@ -1,0 +1,56 @@
+"""What tasks share whose graphs take images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from components.tasks import Arrays, Predict, Tensor
+from data.prepared import DataSpec, PreparedData
+
+BATCH = 256
+
+
+def answer(predict: Predict, data: PreparedData) -> Arrays:
+    """Return the graph's answers on the whole test split, in its order, asked for in batches.
+
+    Raises:
+        ValueError: an answer is not finite.
+    """
+    images = data.test.images
+    parts = [predict({"image": images[start : start + BATCH]}) for start in range(0, len(images), BATCH)]
+    answers = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for name, values in answers.items():
+        if not np.isfinite(values).all():
+            first = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
+            raise ValueError(f"output {name!r} is not finite on test example {data.test.ids[first]!r}")
+    return answers
+
+
+def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
+    """Return ``count`` images of ``split`` from ``start`` on, as the graph takes them; after the last the first."""
+    images = getattr(data, split).images
+    return {"image": images[np.arange(start, start + count) % len(images)]}
+
+
+def tensor(spec: DataSpec) -> Tensor:
+    """Return the image tensor of ``spec`` with a free batch."""
+    return Tensor("image", "uint8", (-1, *spec.shape))
+
+
+def label_gap(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return [N], how far the probability of the ``predicted`` class lies below the highest one; 0 where it is it."""
+    return probabilities.max(axis=1) - probabilities[np.arange(len(predicted)), predicted]
+
+
+def bits_per_dim(log_likelihood: np.ndarray, spec: DataSpec) -> np.ndarray:
+    """Return float64 [N], bits for each pixel's channel, from nats per image [N].
+
+    The price of an image, were it coded by the model, spread over its numbers (Theis, van den Oord and Bethge, "A
+    note on the evaluation of generative models", 2016, section 3.1).
+    """
+    return -log_likelihood.astype(np.float64) / (np.prod(spec.shape) * np.log(2))
+
+
+def mean_by_class(values: np.ndarray, labels: np.ndarray, num_classes: int) -> list[float | None]:
+    """Return the mean of ``values`` [N] in each class; None where a class has no example."""
+    return [float(values[labels == k].mean()) if (labels == k).any() else None for k in range(num_classes)]
