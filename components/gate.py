@@ -1,0 +1,229 @@
+"""The gate: decides whether a version becomes champion, keeps the decision with its evidence, and moves the aliases.
+
+A version becomes champion only when every blessing of :mod:`components.blessings` holds, all for the same bundle hash.
+The first champion skips only the comparison. The same question (bundle, champion, data, policy) is decided once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from components import blessings, ledger, promotion, registry, store
+from components.blessings import Blessing
+from components.bundle import Bundle
+from components.layout import prepared, validation_file
+from components.ledger import Entry
+from components.params import GatePolicy, load
+from components.registry import Model, Version
+from data.errors import UserError
+from data.prepared import PreparedData
+
+RULES = 1
+"""Counts up when the gate judges otherwise than before: decisions of older rules are then taken again."""
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A person's word that a refused version may become champion all the same.
+
+    It covers data, quality and latency. It cannot cover what the bundle is: hash, parity, golden answers.
+    """
+
+    by: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not self.by.strip() or not self.reason.strip():
+            raise UserError("a waiver needs both a reason (--waive) and who gives it (--by).")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate decided.
+
+    Attributes:
+        name: the model.
+        version: the version in question.
+        promoted: whether it is champion now.
+        verdict: ``promoted``, ``refused``, ``unchanged`` (it was champion already), or ``held`` (it was rolled back: only
+            ``darkroom promote`` brings it back).
+        reasons: what speaks against it where it was refused, else what speaks for it.
+        evidence: every number that was looked at.
+    """
+
+    name: str
+    version: int
+    promoted: bool
+    verdict: Literal["promoted", "refused", "unchanged", "held"]
+    reasons: list[str]
+    evidence: dict[str, Any]
+
+
+def run(
+    name: str, number: int | None = None, *, waiver: Waiver | None = None, by: str | None = None
+) -> Decision:
+    """Decide on the challenger of ``name``, or on version ``number``, and make it champion when it is blessed.
+
+    Args:
+        name: a model.
+        number: a version; the challenger when left out.
+        waiver: overrides a refusal.
+        by: the person who asks; None when no one does. A version that was rolled back only a person brings back.
+
+    Raises:
+        UserError: there is no such version, a bundle is not the one that was registered, or the store does not answer.
+    """
+    with store.lock(f"registry-{name}"):
+        model = promotion.mend(name)
+        candidate, champion = registry.find(name, number), model.alias("champion")
+        if _same(candidate, champion):
+            return _unchanged(champion)
+        if by is None and (rolled_back := _rolled_back(candidate)):
+            told = f"version {rolled_back.champion} was rolled back by {rolled_back.by} at {rolled_back.at}"
+            mend = f"darkroom promote {name} --version {candidate.number} brings it back"
+            return Decision(name, candidate.number, False, "held", [told, *rolled_back.reasons, mend], {})
+        entry, evidence = _decide(candidate, champion, waiver, anew=by is not None)
+        promoted = entry.verdict == "promoted"
+        if promoted:
+            who = waiver.by if waiver else by or "gate"
+            promotion.move(
+                model,
+                candidate,
+                champion,
+                kind="promotion",
+                by=who,
+                reasons=entry.reasons,
+                evidence={"decision": entry.id},
+            )
+        return Decision(name, candidate.number, promoted, entry.verdict, list(entry.reasons), evidence)
+
+
+def decide(name: str, number: int | None = None) -> Decision:
+    """Decide on the challenger of ``name``, or on version ``number``, and keep the decision; no alias is moved.
+
+    Raises:
+        UserError: as in :func:`run`.
+    """
+    with store.lock(f"registry-{name}"):
+        model = promotion.mend(name)
+        candidate, champion = registry.find(name, number), model.alias("champion")
+        if _same(candidate, champion):
+            return _unchanged(champion)
+        entry, evidence = _decide(candidate, champion, None, anew=False)
+        return Decision(name, candidate.number, False, entry.verdict, list(entry.reasons), evidence)
+
+
+def _same(candidate: Version, champion: Version | None) -> bool:
+    if champion is None:
+        return False
+    same_bundle = candidate.bundle_sha256 != "" and candidate.bundle_sha256 == champion.bundle_sha256
+    return same_bundle or candidate.number == champion.number
+
+
+def _unchanged(champion: Version) -> Decision:
+    decisions = [
+        entry
+        for entry in ledger.history(champion.name)
+        if entry.kind == "decision"
+        and entry.verdict == "promoted"
+        and entry.bundle_sha256 == champion.bundle_sha256
+    ]
+    if not decisions:
+        reasons, evidence = ["the champion alias was set by hand: the gate never saw it"], {}
+    else:
+        reasons, evidence = list(decisions[-1].reasons), ledger.evidence(decisions[-1])
+    return Decision(champion.name, champion.number, True, "unchanged", reasons, evidence)
+
+
+def _rolled_back(candidate: Version) -> Entry | None:
+    """Return the last move when it took this very bundle from its place."""
+    moves = [entry for entry in ledger.history(candidate.name) if entry.kind != "decision"]
+    if not moves or moves[-1].kind != "rollback":
+        return None
+    taken = registry.model(candidate.name).version(moves[-1].champion)
+    return moves[-1] if taken and taken.bundle_sha256 == candidate.bundle_sha256 else None
+
+
+def _decide(
+    candidate: Version, champion: Version | None, waiver: Waiver | None, *, anew: bool
+) -> tuple[Entry, dict[str, Any]]:
+    """Return the decision and its evidence, as kept; ``anew`` looks again at what was refused."""
+    bundle = registry.fetch(candidate)
+    present = PreparedData(prepared(bundle.description["dataset"]))
+    policy = load().gate.get(candidate.name, GatePolicy())
+    question = _question(candidate, champion, present, policy, waiver)
+    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    found = ledger.find(key)
+    if found and not (anew and found.verdict == "refused"):
+        return found, ledger.evidence(found)
+    history = ledger.history(candidate.name)
+    if found:
+        key += f":{len(history)}"
+    theirs = registry.fetch(champion) if champion else None
+    looked = _look(candidate.name, bundle, theirs, present, policy)
+    verdict, reasons = _judge(looked, waiver)
+    evidence = {
+        "question": question,
+        "candidate_version": candidate.number,
+        "champion_version": champion.number if champion else None,
+        # Another than the champion's when the alias was moved by hand.
+        "last_recorded_champion": (ledger.served(history) or [None])[-1],
+        "blessings": {blessing.name: blessing.to_json() for blessing in looked},
+    }
+    entry = Entry(
+        kind="decision",
+        model=candidate.name,
+        version=candidate.number,
+        bundle_sha256=candidate.bundle_sha256,
+        champion=champion.number if champion else None,
+        verdict=verdict,
+        reasons=tuple(reasons),
+        by=waiver.by if waiver else "gate",
+    )
+    return ledger.record(entry, key, evidence), evidence
+
+
+def _question(
+    candidate: Version,
+    champion: Version | None,
+    present: PreparedData,
+    policy: GatePolicy,
+    waiver: Waiver | None,
+) -> dict[str, Any]:
+    """Return what a decision depends on."""
+    validation = validation_file(present.spec.name)
+    return {
+        "rules": RULES,
+        "model": candidate.name,
+        "bundle": candidate.bundle_sha256,
+        "champion": champion.bundle_sha256 if champion else None,
+        "data": present.spec.sha256,
+        "validation": hashlib.sha256(validation.read_bytes()).hexdigest() if validation.exists() else None,
+        "policy": policy.model_dump(),
+        "waiver": asdict(waiver) if waiver else None,
+    }
+
+
+def _look(
+    name: str, bundle: Bundle, champion: Bundle | None, present: PreparedData, policy: GatePolicy
+) -> list[Blessing]:
+    return [
+        blessings.data(bundle, present),
+        blessings.thresholds(name, bundle, policy),
+        blessings.no_worse(bundle, champion, present, policy),
+        blessings.parity(bundle),
+        blessings.service(bundle, policy),
+    ]
+
+
+def _judge(looked: list[Blessing], waiver: Waiver | None) -> tuple[str, list[str]]:
+    against = [f"{blessing.name}: {told}" for blessing in looked for told in blessing.bad]
+    if not against:
+        return "promoted", [f"{blessing.name}: {told}" for blessing in looked for told in blessing.good]
+    binding = [blessing for blessing in looked if blessing.bad and not blessing.waivable]
+    if waiver is None or binding:
+        return "refused", against
+    return "promoted", [f"waived by {waiver.by}: {waiver.reason}", *against]

@@ -1,0 +1,69 @@
+"""Workspaces with a registry, on SQLite and on a real PostgreSQL. Stores are copies of one that was set up once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.components import postgres, workspace
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory) -> Path:
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    from mlflow import MlflowClient
+
+    if postgres.binaries() is None:
+        if os.environ.get("CI"):
+            pytest.fail("the registry's tests need PostgreSQL: apt-get install postgresql")
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    server = postgres.Server()
+    server.execute("CREATE DATABASE template")
+    MlflowClient(server.address("template"))
+    # A database with open connections is no template, and MLflow keeps its own.
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'template'")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def project(request, tmp_path, monkeypatch) -> Path:
+    """A workspace as the working directory, with an empty registry of each kind."""
+    return _project(request, tmp_path, monkeypatch, request.param)
+
+
+@pytest.fixture
+def sqlite_project(request, tmp_path, monkeypatch) -> Path:
+    """A workspace with an empty embedded registry: for what does not depend on the kind of store."""
+    return _project(request, tmp_path, monkeypatch, "sqlite")
+
+
+def _project(request, folder: Path, monkeypatch, kind: str) -> Path:
+    monkeypatch.chdir(folder)
+    workspace.make(folder)
+    if kind == "sqlite":
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        template = request.getfixturevalue("sqlite_template")
+        store = folder / ".darkroom" / "mlflow" / "mlflow.db"
+        store.parent.mkdir(parents=True)
+        shutil.copy(template, store)
+    else:
+        server = request.getfixturevalue("postgres_server")
+        database = f"darkroom_{next(_numbers)}"
+        server.execute(f"CREATE DATABASE {database} TEMPLATE template")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address(database))
+    return folder
