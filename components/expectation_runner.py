@@ -27,6 +27,12 @@ from data.errors import UserError, nearest
 SHOWN = 10
 """So many offending rows are named; the rest are counted."""
 
+_OBSERVED = {
+    "observed_value": "observed",
+    "partial_missing_list": "missing",
+    "partial_unexpected_list": "unexpected",
+}
+
 # What an argument can be that is Great Expectations' own business, not a data set's.
 _INTERNAL = {"batch_id", "catch_exceptions", "id", "rendered_content", "result_format", "windows"}
 
@@ -39,7 +45,7 @@ class Outcome:
         expectation: which.
         success: whether it holds.
         count: how many rows break it, or None where it is about the whole column.
-        rows: names of the first ``SHOWN`` of them.
+        rows: names of the first ``SHOWN`` of them, each with what it has in the column.
         observed: what was found, for an expectation about the whole column.
     """
 
@@ -63,7 +69,8 @@ def run(
     dataset: str, expectations: list[Expectation], tables: dict[str, pd.DataFrame], docs: Path | None
 ) -> list[Outcome]:
     """Run ``expectations`` on ``tables``; with ``docs``, write the Data Docs there whatever comes out."""
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    # Its page renderer prints tracebacks, for one on a failed expect_column_distinct_values_to_equal_set.
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas(dataset)
@@ -105,16 +112,23 @@ def _outcome(expectation: Expectation, found: Any) -> Outcome:
         why = found.exception_info["exception_message"]
         raise UserError(f"{expectation.type}({_arguments(expectation)}) cannot be tried: {why}")
     details = found.result
-    rows = [str(row[KEYS[expectation.table]]) for row in details.get("partial_unexpected_index_list", [])]
-    # An expectation about a whole column either observes a value, or says what is missing and what is too
-    # much.
+    rows = [_name(row, expectation) for row in details.get("partial_unexpected_index_list", [])]
+    # About a whole column, either a value is observed, or it is said what is missing and what is too much.
     whole = {
-        key: details[key]
-        for key in ("observed_value", "partial_missing_list", "partial_unexpected_list")
+        says: details[key]
+        for key, says in _OBSERVED.items()
         if "unexpected_percent" not in details and details.get(key)
     }
     count = details.get("unexpected_count") if "unexpected_percent" in details else None
     return Outcome(expectation, bool(found.success), count, tuple(rows[:SHOWN]), whole or None)
+
+
+def _name(row: dict[str, Any], expectation: Expectation) -> str:
+    """Return the row's name and what it has in the column that the expectation is about."""
+    name, value = row[KEYS[expectation.table]], row.get(expectation.arguments.get("column"))
+    if value is None or value != value:
+        return str(name)
+    return f"{name} ({value:g})" if isinstance(value, float) else f"{name} ({value})"
 
 
 def _own(where: str, arguments: dict[str, Any], columns: list[str]) -> Expectation:

@@ -91,12 +91,10 @@ def _hash_distance(side: int) -> int | None:
 
 
 def _expectations(rows: pd.DataFrame) -> CommentedSeq:
+    labels = sorted(rows["label"].unique())
     items = [
-        {
-            "type": "expect_column_distinct_values_to_equal_set",
-            "column": "label",
-            "value_set": sorted(rows["label"].unique()),
-        },
+        {"type": "expect_column_values_to_be_in_set", "column": "label", "value_set": labels},
+        {"type": "expect_column_distinct_values_to_contain_set", "column": "label", "value_set": labels},
         {"type": "expect_table_row_count_to_be_between", "min_value": max(1, len(rows) // 2)},
     ]
     if rows["contrast"].min() > 0.01:  # No image is blank.

@@ -77,9 +77,9 @@ def check(
     name: Annotated[str, typer.Argument(help="A data set, or any folder of images.")], as_json: Json = False
 ) -> None:
     """Try the expectations on the data as it is now, and change nothing. Exits 2 when one does not hold."""
-    from components import suite, validate
-
     rows, shares = _read(name)
+    from components import suite, validate  # Slow to import, and of no use for a name that is wrong.
+
     own = suite.load(_suite(name)) if _is_dataset(name) else suite.Suite()
     outcomes = validate.check(name, rows, own, shares, docs=None)
     success = all(outcome.success for outcome in outcomes)

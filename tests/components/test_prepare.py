@@ -1,0 +1,130 @@
+"""The prepare stage on a small folder of images; validate's verdict is written by hand, to save time."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from components import ingest, manifest, prepare, shards
+from data import atomic
+from data.errors import UserError
+from data.prepared import SPLITS, PreparedData
+from tests.photo_folder import command, digest, fill, project
+
+DATASET = """\
+source: imagefolder
+folder: {folder}
+listing: x
+image: {{height: 16, width: 20, channels: 3, levels: 256}}
+splits: {{validation: 0.25, test: 0.25}}
+"""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Return a project whose data set ``mine`` of 24 images is ingested and has passed its validation."""
+    fill(tmp_path / "photos")
+    root = project(tmp_path / "project")
+    monkeypatch.chdir(root)
+    (root / "data/mine").mkdir()
+    (root / "data/mine/dataset.yaml").write_text(DATASET.format(folder=tmp_path / "photos"))
+    monkeypatch.setattr(ingest.listing, "check", lambda dataset, settings: None)
+    passed(ingest.run("mine"))
+    return root
+
+
+def passed(ingested) -> None:
+    verdict = {"success": True, "manifest": manifest.fingerprint(ingested)}
+    atomic.write_json(ingested.parent / "validation.json", verdict)
+
+
+def test_tensors_hold_every_image_once_in_its_split(root, tmp_path):
+    data = PreparedData(prepare.run("mine"))
+    assert {name: len(getattr(data, name)) for name in SPLITS} == {"train": 12, "validation": 6, "test": 6}
+    assert data.spec.classes == ("cat", "dog") and data.spec.shape == (16, 20, 3)
+    ids = [id for name in SPLITS for id in getattr(data, name).ids]
+    assert len(set(ids)) == 24
+    for name in SPLITS:
+        split = getattr(data, name)
+        for image, label, id in zip(split.images, split.labels, split.ids, strict=True):
+            expected = Image.open(tmp_path / "photos" / id).resize((20, 16), Image.Resampling.BILINEAR)
+            np.testing.assert_array_equal(image, np.asarray(expected))
+            assert data.spec.classes[label] == id.split("/")[0]
+
+
+def test_mean_and_deviation_are_of_the_train_split(root):
+    data = PreparedData(prepare.run("mine"))
+    scaled = data.train.images / 255
+    np.testing.assert_allclose(data.spec.mean, scaled.mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(data.spec.std, scaled.std(axis=(0, 1, 2)), rtol=1e-9)
+
+
+def test_a_fresh_process_writes_the_same_bytes_without_torch(root):
+    prepare.run("mine")
+    first = {name: values[0] for name, values in digest(root / "artifacts/data/mine/prepared").items()}
+    done = command(root, "-X", "importtime", "-m", "components.prepare", "mine")
+    assert {
+        name: values[0] for name, values in digest(root / "artifacts/data/mine/prepared").items()
+    } == first
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "safetensors" in loaded and not loaded & {"torch", "great_expectations", "sklearn", "mlflow"}
+
+
+def test_shards_do_not_change_what_is_read_or_its_hash(root, monkeypatch):
+    whole = PreparedData(prepare.run("mine"))
+    images, labels, sha256 = whole.train.images.copy(), whole.train.labels.copy(), whole.spec.sha256
+    assert isinstance(whole.train.images, np.memmap)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 5 * 16 * 20 * 3)
+    sharded = PreparedData(prepare.run("mine"))
+    assert len(list(sharded.folder.glob("train-*"))) == 3
+    np.testing.assert_array_equal(sharded.train.images, images)
+    np.testing.assert_array_equal(sharded.train.labels, labels)
+    assert sharded.spec.sha256 == sha256
+
+
+def test_writing_to_the_arrays_never_reaches_the_file(root):
+    folder = prepare.run("mine")
+    before = digest(folder)
+    PreparedData(folder).train.images[:] = 0
+    assert digest(folder) == before
+
+
+def test_without_a_validation_nothing_is_prepared(root):
+    (root / "artifacts/data/mine/validation.json").unlink()
+    with pytest.raises(UserError, match=r"validation\.json: not found.*components\.validate mine"):
+        prepare.run("mine")
+    assert not (root / "artifacts/data/mine/prepared").exists()
+
+
+def test_a_validation_of_other_data_does_not_count(root, tmp_path):
+    (tmp_path / "photos/cat/00.png").unlink()
+    ingest.run("mine")
+    with pytest.raises(UserError, match="is about the manifest"):
+        prepare.run("mine")
+
+
+def test_damaged_bytes_are_noticed(root):
+    folder = root / "artifacts/data/mine/ingest"
+    rows = pq.read_table(folder / manifest.IMAGES).to_pylist()
+    damaged = [row | {"bytes": row["bytes"][::-1]} for row in rows]
+    pq.write_table(pa.Table.from_pylist(damaged, manifest.IMAGE_SCHEMA), folder / manifest.IMAGES)
+    with pytest.raises(UserError, match=r"images\.parquet: the bytes of cat/00\.png"):
+        prepare.run("mine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("levels: 256", "levels: 17", "image.levels: 17"),
+        ("source:", "classes: [cat, dgo]\nsource:", "lacks the label 'dog'. Did you mean 'dgo'"),
+        ("test: 0.25", "test: 0", "no example is left for the test split"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(root, old, new, says):
+    path = root / "data/mine/dataset.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        prepare.run("mine")
+    assert "data/mine/dataset.yaml" in str(caught.value) and says in str(caught.value)
+    assert not (root / "artifacts/data/mine/prepared").exists()

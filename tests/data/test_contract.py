@@ -1,0 +1,86 @@
+"""What every data set of ``data/`` keeps to: each is ingested, validated and prepared for real."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from components import ingest, manifest, prepare, suite, validate
+from data import spec
+from data.prepared import SPLITS, PreparedData
+from data.sources import torchvision
+
+ROOT = Path(__file__).resolve().parents[2]
+DATASETS = sorted(path.parent.name for path in ROOT.glob("data/*/dataset.yaml"))
+
+
+def is_here(name: str) -> bool:
+    """Tell whether the data can be had without a network."""
+    settings = spec.load(ROOT / "data" / name / "dataset.yaml")
+    if settings.source == "imagefolder":
+        return settings.folder.is_dir()
+    folders = [settings.folder, os.environ.get(torchvision.ENVIRONMENT), torchvision.DEBIAN_FOLDER]
+    return settings.source == "packaged" or any(f and not torchvision._missing(Path(f)) for f in folders)
+
+
+@pytest.fixture(scope="module", params=DATASETS)
+def dataset(request, tmp_path_factory):
+    """Run the three stages of a data set in a copy of the project; return its name and what was prepared."""
+    name = request.param
+    if not is_here(name):
+        pytest.skip(f"the files of {name} are not on this machine")
+    root = tmp_path_factory.mktemp(name)
+    (root / "data").symlink_to(ROOT / "data")
+    with contextlib.chdir(root):
+        ingest.run(name)
+        validate.run(name)
+        yield name, PreparedData(prepare.run(name)), manifest.read(Path("artifacts/data") / name / "ingest")
+
+
+def test_every_data_set_of_params_has_its_files():
+    assert set(yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]) <= set(DATASETS)
+    for name in DATASETS:
+        assert suite.load(ROOT / "data" / name / "suite.yaml").reference
+
+
+def test_the_manifest_describes_every_example(dataset):
+    _, _, rows = dataset
+    assert rows["id"].is_unique and rows["decodes"].all() and rows["label"].notna().all()
+    assert rows[["width", "height", "bytes"]].gt(0).all(axis=None)
+    assert (
+        rows["sha256"].str.fullmatch("[0-9a-f]{64}").all()
+        and rows["phash"].str.fullmatch("[0-9a-f]{16}").all()
+    )
+    assert rows[["brightness", "contrast"]].stack().between(0, 1).all()
+
+
+def test_splits_share_out_all_examples(dataset):
+    _, data, rows = dataset
+    ids = [id for split in SPLITS for id in getattr(data, split).ids]
+    assert sorted(ids) == sorted(rows["id"])
+    given = dict(zip(rows["id"], rows["split"], strict=True))
+    for split in ("validation", "test"):
+        held_out = set(getattr(data, split).ids)
+        assert {id for id in rows["id"] if given[id] == split} <= held_out
+
+
+def test_images_have_the_promised_shape_and_levels(dataset):
+    _, data, _ = dataset
+    allowed = np.rint(np.arange(data.spec.levels) * 255 / (data.spec.levels - 1))
+    for split in SPLITS:
+        part = getattr(data, split)
+        assert part.images.dtype == np.uint8 and part.images.shape == (len(part.ids), *data.spec.shape)
+        assert part.labels.dtype == np.int64 and set(part.labels.tolist()) == set(
+            range(data.spec.num_classes)
+        )
+        assert np.isin(np.unique(part.images), allowed).all()
+
+
+def test_no_content_is_in_two_splits(dataset):
+    _, data, rows = dataset
+    content = dict(zip(rows["id"], rows["sha256"], strict=True))
+    seen = [{content[id] for id in getattr(data, split).ids} for split in SPLITS]
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
