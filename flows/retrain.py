@@ -96,8 +96,9 @@ def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) ->
 
 
 def _is_transient(task: Any, task_run: Any, state: Any) -> bool:
+    """Whether another try may help: the network failed, not the data, the settings or the code."""
     error = state.result(raise_on_failure=False)
-    return error.is_transient if isinstance(error, StageFailed) else True
+    return error.is_transient if isinstance(error, StageFailed) else isinstance(error, OSError)
 
 
 def _publish(rows: list[dict]) -> None:

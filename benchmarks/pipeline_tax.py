@@ -1,0 +1,135 @@
+"""What the pipeline costs beside the work itself, and what a run with nothing to do costs beside ``dvc repro``.
+
+    python benchmarks/pipeline_tax.py [--models 40] [--repeat 5]
+
+Everything is measured in one run on clones of this checkout's last commit, in a temporary folder:
+
+* the whole pipeline (``darkroom run``, four quick models on digits) against the same stage functions called one after
+  another in a single bare process, wall time and peak memory of all processes together;
+* a run with nothing changed, by ``darkroom run`` and by ``dvc repro`` in turns, with four models and with ``--models``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+BARE = """
+import sys, time
+from components import evaluate, export, gate, ingest, params, prepare, register, train, validate
+started = time.monotonic()
+for dataset in params.load().datasets:
+    for stage in (ingest, validate, prepare):
+        stage.run(dataset)
+for model in params.load().models:
+    for stage in (train, evaluate, export, register, gate):
+        stage.run(model)
+"""
+
+
+def main() -> None:
+    """Measure, and print a table and JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=int, default=40, help="models of the larger no-op run")
+    parser.add_argument("--repeat", type=int, default=5, help="no-op runs of each kind")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
+        results = measure(Path(folder), arguments.models, arguments.repeat)
+    for name, value in results.items():
+        print(f"{name:45} {value:10.2f}")
+    print(json.dumps(results))
+
+
+def measure(folder: Path, models: int, repeat: int) -> dict[str, float]:
+    """Return every figure: seconds, MiB and ratios, by name."""
+    flow, bare, many = (clone(folder / name) for name in ("flow", "bare", "many"))
+    bare_s, bare_mib = timed([sys.executable, "-c", BARE], bare)
+    flow_s, flow_mib = timed(DARKROOM, flow)
+    results = {"bare, s": bare_s, "pipeline, s": flow_s, "pipeline / bare": flow_s / bare_s}
+    results |= {"bare, peak MiB": bare_mib, "pipeline, peak MiB": flow_mib}
+    results |= nothing_to_do(flow, 4, repeat)
+    settings = yaml.safe_load((many / "params.yaml").read_text())
+    settings["models"] = {
+        f"digits-logreg-{seed}": {"family": "logreg", "dataset": "digits", "seed": seed} for seed in range(models)
+    }
+    settings["gate"] = {name: {"thresholds": {"accuracy": {"at_least": 0.9}}} for name in settings["models"]}
+    (many / "params.yaml").write_text(yaml.safe_dump(settings))
+    results[f"pipeline of {models} models, s"], _ = timed(DARKROOM, many)
+    return results | nothing_to_do(many, models, repeat)
+
+
+def nothing_to_do(project: Path, models: int, repeat: int) -> dict[str, float]:
+    """Time ``darkroom run`` and ``dvc repro`` in turns where nothing changed; one warm-up each."""
+    pairs = [(timed(DARKROOM, project)[0], timed(DVC, project)[0]) for _ in range(repeat + 1)][1:]
+    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    told = f"{models} models, nothing to do"
+    return {f"{told}: darkroom run, s": ours, f"{told}: dvc repro, s": theirs, f"{told}: ratio": ratio}
+
+
+DARKROOM = [sys.executable, "-m", "flows", "run"]
+DVC = [sys.executable, "-m", "dvc", "repro", "-q"]
+
+
+def clone(folder: Path) -> Path:
+    """Return a fresh clone of this checkout with a DVC remote of its own."""
+    subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
+    remote = folder.with_name(f"{folder.name}-remote")
+    (folder / ".dvc/config.local").write_text(f"['remote \"local\"']\n    url = {remote}\n")
+    return folder
+
+
+def timed(command: list[str], project: Path) -> tuple[float, float]:
+    """Run ``command`` in ``project``; return wall seconds and the peak MiB of its whole process tree."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    started = time.monotonic()
+    process = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    peak = _Peak(process.pid)
+    printed, _ = process.communicate()
+    seconds = time.monotonic() - started
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{printed.decode()[-3000:]}")
+    return seconds, peak.stop()
+
+
+class _Peak:
+    """Samples the memory of a process and its descendants: proportional set size, so shared pages count once."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._most = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample)
+        self._thread.start()
+
+    def stop(self) -> float:
+        self._over.set()
+        self._thread.join()
+        return self._most / 2**20
+
+    def _sample(self) -> None:
+        while not self._over.wait(0.5):
+            total = 0
+            try:
+                for process in [self._process, *self._process.children(recursive=True)]:
+                    total += process.memory_full_info().pss
+            except psutil.Error:
+                continue
+            self._most = max(self._most, total)
+
+
+if __name__ == "__main__":
+    main()

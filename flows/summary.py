@@ -1,0 +1,101 @@
+"""What stands after a run: every model with its metric and interval, its version, the gate's word, and its pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from components import layout, params
+
+COLUMNS = ("model", "data set", "metric", "95 % interval", "version", "gate", "pictures")
+
+
+def rows(models: Iterable[str]) -> list[dict[str, Any]]:
+    """Return a row for each model.
+
+    Keys: ``model``, ``family``, ``dataset``, ``metric``, ``value``, ``low``, ``high``, ``version``, ``champion`` (the
+    champion's version or None), ``verdict`` (``champion``, ``refused``, ``undecided``), ``reasons``, ``pictures``, ``bundle``.
+
+    Raises:
+        UserError: the registry's store does not answer.
+    """
+    from components import ledger, registry
+
+    settings = params.load()
+    registered, decisions = registry.snapshot(), ledger.history()
+    table = []
+    for name in models:
+        entry = settings.model(name)
+        model = registered.get(name, registry.Model(name))
+        sha256 = bundle_sha256(name)
+        version = next(iter(model.of_bundle(sha256)), None)
+        champion = model.alias("champion")
+        said = [d for d in decisions if d.kind == "decision" and d.model == name and d.bundle_sha256 == sha256]
+        is_champion = champion is not None and champion.bundle_sha256 == sha256
+        table.append(
+            {
+                "model": name,
+                "family": entry.family,
+                "dataset": entry.dataset,
+                **_primary(name),
+                "version": version.number if version else None,
+                "champion": champion.number if champion else None,
+                "verdict": "champion" if is_champion else said[-1].verdict if said else "undecided",
+                "reasons": list(said[-1].reasons) if said else [],
+                "pictures": str(layout.evaluated(name) / "plots"),
+                "bundle": str(layout.bundle(name)),
+            }
+        )
+    return table
+
+
+def is_decided(models: Iterable[str]) -> bool:
+    """Whether the present bundle of every model is registered and the gate has decided on it as things stand."""
+    from components import gate
+
+    return all(gate.is_decided(name, bundle_sha256(name)) for name in models)
+
+
+def bundle_sha256(name: str) -> str:
+    """Return the identity of the exported bundle of ``name``; empty when there is none."""
+    from components import bundle
+
+    folder = layout.bundle(name)
+    return bundle.sha256(folder) if (folder / "bundle.json").exists() else ""
+
+
+def show(models: Iterable[str], as_json: bool) -> None:
+    """Print :func:`rows` as a table, or as JSON."""
+    table = rows(models)
+    if as_json:
+        print(json.dumps(table, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(*COLUMNS, box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for row in table:
+        style = {"champion": "green", "refused": "red"}.get(row["verdict"], "yellow")
+        drawn.add_row(
+            row["model"],
+            row["dataset"],
+            f"{row['metric']} {row['value']:.4g}",
+            f"{row['low']:.4g} to {row['high']:.4g}",
+            str(row["version"]),
+            f"[{style}]{row['verdict']}[/]",
+            row["pictures"],
+        )
+    console = Console()
+    console.print(drawn)
+    for row in table:
+        if row["verdict"] == "refused":
+            console.print(f"{row['model']} was refused; champion stays version {row['champion']}:", style="red")
+            for reason in row["reasons"]:
+                console.print(f"  {reason}", markup=False, highlight=False)
+
+
+def _primary(name: str) -> dict[str, Any]:
+    measured = json.loads((layout.evaluated(name) / "metrics.json").read_text())
+    metric = measured["metrics"][measured["primary"]]
+    return {"metric": measured["primary"], **{key: metric[key] for key in ("value", "low", "high")}}
