@@ -12,13 +12,14 @@ class Config(Settings):
 
     Attributes:
         penalties: weights of ``0.5 * |w|^2`` beside the summed cross-entropy (scikit-learn's ``1 / C``), tried
-            from the strongest on, each from the last one's optimum; the best on the validation split is kept.
+            from the strongest on, each from the last one's optimum, until the validation loss rises; the best
+            is kept.
         tolerance: the solver ends when no entry of the mean loss's gradient is larger.
         iterations: at most so many L-BFGS iterations for each penalty.
     """
 
-    penalties: tuple[PositiveFloat, ...] = Field(default=(30.0, 10.0, 3.0, 1.0), min_length=1)
-    tolerance: float = Field(default=1e-5, gt=0)
+    penalties: tuple[PositiveFloat, ...] = Field(default=(30.0, 10.0, 3.0, 1.0, 0.3, 0.1), min_length=1)
+    tolerance: float = Field(default=1e-4, gt=0)
     iterations: int = Field(default=400, ge=1)
 
     @classmethod

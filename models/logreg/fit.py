@@ -34,6 +34,8 @@ class _Path:
         self.config = model.config
         self.penalties = sorted(self.config.penalties, reverse=True)
         self.solved = self.iteration = self.steps = 0
+        self.worse = False
+        self.loss = float("inf")
         self.best: dict[str, Any] = {}
         self.best_weights = _weights(model)
         self.solver: Solver | None = None
@@ -42,24 +44,22 @@ class _Path:
             self._load_state_dict(state)
 
     def solve(self) -> bool:
-        """Bring the next penalty's problem to its optimum; say whether there was one left."""
-        if self.solved == len(self.penalties):
+        """Bring the next penalty's problem to its optimum; say whether there was one left to try."""
+        if self.solved == len(self.penalties) or self.worse:
             return False
         if self.solver is None:
-            self.solver, self.iteration = self._solver(), 0
-        loss = float("inf")
+            self.solver, self.iteration, self.loss = self._solver(), 0, float("inf")
         while self.iteration < self.config.iterations:
-            previous, (loss, gradient) = loss, self.solver.step()
+            previous, (self.loss, gradient) = self.loss, self.solver.step()
             self.iteration += BURST
             self.steps += BURST
             self.run.images += BURST * len(self.train[0])
             done = self.solved * self.config.iterations + self.iteration
-            self.run.progress(done, len(self.penalties) * self.config.iterations, "iteration", loss=loss)
-            if gradient <= self.config.tolerance or loss == previous:  # no further at this precision
+            self.run.progress(done, len(self.penalties) * self.config.iterations, "iteration", loss=self.loss)
+            if gradient <= self.config.tolerance or self.loss == previous:  # no further at this precision
                 break
             if self.run.save_due():
                 self.run.save(self._state_dict())
-        self.train_loss = self.solver.loss()
         return True
 
     def judge(self) -> None:
@@ -72,9 +72,10 @@ class _Path:
         loss = float(functional.cross_entropy(logits, self.held_out[1]))
         accuracy = float((logits.argmax(dim=-1) == self.held_out[1]).double().mean())
         penalty = self.penalties[self.solved]
-        row = {"train_loss": self.train_loss, "validation_loss": loss, "validation_accuracy": accuracy}
+        row = {"train_loss": self.loss, "validation_loss": loss, "validation_accuracy": accuracy}
         self.run.record(step=self.steps, penalty=penalty, **row)
-        if not self.best or loss < self.best["value"]:
+        self.worse = bool(self.best) and loss >= self.best["value"]
+        if not self.worse:
             self.best = {"metric": "validation_loss", "value": loss, "step": self.steps, "penalty": penalty}
             self.best_weights = _weights(self.model)
         self.solved += 1
@@ -94,6 +95,7 @@ class _Path:
         return {
             "solved": self.solved,
             "iteration": self.iteration,
+            "loss": self.loss,
             "steps": self.steps,
             "best": self.best,
             "best_weights": self.best_weights,
@@ -103,7 +105,7 @@ class _Path:
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         self.solved, self.iteration, self.steps = state["solved"], state["iteration"], state["steps"]
-        self.best, self.best_weights = state["best"], state["best_weights"]
+        self.loss, self.best, self.best_weights = state["loss"], state["best"], state["best_weights"]
         self.model.load_state_dict(state["model"])
         self.solver = self._solver()
         self.solver.load_state_dict(state["solver"])
