@@ -29,20 +29,14 @@ def test_imports_go_downward_only():
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_file_that_a_stage_runs_is_declared(stage):
     declared = [Path(re.sub(r"\$\{item\.family\}", "*", dep)) for dep in STAGES[stage]["do"]["deps"]]
-    ran = closure(f"components.{stage}", ROOT)
-    if stage in ("train", "evaluate", "export"):
-        for family in FAMILIES:
-            ran |= closure(f"models.{family}", ROOT)
+    ran = _ran_by(stage)
     missing = {str(file) for file in ran if not any(_covers(dep, file) for dep in declared)}
     assert not missing, f"dvc.yaml: {stage} runs files that it does not declare as deps"
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_stage_declares_code_that_it_does_not_run(stage):
-    ran = closure(f"components.{stage}", ROOT)
-    if stage in ("train", "evaluate", "export"):
-        for family in FAMILIES:
-            ran |= closure(f"models.{family}", ROOT)
+    ran = _ran_by(stage)
     code = [dep for dep in STAGES[stage]["do"]["deps"] if not dep.startswith(("artifacts/", "data/${item}"))]
     idle = [dep for dep in code if "${" not in dep and not any(_covers(Path(dep), file) for file in ran)]
     assert not idle, f"dvc.yaml: {stage} would run again for a change in files that it does not run"
@@ -83,6 +77,15 @@ def test_training_imports_little():
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     heavy = {"prefect", "mlflow", "dvc", "great_expectations", "onnxruntime", "pandas", "sklearn", "matplotlib"}
     assert not heavy & set(ast.literal_eval(done.stdout))
+
+
+def _ran_by(stage: str) -> set[Path]:
+    """Return the files that a stage runs, with those it imports by name: its family and its task."""
+    ran = closure(f"components.{stage}", ROOT)
+    by_name = [f"models.{family}" for family in FAMILIES] if stage in ("train", "evaluate", "export") else []
+    if stage in ("evaluate", "export"):
+        by_name += [f"components.tasks.{file.stem}" for file in (ROOT / "components/tasks").glob("[!_]*.py")]
+    return ran.union(*(closure(module, ROOT) for module in by_name))
 
 
 def _covers(declared: Path, file: Path) -> bool:
