@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from components.pictures import style
 
@@ -38,9 +39,12 @@ def draw(path: Path, columns: dict[str, np.ndarray]) -> None:
                 )
             panel.set_title(quantity.replace("_", " "))
             panel.set_xlabel(axis)
+            panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             finite = np.concatenate([values[np.isfinite(values)] for values in lines.values()])
             if len(finite) and finite.min() > 0 and finite.max() > 100 * finite.min():
                 panel.set_yscale("log")
+            else:
+                panel.ticklabel_format(useOffset=False)
             panel.margins(x=0.02)
             style.ruled(panel)
             if any(lines):

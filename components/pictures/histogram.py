@@ -26,5 +26,5 @@ def draw(path: Path, values: np.ndarray, labels: np.ndarray, classes: tuple[str,
             panel.spines["left"].set_visible(False)
             panel.set_ylabel(style.short(classes[k]), rotation=0, ha="right", va="center")
             panel.tick_params(axis="x", length=0 if panel is not panels[-1] else 3)
-        panels[0].set_title(f"{axis} by class; line: mean")
+        panels[0].set_title("Test examples by class; line: mean")
         panels[-1].set_xlabel(axis)

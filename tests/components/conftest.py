@@ -1,7 +1,8 @@
-"""Workspaces with a registry, on SQLite and on a real PostgreSQL. Stores are copies of one that was set up once."""
+"""Workspaces with a registry, on SQLite and on a real PostgreSQL: copies of a store that was set up once."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -67,3 +68,36 @@ def _project(request, folder: Path, monkeypatch, kind: str) -> Path:
         server.execute(f"CREATE DATABASE {database} TEMPLATE template")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address(database))
     return folder
+
+
+@pytest.fixture(scope="session")
+def measured_project(tmp_path_factory) -> Path:
+    """A workspace with one small model of each family, trained, evaluated and exported by the real stages."""
+    from components import evaluate, export, train
+
+    folder = tmp_path_factory.mktemp("measured")
+    with contextlib.chdir(folder):
+        workspace.make(folder)
+        workspace.write_families()
+        for name in workspace.FAMILY_MODELS:
+            train.run(name)
+            evaluate.run(name)
+            export.run(name)
+    return folder
+
+
+@pytest.fixture
+def measured(measured_project, tmp_path, monkeypatch) -> Path:
+    """A copy of :func:`measured_project` of one's own, as the working directory."""
+    folder = tmp_path / "project"
+    shutil.copytree(measured_project, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def bare_project(tmp_path, monkeypatch) -> Path:
+    """A workspace as the working directory, without a registry."""
+    monkeypatch.chdir(tmp_path)
+    workspace.make(tmp_path)
+    return tmp_path

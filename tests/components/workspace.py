@@ -1,4 +1,4 @@
-"""A small real workspace: prepared data, validation, and bundles with graphs made by hand, so that no test needs PyTorch."""
+"""A small real workspace: data, validation, and bundles with graphs made by hand: no test needs PyTorch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ DATASET = "shapes"
 CLASSES = ("bar", "dot", "ring")
 SIDE = 4
 SIZES = {"train": 60, "validation": 30, "test": 300}
+FAMILY_MODELS = {
+    "shapes-logreg": {"family": "logreg"},
+    "shapes-gmm": {"family": "gmm", "overrides": {"components": 1}},
+    "shapes-cnn": {"family": "cnn", "overrides": {"epochs": 10, "least_steps": 10, "widths": [4, 8]}},
+    "shapes-vae": {"family": "vae", "overrides": {"epochs": 10, "least_steps": 10, "width": 16, "latents": 4, "draws": 2}},
+}
+"""Models of every family, small enough to be trained in a test."""
+HISTORY = "step,loss,val_accuracy\n1,0.9,\n2,0.5,0.8\n"
 FAMILIES = {"classification": "logreg", "density": "gmm", "generation": "vae"}
 
 
@@ -29,9 +37,9 @@ def make(root: Path) -> None:
     """Write ``params.yaml``, prepared data and a passed validation into ``root``, the working directory."""
     for family in FAMILIES.values():
         atomic.write_text(root / "models" / family / "__init__.py", "")
-    atomic.write_text(root / layout.dataset_file(DATASET), "source: packaged\n")
+    atomic.write_text(root / layout.dataset_file(DATASET), "source: packaged\nimage: {height: 4, width: 4, channels: 1}\n")
     write_params({})
-    _write_prepared()
+    prepare()
     validate()
 
 
@@ -40,6 +48,14 @@ def write_params(gate: dict, *, names: tuple[str, ...] = ("m",), task: str = "cl
     atomic.write_text(
         Path("params.yaml"), yaml.safe_dump({"datasets": [DATASET], "models": models, "gate": gate})
     )
+
+
+def write_families() -> None:
+    """Put :data:`FAMILY_MODELS` into ``params.yaml``."""
+    for model in FAMILY_MODELS.values():
+        atomic.write_text(Path("models") / model["family"] / "__init__.py", "")
+    models = {name: {"dataset": DATASET, **model} for name, model in FAMILY_MODELS.items()}
+    atomic.write_text(Path("params.yaml"), yaml.safe_dump({"datasets": [DATASET], "models": models}))
 
 
 def validate(success: bool = True) -> None:
@@ -87,7 +103,7 @@ def export(name: str = "m", *, task: str = "classification", noise: float = 0.0,
         _evaluate(name, task, Bundle.open(temporary), data)
         metrics = json.loads((layout.evaluated(name) / "metrics.json").read_text())["metrics"]
         describe(temporary, name, task, data, signature, metrics)
-    atomic.write_text(layout.trained(name) / "history.csv", "step,loss,val_accuracy\n1,0.9,\n2,0.5,0.8\n")
+    atomic.write_text(layout.trained(name) / "history.csv", HISTORY)
     return hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
 
 
@@ -134,7 +150,7 @@ def _evaluate(name: str, task: str, bundle: Bundle, data: PreparedData) -> None:
     atomic.write_bytes(layout.evaluated(name) / "plots" / "confusion.png", b"\x89PNG")
 
 
-def _write_prepared() -> None:
+def prepare() -> None:
     random = np.random.default_rng(0)
     means = random.integers(40, 216, size=(len(CLASSES), SIDE, SIDE, 1))
     ids, digest = {}, hashlib.sha256()
@@ -199,8 +215,8 @@ def _density(data: PreparedData, noise: float, seed: int):
 
 
 def _generator(data: PreparedData, noise: float, seed: int):
-    """Shows training images in an order that follows from the seed; with ``noise`` the pixels are off by a constant."""
-    shift = int(round(255 * noise))
+    """Shows training images in an order that follows from the seed, with ``noise`` added to each pixel."""
+    shift = round(255 * noise)
     table = np.clip(data.train.images.astype(int) + shift, 0, 255).astype(np.uint8)
     constants = {
         "table": table,

@@ -1,0 +1,73 @@
+"""Use a bundle with ONNX Runtime, NumPy and Pillow alone; copy it and make it yours.
+
+    python read_bundle.py artifacts/bundles/digits-cnn picture.png              classify a picture
+    python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... and say how likely it is
+    python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+
+def main() -> None:
+    """Read the command line and do what the bundle's task asks for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("picture", type=Path, help="the picture to read, or the one to write")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=16)
+    arguments = parser.parse_args()
+
+    description = json.loads((arguments.bundle / "bundle.json").read_text())
+    session = onnxruntime.InferenceSession(arguments.bundle / "1/model.onnx", providers=["CPUExecutionProvider"])
+
+    if description["task"] == "generation":
+        images = generate(session, arguments.seed, arguments.count)
+        grid(images).save(arguments.picture)
+        print(f"{len(images)} images of seed {arguments.seed} in {arguments.picture}")
+        return
+
+    outputs = [output["name"] for output in description["outputs"]]
+    image = read_image(arguments.picture, description["image"])
+    answers = dict(zip(outputs, session.run(outputs, {"image": image}), strict=True))
+    if "log_likelihood" in answers:
+        print(f"log-likelihood {answers['log_likelihood'][0]:.1f} nats")
+    probabilities = answers["probabilities"][0]
+    for k in np.argsort(-probabilities)[:3]:
+        print(f"{description['classes'][k]}  {probabilities[k]:.3f}")
+
+
+def read_image(path: Path, how: dict) -> np.ndarray:
+    """Return the picture as the graph takes it: uint8 [1, H, W, C]."""
+    image = ImageOps.exif_transpose(Image.open(path)).convert(how["mode"])
+    size = how["width"], how["height"]
+    if image.size != size:
+        image = image.resize(size, Image.Resampling[how["resample"]])
+    return np.asarray(image).reshape(1, how["height"], how["width"], how["channels"])
+
+
+def generate(session: onnxruntime.InferenceSession, seed: int, count: int) -> np.ndarray:
+    """Return uint8 [count, H, W, C]; the same seed gives the same images, whatever the count."""
+    request = {"seed": np.array([seed], np.int64), "count": np.array([count], np.int64)}
+    return session.run(["image"], request)[0]
+
+
+def grid(images: np.ndarray, columns: int = 8, scale: int = 6) -> Image.Image:
+    """Lay the images out in rows, each pixel as a square of ``scale`` pixels, with a white line between."""
+    count, height, width, channels = images.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    cells = np.full((rows * columns, height * scale + 4, width * scale + 4, channels), 255, np.uint8)
+    cells[:count, 2:-2, 2:-2] = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    sheet = cells.reshape(rows, columns, *cells.shape[1:]).transpose(0, 2, 1, 3, 4)
+    sheet = sheet.reshape(rows * cells.shape[1], columns * cells.shape[2], channels)
+    return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
+
+
+if __name__ == "__main__":
+    main()

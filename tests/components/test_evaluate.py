@@ -1,0 +1,117 @@
+"""The evaluate stage on real families: what it writes, that it writes the same again, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from components import evaluate, layout
+from data import atomic
+from data.errors import UserError
+from data.prepared import PreparedData
+from models import checkpoint
+from tests.components import workspace
+
+TASKS = {
+    "shapes-logreg": {"accuracy", "log_loss", "macro_f1"},
+    "shapes-cnn": {"accuracy", "log_loss", "macro_f1"},
+    "shapes-gmm": {"bits_per_dim", "bayes_accuracy"},
+    "shapes-vae": {"bits_per_dim", "classes_covered", "kernel_distance"},
+}
+PLOTS = {
+    "shapes-logreg": {"confusion.png", "confusion.csv", "mistakes.png", "learning_curves.png"},
+    "shapes-cnn": {"confusion.png", "confusion.csv", "mistakes.png", "learning_curves.png"},
+    "shapes-gmm": {"confusion.png", "confusion.csv", "likelihood.png", "least_likely.png", "learning_curves.png"},
+    "shapes-vae": {"samples.png", "coverage.png", "reconstructions.png", "likelihood.png", "learning_curves.png"},
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_metric_has_its_interval_and_direction(measured, name):
+    written = json.loads((layout.evaluated(name) / "metrics.json").read_text())
+    assert set(written) == {"task", "primary", "dataset", "num_examples", "metrics", "per_class"}
+    assert written["num_examples"] == workspace.SIZES["test"]
+    assert set(written["metrics"]) == TASKS[name] and written["primary"] in TASKS[name]
+    for metric in written["metrics"].values():
+        assert metric["low"] <= metric["value"] <= metric["high"] and metric["better"] in ("higher", "lower")
+    assert [row["class"] for row in written["per_class"]] == list(workspace.CLASSES)
+    assert sum(row["examples"] for row in written["per_class"]) == written["num_examples"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_examples_are_the_test_split_in_its_order(measured, name):
+    table = pq.read_table(layout.evaluated(name) / "examples.parquet")
+    test = PreparedData(layout.prepared(workspace.DATASET)).test
+    assert table["id"].to_pylist() == test.ids and table["label"].to_pylist() == test.labels.tolist()
+    if "predicted" in table.column_names:
+        right = table["predicted"].to_numpy() == test.labels
+        assert (table["correct"].to_numpy() == right).all()
+        metrics = json.loads((layout.evaluated(name) / "metrics.json").read_text())["metrics"]
+        accuracy = metrics.get("accuracy") or metrics["bayes_accuracy"]
+        assert accuracy["value"] == pytest.approx(right.mean())
+
+
+def test_likelihoods_of_the_graph_are_those_of_the_family(measured):
+    trained = checkpoint.load(layout.trained("shapes-gmm"))
+    test = PreparedData(layout.prepared(workspace.DATASET)).test
+    exact = trained.family.log_likelihood(trained.model, test.images, 0)
+    written = pq.read_table(layout.evaluated("shapes-gmm") / "examples.parquet")["log_likelihood"].to_numpy()
+    np.testing.assert_allclose(written, exact, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_pictures(measured, name):
+    assert {file.name for file in (layout.evaluated(name) / "plots").iterdir()} == PLOTS[name]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_same_bytes_again(measured, name):
+    before = _bytes(layout.evaluated(name))
+    evaluate.run(name)
+    assert _bytes(layout.evaluated(name)) == before
+
+
+def test_other_data_than_trained_on_is_refused(measured):
+    folder = layout.prepared(workspace.DATASET)
+    spec = json.loads((folder / "spec.json").read_text())
+    atomic.write_json(folder / "spec.json", spec | {"sha256": "f" * 64})
+    with pytest.raises(UserError, match="was trained on shapes .* holds shapes ffffffffffff. Run the train stage again"):
+        evaluate.run("shapes-logreg")
+
+
+def test_no_checkpoint(measured):
+    shutil.rmtree(layout.trained("shapes-logreg"))
+    with pytest.raises(UserError, match=r"no checkpoint there .* Run the train stage first"):
+        evaluate.run("shapes-logreg")
+
+
+def test_a_diverged_model_is_refused_and_nothing_is_written(measured, monkeypatch):
+    trained = checkpoint.load(layout.trained("shapes-logreg"))
+    with torch.no_grad():
+        next(trained.model.parameters()).fill_(float("nan"))
+    monkeypatch.setattr(checkpoint, "load", lambda folder: trained)
+    before = _bytes(layout.evaluated("shapes-logreg"))
+    with pytest.raises(UserError, match="'probabilities' is not finite on test example 'test-0'"):
+        evaluate.run("shapes-logreg")
+    assert _bytes(layout.evaluated("shapes-logreg")) == before
+
+
+def test_command_names_the_nearest_model(measured):
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "components.evaluate", "shapes-logrek"]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(root), "PATH": ""})
+    assert done.returncode == 2 and "Did you mean 'shapes-logreg'" in done.stderr and "Traceback" not in done.stderr
+
+
+def _bytes(folder: Path) -> dict[str, str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
