@@ -131,7 +131,7 @@ def _describe(
         "metrics": measured["metrics"],
         "data": spec.sha256,
         "params": _hash_json(settings.model_dump(mode="json")),
-        "code": _hash_code(settings.family),
+        "code": hash_code(settings.family, Path(models.__file__).parents[1]),
     }
 
 
@@ -139,17 +139,13 @@ def _hash_json(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _hash_code(family: str) -> str:
-    """Return a hash of the code that training runs: by path, so that a renamed file counts too."""
-    root = Path(models.__file__).parent
+def hash_code(family: str, root: Path) -> str:
+    """Return a hash of the code that training runs, files by path in the project's ``root``."""
+    folder = root / "models"
     # The registry is a list for people and tests: a new family in it changes no other.
-    files = [file for file in root.glob("*.py") if file.name != "registry.py"]
-    files += [
-        *root.glob("blocks/**/*.py"),
-        *root.glob(f"{family}/**/*.py"),
-        root.parent / "components/train.py",
-    ]
-    return _hash_json({file.relative_to(root.parent).as_posix(): _sha256(file) for file in sorted(files)})
+    files = [file for file in folder.glob("*.py") if file.name != "registry.py"]
+    files += [*folder.glob("blocks/**/*.py"), *folder.glob(f"{family}/**/*.py"), root / "components/train.py"]
+    return _hash_json({file.relative_to(root).as_posix(): _sha256(file) for file in sorted(files)})
 
 
 def _sha256(path: Path) -> str:

@@ -30,8 +30,20 @@ TASKS = {
 PLOTS = {
     "shapes-logreg": {"confusion.png", "confusion.csv", "mistakes.png", "learning_curves.png"},
     "shapes-cnn": {"confusion.png", "confusion.csv", "mistakes.png", "learning_curves.png"},
-    "shapes-gmm": {"confusion.png", "confusion.csv", "likelihood.png", "least_likely.png", "learning_curves.png"},
-    "shapes-vae": {"samples.png", "coverage.png", "reconstructions.png", "likelihood.png", "learning_curves.png"},
+    "shapes-gmm": {
+        "confusion.png",
+        "confusion.csv",
+        "likelihood.png",
+        "least_likely.png",
+        "learning_curves.png",
+    },
+    "shapes-vae": {
+        "samples.png",
+        "coverage.png",
+        "reconstructions.png",
+        "likelihood.png",
+        "learning_curves.png",
+    },
 }
 
 
@@ -84,7 +96,9 @@ def test_other_data_than_trained_on_is_refused(measured):
     folder = layout.prepared(workspace.DATASET)
     spec = json.loads((folder / "spec.json").read_text())
     atomic.write_json(folder / "spec.json", spec | {"sha256": "f" * 64})
-    with pytest.raises(UserError, match="was trained on shapes .* holds shapes ffffffffffff. Run the train stage again"):
+    with pytest.raises(
+        UserError, match="was trained on shapes .* holds shapes ffffffffffff. Run the train stage again"
+    ):
         evaluate.run("shapes-logreg")
 
 
@@ -109,7 +123,11 @@ def test_command_names_the_nearest_model(measured):
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "components.evaluate", "shapes-logrek"]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(root), "PATH": ""})
-    assert done.returncode == 2 and "Did you mean 'shapes-logreg'" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "Did you mean 'shapes-logreg'" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def _bytes(folder: Path) -> dict[str, str]:
