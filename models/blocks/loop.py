@@ -30,7 +30,8 @@ class Recipe(Settings):
     """The settings of a gradient training; families inherit them in their ``Config``.
 
     Attributes:
-        steps: optimizer steps; unlike epochs they cost the same on every data set.
+        epochs: passes over the train split.
+        least_steps: optimizer steps that a small data set gets nevertheless, by more passes.
         batch_size: images a step (all of the train split where it has fewer).
         learning_rate: the highest, after the warm-up.
         warmup: share of the steps over which the rate rises linearly; after it, it falls to 0 on a cosine.
@@ -39,7 +40,8 @@ class Recipe(Settings):
         ema_decay: of the averaged weights, which are what is validated and used.
     """
 
-    steps: int = Field(default=1000, ge=1)
+    epochs: int = Field(default=10, ge=1)
+    least_steps: int = Field(default=1, ge=1)
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
@@ -66,8 +68,8 @@ def train(
         UserError: the loss became NaN or infinite.
     """
     model.to(run.device, memory_format=torch.channels_last)
-    training = _Training(model, recipe, run)
     batches = Batches(data.train, run.device)
+    training = _Training(model, recipe, run, len(batches))
     held_out = Batches(data.validation, run.device)
     for images, labels in training.batches(batches):
         x_bchw = unit(images)
@@ -81,19 +83,22 @@ def train(
     training.finish()
 
 
-def learning_rate(step: int, recipe: Recipe) -> float:
-    """Return the rate of step ``step`` (from 0): linear warm-up, then a cosine to 0 (Loshchilov & Hutter 2017)."""
-    rise = recipe.warmup * recipe.steps
+def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
+    """Return the rate of step ``step`` of ``steps``: linear warm-up, then a cosine to 0 (Loshchilov & Hutter 2017)."""
+    rise = recipe.warmup * steps
     if step < rise:
         return recipe.learning_rate * (step + 1) / (rise + 1)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (recipe.steps - rise)))
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
 
 
 class _Training:
     """Everything that changes while training, so that all of it can be saved and restored."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, run: Run) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, run: Run, num_images: int) -> None:
         self.model, self.recipe, self.run = model, recipe, run
+        self.num_images, self.batch_size = num_images, min(recipe.batch_size, num_images)
+        self.epoch_steps = num_images // self.batch_size
+        self.steps = max(recipe.epochs * self.epoch_steps, recipe.least_steps)
         self.optimizer = _adamw(model, recipe)
         self.ema = EMA(model, recipe.ema_decay)
         self.step = 0
@@ -107,7 +112,7 @@ class _Training:
 
     @property
     def finished(self) -> bool:
-        return self.step >= self.recipe.steps
+        return self.step >= self.steps
 
     @property
     def at_epoch_end(self) -> bool:
@@ -115,19 +120,19 @@ class _Training:
 
     def batches(self, split: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches that are still to come. An epoch's order follows from the seed and its number alone."""
-        size = min(self.recipe.batch_size, len(split))
-        self.epoch_steps = len(split) // size
+        size = self.batch_size
         while not self.finished:
             epoch, position = divmod(self.step, self.epoch_steps)
-            order = torch.randperm(len(split), generator=torch.Generator().manual_seed(self.run.seed + (epoch << 32)))
-            stop = min(self.epoch_steps, position + self.recipe.steps - self.step)
+            shuffler = torch.Generator().manual_seed(self.run.seed + (epoch << 32))
+            order = torch.randperm(self.num_images, generator=shuffler)
+            stop = min(self.epoch_steps, position + self.steps - self.step)
             yield from split.read(order[position * size : stop * size], size)
 
     def update(self, loss: Loss, x_bchw: Tensor, labels: Tensor) -> None:
         """Take one optimizer step."""
         self.model.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.recipe)
+            group["lr"] = learning_rate(self.step, self.steps, self.recipe)
         with self.run.autocast():
             value = loss(self.model, x_bchw, labels)
         self.optimizer.zero_grad(set_to_none=True)
@@ -190,7 +195,7 @@ class _Training:
     def _show(self) -> None:
         latest = self.run.history[-1] if self.run.history else {}
         metrics = {key: value for key, value in latest.items() if key != "step"}
-        self.run.progress(self.step, self.recipe.steps, "step", **metrics)
+        self.run.progress(self.step, self.steps, "step", **metrics)
 
 
 def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

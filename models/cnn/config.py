@@ -33,7 +33,7 @@ class Config(Recipe):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: seconds on digits, about three minutes on Fashion-MNIST."""
-        return cls(steps=800, batch_size=64, learning_rate=4e-3, weight_decay=0.05, ema_decay=0.99)
+        return cls(epochs=2, least_steps=250, batch_size=64, learning_rate=4e-3, weight_decay=0.05, ema_decay=0.99)
 
     @classmethod
     def full(cls) -> Config:
@@ -46,7 +46,8 @@ class Config(Recipe):
             label_smoothing=0.1,
             shift=2,
             cutout=8,
-            steps=20_000,
+            epochs=100,
+            least_steps=10_000,
             batch_size=256,
             learning_rate=2e-3,
             weight_decay=0.05,

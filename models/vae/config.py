@@ -20,8 +20,8 @@ class Config(Recipe):
     """
 
     latents: int = Field(default=16, ge=1)
-    width: int = Field(default=256, ge=1)
-    depth: int = Field(default=2, ge=0)
+    width: int = Field(default=192, ge=1)
+    depth: int = Field(default=1, ge=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     mixture: int = Field(default=3, ge=1)
     draws: int = Field(default=64, ge=1)
@@ -29,7 +29,7 @@ class Config(Recipe):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: seconds on digits, about three minutes on Fashion-MNIST."""
-        return cls(steps=1500, batch_size=128, learning_rate=3e-3, weight_decay=0.01, ema_decay=0.99)
+        return cls(epochs=4, least_steps=450, draws=32, batch_size=128, learning_rate=3e-3, weight_decay=0.01, ema_decay=0.99)
 
     @classmethod
     def full(cls) -> Config:
@@ -38,7 +38,8 @@ class Config(Recipe):
             latents=32,
             width=1024,
             depth=4,
-            steps=40_000,
+            epochs=200,
+            least_steps=20_000,
             batch_size=256,
             learning_rate=1e-3,
             weight_decay=0.01,
