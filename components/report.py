@@ -1,0 +1,96 @@
+"""The contact sheet: one HTML file over all models of ``params.yaml``, ``artifacts/report.html``.
+
+It shows what there is: each model's metrics with their intervals, its pictures, the gate's decision with the evidence,
+parity, hashes, and how to make it again. A stage that has not run yet is told, with the command that runs it. The file
+holds everything that it shows, pictures too, and no script: it can be mailed and kept.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from components import layout, ledger, params, registry
+from components.contact_sheet import data_set, model, numbers
+from components.contact_sheet.model import ModelSheet
+from components.params import GatePolicy
+from data import atomic
+from data.errors import UserError
+
+FILE = Path("artifacts/report.html")
+
+_FOLDER = Path(__file__).parent / "contact_sheet"
+
+
+def run() -> Path:
+    """Write the contact sheet and return its path.
+
+    Raises:
+        UserError: ``params.yaml`` holds a mistake, an artifact is damaged, or the registry's store does not answer.
+    """
+    html = render(gather(), datetime.now(UTC))
+    # Messages of the gate can name files by their whole path, which means nothing elsewhere.
+    html = html.replace(f"{escape(Path.cwd())}/", "")
+    atomic.write_text(FILE, html)
+    return FILE
+
+
+def gather() -> list[ModelSheet]:
+    """Read what there is of every model of ``params.yaml``, in its order."""
+    settings = params.load()
+    registered, entries = registry.snapshot(), ledger.history()
+    data_sets = {name: data_set.read(name) for name in settings.datasets}
+    return [
+        model.read(
+            name,
+            entry,
+            settings.gate.get(name, GatePolicy()),
+            data_sets[entry.dataset],
+            registered.get(name, registry.Model(name)),
+            [one for one in entries if one.model == name],
+        )
+        for name, entry in settings.models.items()
+    ]
+
+
+def render(models: list[ModelSheet], written: datetime) -> str:
+    """Return the page. Every name and message in it is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "day": _day,
+        "milliseconds": numbers.milliseconds,
+        "number": numbers.number,
+        "plain": "{:g}".format,
+        "shell": shlex.quote,
+        "small": numbers.small,
+        "strip": numbers.strip,
+        "words": lambda name: name.replace("_", " "),
+    }
+    environment.globals["folder"] = lambda name: layout.bundle(name).as_posix()
+    style = Markup((_FOLDER / "style.css").read_text())
+    page = environment.get_template("page.html")
+    return page.render(models=models, written=written.isoformat(timespec="seconds"), style=style)
+
+
+def _day(moment: str) -> str:
+    """Return ``2026-11-22 16:46`` for an ISO 8601 moment in UTC."""
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
+
+
+if __name__ == "__main__":
+    try:
+        print(run())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
