@@ -8,6 +8,9 @@ from pathlib import Path
 
 from data.errors import UserError
 
+CALLED_FROM = Path.cwd()
+"""Where the command was called: the user's relative paths are meant from there."""
+
 
 def enter() -> Path:
     """Change into the project's root, the nearest folder at or above this one with ``dvc.yaml`` and ``params.yaml``.

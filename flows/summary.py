@@ -52,9 +52,10 @@ def rows(models: Iterable[str]) -> list[dict[str, Any]]:
 
 def is_decided(models: Iterable[str]) -> bool:
     """Whether the present bundle of every model is registered and the gate has decided on it as things stand."""
-    from components import gate
+    from components import gate, registry
 
-    return all(gate.is_decided(name, bundle_sha256(name)) for name in models)
+    registered = registry.snapshot()
+    return all(gate.is_decided(registered.get(name, registry.Model(name)), bundle_sha256(name)) for name in models)
 
 
 def bundle_sha256(name: str) -> str:

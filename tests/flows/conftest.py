@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.components.conftest import sqlite_template  # noqa: F401 -- a fixture that both need
+
 DVC_YAML = """
 stages:
   ingest:

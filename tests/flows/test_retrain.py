@@ -1,0 +1,173 @@
+"""The retrain flow from the terminal: what runs, what does not, and what a signal leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.flows.pipeline import Pipeline, kill_9, steps
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prefect(tmp_path_factory):
+    """One real Prefect server for all tests here: each run would else start its own."""
+    from flows import prefect_server
+
+    before = Path.cwd()
+    saved = {name: os.environ.pop(name, None) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    os.chdir(tmp_path_factory.mktemp("prefect"))
+    try:
+        with prefect_server.api():
+            prefect_server.wait()
+            os.chdir(before)
+            yield
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@pytest.fixture
+def pipeline(_toy_template, toy, request, monkeypatch) -> Pipeline:
+    template = request.getfixturevalue("sqlite_template")
+    store = toy / ".darkroom/mlflow/mlflow.db"
+    store.parent.mkdir(parents=True)
+    store.write_bytes(template.read_bytes())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Pipeline(toy, "one", "two")
+
+
+def test_from_nothing_to_champions_then_nothing_to_do(pipeline):
+    first = pipeline.run()
+    assert first.returncode == 0, first.stderr
+    assert sorted(pipeline.done()) == sorted(steps("one", "two"))
+    assert pipeline.dvc_status() == "Data and pipelines are up to date."
+    rows = pipeline.rows()
+    assert {name: (row["verdict"], row["version"]) for name, row in rows.items()} == {
+        "one": ("champion", 1),
+        "two": ("champion", 1),
+    }
+    again = pipeline.run()
+    assert again.returncode == 0
+    assert "Everything is up to date." in again.stderr
+    assert len(pipeline.done()) == len(steps("one", "two"))
+    assert "accuracy" in again.stdout
+
+    # One model's file changes: only its stages run. The worse challenger is refused, and the run says by how much.
+    (pipeline.folder / "noise-two").write_text("0.6")
+    worse = pipeline.run()
+    assert worse.returncode == 0, worse.stderr
+    assert pipeline.done()[len(steps("one", "two")) :] == ["train@two", "evaluate@two", "export@two"]
+    assert "two was refused; champion stays version 1" in worse.stdout
+    assert pipeline.rows()["two"]["version"] == 2
+    assert pipeline.rows()["two"]["champion"] == 1
+
+
+def test_kill_9_in_every_stage_and_the_same_command_goes_on(pipeline):
+    expected: list[str] = []
+    for step in steps("one"):
+        gate = pipeline.hold(step)
+        process = pipeline.start("one")
+        pipeline.wait_for(step, process)
+        kill_9(process)
+        assert pipeline.wait_until_quiet() == []
+        assert pipeline.done() == expected
+        assert pipeline.partial_files() == []
+        gate.unlink()
+        (pipeline.folder / "ran.log").write_text("".join(f"done {done}\n" for done in expected))
+        expected.append(step)
+    last = pipeline.run("one")
+    assert last.returncode == 0, last.stderr
+    assert pipeline.done() == steps("one")
+    assert _unfinished_runs() == 0
+
+
+def test_kill_9_takes_the_embedded_prefect_server_along(pipeline, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL")
+    monkeypatch.delenv("PREFECT_HOME")
+    pipeline.hold("ingest@shapes")
+    process = pipeline.start("one")
+    pipeline.wait_for("ingest@shapes", process)
+    assert any("prefect.server.api.server:create_app" in command for command in pipeline.processes())
+    kill_9(process)
+    assert pipeline.wait_until_quiet() == []
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_kill_stop_the_children_too(pipeline, sent, status):
+    pipeline.hold("prepare@shapes")
+    process = pipeline.start()
+    pipeline.wait_for("prepare@shapes", process)
+    process.send_signal(sent)
+    assert process.wait(60) == status, process.stdout.read()
+    assert pipeline.wait_until_quiet() == []
+    assert pipeline.done() == steps()[:2]
+
+
+def test_a_failure_stops_what_depends_on_it_and_nothing_else(pipeline):
+    (pipeline.folder / "fail-train@one").write_text("error: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?")
+    failed = pipeline.run()
+    assert failed.returncode == 1
+    assert "train@one: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?" in failed.stderr
+    assert "Traceback" not in failed.stderr + failed.stdout
+    assert pipeline.done()[-3:] == ["train@two", "evaluate@two", "export@two"]
+    assert not any("@one" in done for done in pipeline.done())
+
+
+def test_a_second_run_in_the_same_folder_is_refused(pipeline):
+    pipeline.hold("ingest@shapes")
+    process = pipeline.start()
+    pipeline.wait_for("ingest@shapes", process)
+    second = pipeline.run()
+    assert second.returncode == 2
+    assert "another `darkroom run`" in second.stderr
+    kill_9(process)
+    assert pipeline.wait_until_quiet() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("family: logreg", "family: logrge"), "models.one.family: no family 'logrge'. Did you mean 'logreg'?"),
+        (("dataset: shapes\n    family", "datasett: shapes\n    family"), "models.one.datasett: unknown key. Did you mean 'dataset'?"),
+    ],
+)
+def test_a_mistake_in_params_stops_before_anything_starts(pipeline, change, told):
+    params = pipeline.folder / "params.yaml"
+    text = params.read_text()
+    assert change[0] in text
+    params.write_text(text.replace(*change, 1))
+    failed = pipeline.run()
+    assert failed.returncode == 2
+    assert told in failed.stderr
+    assert pipeline.log() == []
+
+
+def test_a_clone_pulls_everything_and_is_clean(pipeline, tmp_path_factory):
+    assert pipeline.run().returncode == 0
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    (pipeline.folder / ".gitignore").write_text("/artifacts\n/.darkroom\n/ran.log\n/.remote\n")
+    subprocess.run([*git, "add", "-A"], cwd=pipeline.folder, check=True)
+    subprocess.run([*git, "commit", "-qm", "run"], cwd=pipeline.folder, check=True)
+    clone = tmp_path_factory.mktemp("clones") / "clone"
+    subprocess.run(["git", "clone", "-q", pipeline.folder, clone], check=True)
+    subprocess.run(["dvc", "remote", "modify", "--local", "r", "url", pipeline.folder / ".remote"], cwd=clone, check=True)
+    subprocess.run(["dvc", "pull", "-q"], cwd=clone, check=True)
+    status = subprocess.run(["dvc", "status"], cwd=clone, check=True, capture_output=True, text=True)
+    assert status.stdout.strip() == "Data and pipelines are up to date."
+
+
+def _unfinished_runs() -> int:
+    """Return how many flow runs Prefect believes are going on."""
+    script = (
+        "from prefect.client.orchestration import get_client\n"
+        "with get_client(sync_client=True) as client:\n"
+        "    print(sum(run.state.type.value in ('RUNNING', 'PENDING') for run in client.read_flow_runs()))"
+    )
+    done = subprocess.run(["python", "-c", script], capture_output=True, text=True, check=True)
+    return int(done.stdout)

@@ -1,0 +1,55 @@
+"""A stage of the toy pipeline: real outs, made in a moment. ``python -m tests.flows.toy_stage <stage> <name>``.
+
+``ran.log`` tells which commands began and which were done; a file ``sleep-<stage>@<name>`` makes one wait to be killed, ``fail-...``
+makes it fail with the file's text.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from components import layout
+from data import atomic
+from tests.components import workspace
+
+
+def main(stage: str, name: str) -> None:
+    step = f"{stage}@{name}"
+    _note(f"began {step}")
+    fail, sleep = Path(f"fail-{step}"), Path(f"sleep-{step}")
+    if fail.exists():
+        print(fail.read_text(), file=sys.stderr)
+        sys.exit(2)
+    if sleep.exists():
+        time.sleep(300)
+    {
+        "ingest": lambda: atomic.write_bytes(layout.ingested(name) / "manifest.parquet", b"a manifest"),
+        "validate": workspace.validate,
+        "prepare": workspace.prepare,
+        "train": lambda: atomic.write_text(layout.trained(name) / "history.csv", workspace.HISTORY),
+        "evaluate": lambda: _evaluate(name),
+        "export": lambda: workspace.export(name, noise=_noise(name)),
+    }[stage]()
+    _note(f"done {step}")
+
+
+def _evaluate(name: str) -> None:
+    workspace.export(name, noise=_noise(name))
+    shutil.rmtree(layout.bundle(name))
+
+
+def _noise(name: str) -> float:
+    """Return how bad the model is to be."""
+    return float(Path(f"noise-{name}").read_text())
+
+
+def _note(line: str) -> None:
+    with Path("ran.log").open("a") as log:
+        log.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
