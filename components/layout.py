@@ -8,6 +8,10 @@ STATE = Path(".darkroom")
 """Git- and DVC-ignored state: locks, logs, resume points, the embedded MLflow and Prefect stores."""
 
 
+REPORT = Path("artifacts/report.html")
+"""The contact sheet over all models."""
+
+
 def dataset_file(dataset: str) -> Path:
     """Where the data set comes from and how it is split; people edit it."""
     return Path("data") / dataset / "dataset.yaml"

@@ -22,8 +22,6 @@ from components.params import GatePolicy
 from data import atomic
 from data.errors import UserError
 
-FILE = Path("artifacts/report.html")
-
 _FOLDER = Path(__file__).parent / "contact_sheet"
 
 
@@ -36,8 +34,8 @@ def run() -> Path:
     html = render(gather(), datetime.now(UTC))
     # Messages of the gate can name files by their whole path, which means nothing elsewhere.
     html = html.replace(f"{escape(Path.cwd())}/", "")
-    atomic.write_text(FILE, html)
-    return FILE
+    atomic.write_text(layout.REPORT, html)
+    return layout.REPORT
 
 
 def gather() -> list[ModelSheet]:

@@ -16,7 +16,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from rich.console import Console
 
-from components import params
+from components import layout, params
 from flows import dag, summary
 from flows.retraining import Retraining
 from flows.stage_process import StageFailed
@@ -83,8 +83,9 @@ def _run_steps(retraining: Retraining) -> None:
         futures[f"gate@{name}"] = _submit(retraining, f"gate@{name}", [futures[f"register@{name}"]])
     for future in futures.values():
         future.wait()
-    if retraining.ran and not retraining.failures:
-        _submit(retraining, "push", []).wait()
+    ends = ["report", "push"] if retraining.ran and not retraining.failures else ["report"]
+    for future in [_submit(retraining, end, []) for end in ends]:
+        future.wait()
 
 
 def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) -> PrefectFuture:
@@ -104,5 +105,6 @@ def _is_transient(task: Any, task_run: Any, state: Any) -> bool:
 def _publish(rows: list[dict]) -> None:
     """Keep the table and the links as Prefect artifacts."""
     create_table_artifact(key="retrain-models", table=rows, description="Every model after the last retraining")
+    create_link_artifact(key="contact-sheet", link=str(layout.REPORT.absolute()), description="Every model on one page")
     for row in rows:
         create_link_artifact(key=f"bundle-{row['model']}", link=row["bundle"], description="The exported ONNX bundle")

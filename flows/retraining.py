@@ -21,7 +21,7 @@ TIME_LIMITS = {"ingest": 240.0, "validate": 60.0, "prepare": 120.0, "train": 144
 
 
 class Retraining:
-    """The steps of a retraining: the stages of the DAG, ``register@model``, ``gate@model`` and ``push``.
+    """The steps of a retraining: the stages of the DAG, ``register@model``, ``gate@model``, ``push`` and ``report``.
 
     Attributes:
         failures: step to message, of those that failed.
@@ -48,6 +48,7 @@ class Retraining:
         self._stopping = threading.Event()
         # The registry's steps of two models share one store: one at a time costs less than a retried transaction.
         self._registry = threading.Lock()
+        self._after = {"register": self._register, "gate": self._gate, "push": self._push, "report": self._report}
         after = [f"{kind}@{model}" for model in self.models for kind in ("register", "gate")]
         self.display = Display([*self.stages, *after], self.folder, console)
 
@@ -75,7 +76,7 @@ class Retraining:
                 with self._registry:
                     self._refuse_when_stopping(step)
                     self.display.started(step)
-                    how = {"register": self._register, "gate": self._gate, "push": self._push}[kind](item)
+                    how = self._after[kind](item)
         except BaseException as error:
             self.failures[step] = str(error) or type(error).__name__
             self.display.ended(step, "stopped" if self._stopping.is_set() else "failed")
@@ -139,6 +140,12 @@ class Retraining:
         from flows.remote import push
 
         push(self.stages, self.folder / "push.log")
+        return "ran"
+
+    def _report(self, _: str) -> str:
+        from components import report
+
+        report.run()
         return "ran"
 
 
