@@ -140,10 +140,12 @@ def bca(
             positive factor.
         multiplicity: [M], how many examples each row stands for; 1 when left out.
     """
-    if np.ptp(replicates) == 0:
+    spread = np.ptp(replicates)
+    if spread == 0:
         return Interval(value, value, value)
-    # Ties count half: accuracies are multiples of 1/N, and many replicates equal the value.
-    below = np.mean(replicates < value) + 0.5 * np.mean(replicates == value)
+    # Ties count half: accuracies are multiples of 1/N, and many replicates equal the value but for their rounding.
+    off = (replicates - value) / spread
+    below = np.mean(off < -1e-9) + 0.5 * np.mean(np.abs(off) <= 1e-9)
     margin = 0.5 / len(replicates)
     normal = NormalDist()
     bias = normal.inv_cdf(float(np.clip(below, margin, 1 - margin)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
 from components import bootstrap
@@ -12,7 +15,10 @@ COVERED = 0.1
 """A class is covered when at least this much of its fair share, 1 / K, of the samples falls to it."""
 
 FEATURES = 64
-_PCA_IMAGES = 10_000
+NUMBERS = 1024
+"""Images of more numbers than this are compared by averages over square blocks, at about so many numbers."""
+
+_PCA_IMAGES = 5_000
 _CHUNK = 2**22  # products held at once
 
 
@@ -30,17 +36,17 @@ def classes_covered(shares: np.ndarray, size: int) -> Interval:
 
 
 def nearest(images: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Return int64 [N]: for each of ``images`` uint8 [N, ...] the index of the nearest of ``references`` uint8 [M, ...].
+    """Return int64 [N]: for each of ``images`` the index of the nearest of ``references``, both uint8 [-1, H, W, C].
 
-    Distances are exact: sums of products of bytes are whole numbers below 2**53, whatever the order of the sums. The
-    first of equally near ones is taken.
+    Distances are exact, whatever the order of the sums: they are of whole numbers below 2**53. Of equally near ones
+    the first is taken.
     """
-    queries = images.reshape(len(images), -1).astype(np.float64)
+    queries = _pixels(images)
     best = np.full(len(queries), np.inf)
     index = np.zeros(len(queries), dtype=np.int64)
-    step = max(1, _CHUNK // len(queries))
+    step = max(1, _CHUNK // max(queries.shape))
     for start in range(0, len(references), step):
-        chunk = references[start : start + step].reshape(-1, queries.shape[1]).astype(np.float64)
+        chunk = _pixels(references[start : start + step])
         # |a - b|^2 without |a|^2, which is the same for all references.
         distance = (chunk**2).sum(axis=1) - 2 * queries @ chunk.T
         closest = distance.argmin(axis=1)
@@ -63,18 +69,25 @@ def kernel_distance(images: np.ndarray, data: PreparedData) -> Interval:
     return _discrepancy(_kernel(generated, generated), _kernel(real, real), _kernel(generated, real))
 
 
-def principal_components(images: np.ndarray):
-    """Return the map of images uint8 [N, ...] to float64 [N, F], fitted on ``images``: F at most 64, mean square 1."""
-    pixels = images[:_PCA_IMAGES].reshape(min(len(images), _PCA_IMAGES), -1) / 255.0
+def principal_components(images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the map of images uint8 [N, H, W, C] to float64 [N, F], fitted on ``images``: at most 64, mean square 1."""
+    pixels = _pixels(images[:_PCA_IMAGES])
     mean = pixels.mean(axis=0)
-    variances, directions = np.linalg.eigh(np.cov(pixels - mean, rowvar=False))
+    variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(pixels, rowvar=False)))
     kept = directions[:, ::-1][:, :FEATURES]
-    scale = np.sqrt(variances[::-1][:FEATURES].mean())
+    # Training images that are all alike have no scale: their distances are taken as they are.
+    scale = np.sqrt(max(variances[::-1][:FEATURES].mean(), 0.0)) or 1.0
+    return lambda images: (_pixels(images) - mean) @ kept / scale
 
-    def project(images: np.ndarray) -> np.ndarray:
-        return (images.reshape(len(images), -1) / 255.0 - mean) @ kept / scale
 
-    return project
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """Return whole numbers, float64 [N, D]: the pixels of uint8 [N, H, W, C], or sums over blocks of a large image's."""
+    count, height, width, channels = images.shape
+    block = math.ceil(math.sqrt(height * width * channels / NUMBERS))
+    rows, columns = max(1, height // block), max(1, width // block)
+    whole = images[:, : rows * block, : columns * block]
+    blocks = whole.reshape(count, rows, whole.shape[1] // rows, columns, whole.shape[2] // columns, channels)
+    return blocks.sum(axis=(2, 4), dtype=np.float64).reshape(count, -1)
 
 
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,0 +1,105 @@
+"""Bootstrap intervals against SciPy's, against what they promise, and in the corners."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from components import bootstrap
+
+finite = st.floats(-100, 100).map(lambda value: round(value, 3))
+
+
+@pytest.mark.parametrize("draw", [np.random.Generator.exponential, np.random.Generator.normal])
+def test_mean_agrees_with_scipy(draw):
+    values = draw(np.random.default_rng(1), size=80)
+    ours = bootstrap.mean(values, draws=20_000)
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(2)
+    ).confidence_interval
+    width = theirs.high - theirs.low
+    assert ours.value == pytest.approx(values.mean())
+    assert abs(ours.low - theirs.low) < 0.04 * width and abs(ours.high - theirs.high) < 0.04 * width
+
+
+def test_intervals_hold_the_true_mean_as_often_as_they_say():
+    random = np.random.default_rng(0)
+    samples = random.exponential(size=(400, 60))
+    held = [i.low <= 1 <= i.high for i in (bootstrap.mean(values, draws=400) for values in samples)]
+    # 95 % less what so few examples of so skewed a kind cost, give or take the chance of 400 trials.
+    assert 0.90 < np.mean(held) < 0.98
+
+
+@given(arrays(np.float64, st.integers(1, 30), elements=finite), st.floats(0.5, 4), finite)
+@settings(max_examples=40, deadline=None)
+def test_mean_moves_with_its_values(values, scale, shift):
+    one = bootstrap.mean(values, draws=200)
+    moved = bootstrap.mean(scale * values + shift, draws=200)
+    for end in ("value", "low", "high"):
+        assert getattr(moved, end) == pytest.approx(scale * getattr(one, end) + shift, abs=1e-6)
+    assert values.min() - 1e-9 <= one.low <= one.high <= values.max() + 1e-9
+
+
+@given(arrays(np.float64, st.integers(1, 30), elements=finite))
+@settings(max_examples=20, deadline=None)
+def test_the_same_values_give_the_same_interval_and_no_difference(values):
+    assert bootstrap.mean(values, draws=100) == bootstrap.mean(values.copy(), draws=100)
+    assert bootstrap.paired(values, values, draws=100) == bootstrap.Interval(0.0, 0.0, 0.0)
+
+
+def test_proportion_of_unanimous_answers_is_wilsons():
+    for right in (np.ones(269), np.zeros(269)):
+        expected = stats.binomtest(int(right.sum()), 269).proportion_ci(method="wilson")
+        interval = bootstrap.proportion(right)
+        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    mixed = np.arange(100) % 10 > 0
+    assert bootstrap.proportion(mixed) == bootstrap.mean(mixed)
+
+
+def test_paired_sees_what_two_intervals_do_not():
+    random = np.random.default_rng(3)
+    hard = random.random(2000) < 0.2  # examples that both get wrong
+    ours = (~hard & (random.random(2000) < 0.999)).astype(float)
+    theirs = (~hard & (random.random(2000) < 0.98)).astype(float)
+    alone = bootstrap.mean(ours), bootstrap.mean(theirs)
+    assert alone[0].low < alone[1].high
+    assert bootstrap.paired(ours, theirs).low > 0
+    assert bootstrap.paired(theirs, ours).high < 0
+
+
+def test_paired_by_class_is_paired_within_each():
+    random = np.random.default_rng(4)
+    ours, theirs, labels = random.random(90), random.random(90), np.arange(90) % 3 + 4
+    by_class = bootstrap.paired_by_class(ours, theirs, labels)
+    assert list(by_class) == [4, 5, 6]
+    assert by_class[5] == bootstrap.paired(ours[labels == 5], theirs[labels == 5])
+
+
+def test_resample_by_multiplicity_is_resample_of_single_examples():
+    terms, multiplicity = np.array([[1.0, 0.0], [0.5, 2.0], [3.0, 1.0]]), np.array([4, 1, 7])
+    statistic = lambda sums, size: sums[:, 0] / (1 + sums[:, 1]) + size  # noqa: E731
+    together = bootstrap.resample(terms, statistic, multiplicity=multiplicity, draws=300)
+    single = bootstrap.resample(np.repeat(terms, multiplicity, axis=0), statistic, draws=300)
+    np.testing.assert_allclose(together, single)
+
+
+def test_chunks_do_not_show(monkeypatch):
+    values = np.random.default_rng(5).random(50)
+    whole = bootstrap.mean(values, draws=100)
+    monkeypatch.setattr(bootstrap, "_CHUNK", 120)
+    assert bootstrap.mean(values, draws=100) == whole
+
+
+@pytest.mark.parametrize("values", [[], [1.0, np.nan], [np.inf]])
+def test_what_has_no_mean_is_refused(values):
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap.mean(np.array(values))
+
+
+def test_unequal_examples_cannot_be_paired():
+    with pytest.raises(ValueError, match="same examples"):
+        bootstrap.paired(np.ones(3), np.ones(4))
