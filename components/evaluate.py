@@ -57,7 +57,7 @@ def run(name: str) -> Measurement:
         shared = {"task": trained.family.TASK, "dataset": settings.dataset, "num_examples": len(data.test)}
         atomic.write_json(folder / "metrics.json", shared | measurement.to_json())
         _write_examples(folder / "examples.parquet", data, task.rows(answers, data))
-        task.draw(folder / "plots", answers, data)
+        task.draw(folder / "plots", answers, data, measurement)
         _draw_history(folder / "plots", layout.trained(name) / "history.csv")
     return measurement
 

@@ -11,7 +11,7 @@ the export stage, the gate and a server, gives a :data:`Predict`, and the same f
 ``rows``       ``(answers, data) -> columns`` of ``examples.parquet`` besides ``id`` and ``label``
 ``inputs``     ``(data, split, start, count) -> inputs`` of the graph, real ones: for parity and golden examples
 ``signature``  ``(spec) -> (inputs, outputs)``: the graph's :class:`Tensor` s, in order
-``draw``       ``(folder, answers, data)``: writes the pictures
+``draw``       ``(folder, answers, data, measured)``: writes the pictures
 =============  =====================================================================================================
 """
 

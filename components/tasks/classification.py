@@ -49,7 +49,7 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
     }
 
 
-def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:
+def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
     """Draw the confusion matrix and the worst mistakes; write the confusions as CSV for ``dvc plots``."""
     from components.pictures import confusion, grid
     from components.pictures.style import short

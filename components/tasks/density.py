@@ -62,7 +62,7 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
     }
 
 
-def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:
+def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
     """Draw the likelihoods by class, the least likely images and the confusion matrix of the class by Bayes."""
     from components.pictures import confusion, grid, histogram
     from components.pictures.style import short

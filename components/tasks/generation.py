@@ -72,7 +72,7 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
     return {name: answers[name] for name in ("log_likelihood",) if name in answers}
 
 
-def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:
+def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
     """Draw samples, coverage, and, where the family can, reconstructions and likelihoods by class."""
     from components.pictures import bars, grid, histogram
 
@@ -81,7 +81,7 @@ def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:
     grid.draw(folder / "samples.png", drawn[:64], columns=8, title=f"Samples of seed {SEEDS[0]}")
     references = {
         "train": np.bincount(data.train.labels, minlength=spec.num_classes) / len(data.train),
-        "samples": samples.class_shares(drawn, data),
+        "samples": np.array([row["share"] for row in measured.per_class]),
     }
     bars.draw(
         folder / "coverage.png",

@@ -109,16 +109,16 @@ def test_features_are_scikit_learns_principal_components(data):
     np.testing.assert_allclose(scale**2 * ours @ ours.T, theirs @ theirs.T, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("shape", "features"), [((32, 32, 3), 3072), ((70, 64, 1), 23 * 21), ((3, 200, 1), 28)]
-)
-def test_large_images_are_compared_as_block_sums(shape, features):
+BLOCKS = [((32, 32, 1), 1, 1024), ((32, 32, 3), 2, 768), ((70, 64, 1), 3, 23 * 21), ((3, 2000, 1), 3, 666)]
+
+
+@pytest.mark.parametrize(("shape", "block", "features"), BLOCKS)
+def test_large_images_are_compared_as_block_sums(shape, block, features):
     image = np.random.default_rng(0).integers(0, 256, size=(2, *shape), dtype=np.uint8)
     pixels = samples._pixels(image)
     assert pixels.shape == (2, features)
-    block = -(-max(shape) // 32)
-    corner = image[1, : min(block, shape[0]), :block, 0]
-    assert pixels[1, 0] == corner.sum(dtype=int)
+    assert pixels[1, 0] == image[1, :block, :block, 0].sum(dtype=int)
+    assert pixels[1, shape[2]] == image[1, :block, block : 2 * block, 0].sum(dtype=int)
 
 
 def test_flat_training_images_have_no_scale_to_divide_by(data):
