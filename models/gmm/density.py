@@ -41,7 +41,7 @@ class GaussianMixtures(nn.Module):
     def put(self, label: int, share: float, mixture: em.Mixture) -> None:
         """Make ``mixture`` the density of class ``label``, which ``share`` of all examples belong to."""
         self.means[label] = mixture.means
-        self.scales[label] = mixture.scales()
+        self.scales[label] = mixture.scales
         self.constants[label] = math.log(share) + em.constants(mixture.log_weights, self.scales[label], self.noise)
 
     def pixels(self, images_nhwc: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -43,6 +44,7 @@ class Mixture:
     means: Tensor
     covariances: Tensor
 
+    @cached_property
     def scales(self) -> Tensor:
         """Return the whitening of each component: [M, D, D] upper triangular, or [M, D]."""
         if self.covariances.ndim == 2:
@@ -59,9 +61,8 @@ def log_joint(x: Tensor, mixture: Mixture, noise: float = 0.0) -> Tensor:
     With independent noise of mean 0, ``E log N(x + noise)`` is ``log N(x)`` less half the trace of the precision
     times the variance.
     """
-    scales = mixture.scales()
-    distances = torch.cat([_distances(rows, mixture.means, scales) for rows in x.split(ROWS)])
-    return constants(mixture.log_weights, scales, noise) - 0.5 * distances
+    distances = torch.cat([_distances(rows, mixture.means, mixture.scales) for rows in x.split(ROWS)])
+    return constants(mixture.log_weights, mixture.scales, noise) - 0.5 * distances
 
 
 def constants(log_weights: Tensor, scales: Tensor, noise: float = 0.0) -> Tensor:
@@ -101,14 +102,14 @@ def covariance(x: Tensor, full: bool) -> Tensor:
 def _distances(x: Tensor, means: Tensor, scales: Tensor) -> Tensor:
     """Return the squared Mahalanobis distances [N, M]."""
     if scales.ndim == 2:
-        # |x s|^2 - 2 x s s m + |m s|^2 would lose digits: subtract first.
         return torch.stack([((x - m) * s).square().sum(dim=1) for m, s in zip(means, scales, strict=True)], dim=1)
     columns = []
     for mean, scale in zip(means, scales, strict=True):
-        centred = x - mean
-        distance = torch.zeros_like(centred[:, 0])
+        shift = mean @ scale
+        distance = torch.zeros_like(x[:, 0])
         for start, stop in _blocks(x.shape[1]):
-            distance += (centred[:, :stop] @ scale[:stop, start:stop]).square().sum(dim=1)
+            white = torch.addmm(shift[start:stop], x[:, :stop], scale[:stop, start:stop], beta=-1)
+            distance += torch.linalg.vector_norm(white, dim=1).square()
         columns.append(distance)
     return torch.stack(columns, dim=1)
 

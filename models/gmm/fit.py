@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from data.prepared import PreparedData, Split
 from models.gmm import em, start
-from models.gmm.density import CHUNK, GaussianMixtures
+from models.gmm.density import GaussianMixtures
 from models.run import Run
 
 
@@ -24,13 +25,13 @@ class _Fit:
 
     def __init__(self, model: GaussianMixtures, data: PreparedData, run: Run) -> None:
         self.model, self.run, self.config = model, run, model.config
-        self.held_out = _tensors(data.validation, run)
-        images, labels = _tensors(data.train, run)
-        self.classes = [model.pixels(images[labels == label]) for label in range(data.spec.num_classes)]
-        self.total = len(images)
+        self.held_out = self._pixels(data.validation)
+        x, labels = self._pixels(data.train)
+        self.classes = [x[labels == label] for label in range(data.spec.num_classes)]
+        self.total = len(x)
         self.prior = self._pooled()
         self.best: dict[str, Any] = {}
-        self.best_weights: dict[str, Tensor] = {}
+        self.best_mixtures: list[em.Mixture] = []
         self.iteration = 0
         self.likelihood = -float("inf")
         state = run.restore()
@@ -48,9 +49,13 @@ class _Fit:
                 break
             if self.run.save_due():
                 self.run.save(self._state_dict())
-        last = {key: value.clone() for key, value in self.model.state_dict().items()}
-        self.run.finish(last=last, steps=self.iteration, best=self.best)
-        self.model.load_state_dict(self.best_weights)
+        self._put(self.mixtures)
+        self.run.finish(last=self.model.state_dict(), steps=self.iteration, best=self.best)
+        self._put(self.best_mixtures)
+
+    def _put(self, mixtures: list[em.Mixture]) -> None:
+        for label, (x, mixture) in enumerate(zip(self.classes, mixtures, strict=True)):
+            self.model.put(label, len(x) / self.total, mixture)
 
     def _iterate(self) -> None:
         """One EM iteration of every class."""
@@ -67,10 +72,10 @@ class _Fit:
 
     def _judge(self) -> None:
         """Measure the mixtures on the validation split."""
-        for label, (x, mixture) in enumerate(zip(self.classes, self.mixtures, strict=True)):
-            self.model.put(label, len(x) / self.total, mixture)
-        images, labels = self.held_out
-        joint = torch.cat([self.model(chunk) for chunk in images.split(CHUNK)])
+        x, labels = self.held_out
+        by_class = [em.log_joint(x, mixture, self.model.noise).logsumexp(dim=1) for mixture in self.mixtures]
+        shares = torch.tensor([len(members) / self.total for members in self.classes], device=x.device)
+        joint = torch.stack(by_class, dim=1) + shares.log() - self.model.dim * math.log(self.model.levels)
         loss = -float(joint.logsumexp(dim=1).mean())
         accuracy = float((joint.argmax(dim=1) == labels).double().mean())
         # Of the densities before the M step, as EM knows it: the density's, not the discrete levels'.
@@ -82,7 +87,7 @@ class _Fit:
         )
         if not self.best or loss < self.best["value"]:
             self.best = {"metric": "validation_loss", "value": loss, "step": self.iteration}
-            self.best_weights = {key: value.clone() for key, value in self.model.state_dict().items()}
+            self.best_mixtures = list(self.mixtures)
 
     def _begin(self, x: Tensor) -> em.Mixture:
         return em.m_step(x, start.responsibilities(x, self.config.components, self.run.generator), self.prior)
@@ -93,20 +98,28 @@ class _Fit:
         pooled = sum(len(x) / self.total * em.covariance(x, full) for x in self.classes)
         return em.Prior(pooled, self.config.prior * self.model.dim, self.model.noise)
 
+    def _pixels(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Return pixels float64 [N, D] and labels, on the device."""
+        device = self.run.device
+        return self.model.pixels(torch.as_tensor(split.images).to(device)), torch.as_tensor(split.labels).to(device)
+
     def _state_dict(self) -> dict[str, Any]:
         return {
             "iteration": self.iteration,
             "likelihood": self.likelihood,
-            "mixtures": [[m.log_weights, m.means, m.covariances] for m in self.mixtures],
+            "mixtures": [_parts(mixture) for mixture in self.mixtures],
             "best": self.best,
-            "best_weights": self.best_weights,
+            "best_mixtures": [_parts(mixture) for mixture in self.best_mixtures],
         }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         self.iteration, self.likelihood, self.best = state["iteration"], state["likelihood"], state["best"]
-        self.best_weights = state["best_weights"]
-        self.mixtures = [em.Mixture(*(part.to(self.run.device) for part in parts)) for parts in state["mixtures"]]
+        self.mixtures = [self._mixture(parts) for parts in state["mixtures"]]
+        self.best_mixtures = [self._mixture(parts) for parts in state["best_mixtures"]]
+
+    def _mixture(self, parts: list[Tensor]) -> em.Mixture:
+        return em.Mixture(*(part.to(self.run.device) for part in parts))
 
 
-def _tensors(split: Split, run: Run) -> tuple[Tensor, Tensor]:
-    return torch.as_tensor(split.images).to(run.device), torch.as_tensor(split.labels).to(run.device)
+def _parts(mixture: em.Mixture) -> list[Tensor]:
+    return [mixture.log_weights, mixture.means, mixture.covariances]
