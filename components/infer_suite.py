@@ -9,7 +9,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from components import drift
+from components.validation import drift
 from data import atomic
 from data.errors import UserError
 

@@ -9,10 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from components import expectations, manifest, suite
+from components import manifest
 from components.command import main
-from components.expectation_runner import Outcome, own
-from components.expectation_runner import run as run_expectations
 from components.layout import (
     data_docs,
     dataset_file,
@@ -21,6 +19,9 @@ from components.layout import (
     suite_file,
     validation_file,
 )
+from components.validation import expectations, suite
+from components.validation.runner import Outcome, own
+from components.validation.runner import run as run_expectations
 from data import atomic, spec
 from data.errors import UserError
 

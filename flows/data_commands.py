@@ -61,7 +61,8 @@ def infer(name: Name, as_json: Json = False) -> None:
 @app.command()
 def accept(name: Name, as_json: Json = False) -> None:
     """Make the data as it is now what drift is measured against; nothing else in suite.yaml changes."""
-    from components import infer_suite, suite
+    from components import infer_suite
+    from components.validation import suite
 
     suite.load(_suite(name))
     rows, _ = _read(name)
@@ -79,7 +80,8 @@ def check(
 ) -> None:
     """Try the expectations on the data as it is now, and change nothing. Exits 2 when one does not hold."""
     rows, shares = _read(name)
-    from components import suite, validate  # Slow to import, and of no use for a name that is wrong.
+    from components import validate  # Slow to import, and of no use for a name that is wrong.
+    from components.validation import suite
 
     own = suite.load(_suite(name)) if _is_dataset(name) else suite.Suite()
     outcomes = validate.check(name, rows, own, shares, docs=None)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
-from components import ingest, manifest, prepare, suite, validate
+from components import ingest, manifest, prepare, validate
+from components.validation import suite
 from data import spec
 from data.prepared import SPLITS, PreparedData
 from data.sources import torchvision

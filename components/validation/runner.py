@@ -20,7 +20,7 @@ from great_expectations.expectations.registry import (
 )
 from pydantic.v1 import ValidationError
 
-from components.expectations import KEYS, Expectation
+from components.validation.expectations import KEYS, Expectation
 from data import atomic
 from data.errors import UserError, nearest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from components.suite import Reference, Sketch
+from components.validation.suite import Reference, Sketch
 
 COLUMNS = ("width", "height", "brightness", "contrast", "sharpness")
 """The columns that are compared."""

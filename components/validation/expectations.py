@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from components import drift, duplicates
-from components.suite import Suite
+from components.validation import drift, duplicates
+from components.validation.suite import Suite
 from data.prepared import SPLITS
 from data.spec import Shares
 from data.splits import assign

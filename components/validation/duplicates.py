@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from components.suite import NearDuplicates
+from components.validation.suite import NearDuplicates
 from data.perceptual_hash import from_hex, near_pairs
 from data.prepared import SPLITS
 

@@ -1,0 +1,1 @@
+"""What the validate stage expects of a manifest, and how it finds out."""
