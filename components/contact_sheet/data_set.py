@@ -31,7 +31,9 @@ class DataSet:
     @property
     def expectations(self) -> list[dict[str, Any]]:
         """What was expected of it, what does not hold first."""
-        return sorted((self.verdict or {}).get("expectations", ()), key=lambda expectation: expectation["success"])
+        return sorted(
+            (self.verdict or {}).get("expectations", ()), key=lambda expectation: expectation["success"]
+        )
 
     @property
     def held(self) -> int:
@@ -49,5 +51,5 @@ def read(name: str) -> DataSet:
         counts={split: len(ids[split]) for split in SPLITS if split in ids},
         # A failure is kept beside the last verdict that passed, and goes when the data passes again.
         verdict=read_json(layout.failed_validation_file(name)) or read_json(layout.validation_file(name)),
-        docs=docs.relative_to("artifacts").as_posix() if docs.exists() else "",
+        docs=docs.relative_to(layout.REPORT.parent).as_posix() if docs.exists() else "",
     )

@@ -143,7 +143,9 @@ class ModelSheet:
             told.append("The gate's rules in params.yaml were changed after this decision.")
         recorded = (ledger.served(self.history[::-1]) or [None])[-1]
         if (self.champion.number if self.champion else None) != recorded:
-            told.append("The champion alias was moved by hand: no decision led to the version that is served.")
+            told.append(
+                "The champion alias was moved by hand: no decision led to the version that is served."
+            )
         return told
 
 
@@ -185,6 +187,7 @@ def _metric_row(name: str, measured: dict[str, Any] | None, threshold: Threshold
     if not threshold:
         return MetricRow(name, measured, (), None)
     met = measured is not None and all(
-        measured["value"] >= limit if words == "at least" else measured["value"] <= limit for words, limit in bounds
+        measured["value"] >= limit if words == "at least" else measured["value"] <= limit
+        for words, limit in bounds
     )
     return MetricRow(name, measured, bounds, met and bool(bounds))

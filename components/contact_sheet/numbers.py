@@ -17,12 +17,13 @@ def number(value: float | None, signed: bool = False) -> Markup:
     if value is None:
         return Markup("–")
     whole = value == int(value) and abs(value) >= 2
-    return _data(value, f"{value:{'+' if signed else ''},.{0 if whole or abs(value) >= 1000 else 4}f}")
+    plus = "+" if signed and value > 0 else ""
+    return _data(value, f"{plus}{value:,.{0 if whole or abs(value) >= 1000 else 4}f}")
 
 
-def small(value: float | None) -> Markup:
-    """Return a difference that is near nothing, such as ``1.2e-07``; 0 where there is none at all."""
-    return Markup("–") if value is None else _data(value, f"{value:.1e}" if value else "0")
+def small(value: float, decimals: int = 1) -> Markup:
+    """Return a number that is near nothing, such as ``1.2e-07``; 0 where there is none at all."""
+    return _data(value, f"{value:.{decimals}e}" if value else "0")
 
 
 def milliseconds(value: float | None) -> Markup:
@@ -44,15 +45,26 @@ class Strip:
     bounds: tuple[float, ...]
 
 
-def strip(interval: Mapping[str, Any], bounds: Iterable[float] = ()) -> Strip:
-    """Place an interval (``low``, ``value``, ``high``) and what it is held against on a strip that just holds them all."""
+def strip(
+    interval: Mapping[str, Any], bounds: Iterable[float] = (), others: Iterable[Mapping[str, Any]] = ()
+) -> Strip:
+    """Place an interval and what it is held against on a strip that just holds them all.
+
+    Args:
+        interval: ``low``, ``value`` and ``high``.
+        bounds: values to mark.
+        others: intervals that are drawn on the same scale, in other rows.
+    """
     low, value, high = (interval[key] for key in ("low", "value", "high"))
-    bounds = tuple(bounds)
-    first, last = min(low, value, *bounds), max(high, value, *bounds)
+    bounds, others = tuple(bounds), tuple(others)
+    first = min(low, value, *bounds, *(other["low"] for other in others))
+    last = max(high, value, *bounds, *(other["high"] for other in others))
     span = last - first
 
     def place(number: float) -> float:
         share = (number - first) / span if span else 0.5
         return round(100 * (_PADDING + (1 - 2 * _PADDING) * share), 2)
 
-    return Strip(place(low), round(place(high) - place(low), 2), place(value), tuple(place(bound) for bound in bounds))
+    return Strip(
+        place(low), round(place(high) - place(low), 2), place(value), tuple(place(bound) for bound in bounds)
+    )

@@ -14,10 +14,19 @@ from components.contact_sheet.files import read_rows
 # In the order of the sheet; pictures that are not named here come after these, learning curves last.
 _CAPTIONS = {
     "samples": ("Samples", "Grid of new images that the model drew."),
-    "reconstructions": ("Reconstructions", "Test images in one row, what the model makes of each in the row below."),
+    "reconstructions": (
+        "Reconstructions",
+        "Test images in one row, what the model makes of each in the row below.",
+    ),
     "confusion": ("Confusion", "Confusion matrix, actual class by predicted class."),
-    "mistakes": ("Hardest test examples", "Test images that were given the least probability of their own class."),
-    "least_likely": ("Least likely test examples", "Test images to which the model gives the least likelihood."),
+    "mistakes": (
+        "Hardest test examples",
+        "Test images that were given the least probability of their own class.",
+    ),
+    "least_likely": (
+        "Least likely test examples",
+        "Test images to which the model gives the least likelihood.",
+    ),
     "likelihood": ("Likelihood by class", "Histograms of bits per dimension, one per class."),
     "coverage": ("Coverage", "Share of the samples and of the training images that falls to each class."),
 }
@@ -53,7 +62,9 @@ def of(model: str) -> list[Picture]:
     """Return every picture of ``plots/``, the most telling first."""
     places = {name: place for place, name in enumerate(_CAPTIONS)}
     files = (layout.evaluated(model) / "plots").glob("*.png")
-    order = sorted(files, key=lambda file: (file.stem == _CURVES, places.get(file.stem, len(places)), file.stem))
+    order = sorted(
+        files, key=lambda file: (file.stem == _CURVES, places.get(file.stem, len(places)), file.stem)
+    )
     return [_picture(model, file) for file in order]
 
 
