@@ -8,7 +8,7 @@ from typing import Any
 
 from components import layout, params
 
-COLUMNS = ("model", "data set", "metric", "95 % interval", "version", "gate", "pictures")
+COLUMNS = ("model", "metric", "95 % interval", "version", "gate")
 
 
 def rows(models: Iterable[str]) -> list[dict[str, Any]]:
@@ -75,20 +75,22 @@ def show(models: Iterable[str], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(*COLUMNS, box=None, header_style="bold", padding=(0, 2, 0, 0))
+    drawn = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in COLUMNS:
+        drawn.add_column(column, no_wrap=True)
     for row in table:
         style = {"champion": "green", "refused": "red"}.get(row["verdict"], "yellow")
         drawn.add_row(
             row["model"],
-            row["dataset"],
             f"{row['metric']} {row['value']:.4g}",
             f"{row['low']:.4g} to {row['high']:.4g}",
             str(row["version"]),
             f"[{style}]{row['verdict']}[/]",
-            row["pictures"],
         )
     console = Console()
     console.print(drawn)
+    console.print("Pictures:", *(row["pictures"] for row in table), sep="\n  ", highlight=False)
+    console.print(f"All on one page: {layout.REPORT}", highlight=False)
     for row in table:
         if row["verdict"] == "refused":
             console.print(f"{row['model']} was refused; champion stays version {row['champion']}:", style="red")
