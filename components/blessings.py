@@ -67,16 +67,22 @@ def data(bundle: Bundle, present: PreparedData) -> Blessing:
             evidence,
         )
     if not file.exists():
-        return _one("data", False, f"{file}: not found: {dataset} has not passed its validation", evidence)
-    verdict = json.loads(file.read_text())
-    found = manifest.fingerprint(layout.ingested(dataset))
+        told = f"{file}: not found: {dataset} has not passed its validation"
+        return _one("data", False, told, evidence)
+    verdict, found = json.loads(file.read_text()), fingerprint(dataset)
     evidence |= {"manifest": found, "validated_manifest": verdict["manifest"], "suite": verdict["suite"]}
     if not verdict["success"]:
         return _one("data", False, f"{file}: {dataset} failed its validation", evidence)
     if verdict["manifest"] != found:
-        told = f"{file}: is about manifest {verdict['manifest'][:12]}, and the data is {found[:12]}"
+        told = f"{file}: is about another manifest than the one in {layout.ingested(dataset)}"
         return _one("data", False, told, evidence)
     return _one("data", True, f"{dataset} passed its validation", evidence)
+
+
+def fingerprint(dataset: str) -> str | None:
+    """Return the SHA-256 of the present manifest of ``dataset``, or None where there is none."""
+    folder = layout.ingested(dataset)
+    return manifest.fingerprint(folder) if (folder / manifest.MANIFEST).exists() else None
 
 
 def thresholds(name: str, bundle: Bundle, policy: GatePolicy) -> Blessing:

@@ -1,14 +1,15 @@
-"""Candidate against champion: both bundles answer the present test split now, and differences are paired by example.
+"""Candidate against champion: both answer the present test split now; differences are paired by example.
 
 What holds is decided on intervals, never on values alone:
 
-- **overall** (non-inferiority): the whole 95 % interval of the difference must lie above ``-margin``. Too few examples
-  leave a wide interval, and with it the champion in place: to be no worse has to be shown.
-- **each class**, and each further score (harm): fails only when the whole interval lies below the negative margin. A
-  class has a tenth of the examples or less: to demand proof of each would refuse every retraining of a small data set.
+- **overall** (non-inferiority): the whole 95 % interval of the difference must lie above ``-margin``. Too few
+  examples leave a wide interval, and with it the champion in place: to be no worse has to be shown.
+- **each class**, and each further score (harm): fails only when the whole interval lies below the negative
+  margin. A class has a tenth of the examples or less: to demand proof of each would refuse every retraining
+  of a small data set.
 
-Generators have no score per test example: their kernel distance to the test images is taken for each of several seeds,
-the same for both, and the differences are paired by seed.
+Generators have no score per test example: their kernel distance to the test images is taken for each of
+several seeds, the same for both, and the differences are paired by seed.
 """
 
 from __future__ import annotations

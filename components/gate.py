@@ -1,7 +1,8 @@
-"""The gate: decides whether a version becomes champion, keeps the decision with its evidence, and moves the aliases.
+"""The gate: decides whether a version becomes champion, keeps the decision, moves the aliases.
 
-A version becomes champion only when every blessing of :mod:`components.blessings` holds, all for the same bundle hash.
-The first champion skips only the comparison. The same question (bundle, champion, data, policy) is decided once.
+A version becomes champion only when every blessing of :mod:`components.blessings` holds, all for the same
+bundle hash. The first champion skips only the comparison. The same question (bundle, champion, data, policy)
+is decided once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from components.bundle import Bundle
 from components.layout import prepared, validation_file
 from components.ledger import Entry
 from components.params import GatePolicy, load
-from components.registry import Model, Version
+from components.registry import Version
 from data.errors import UserError
 from data.prepared import PreparedData
 
@@ -48,8 +49,8 @@ class Decision:
         name: the model.
         version: the version in question.
         promoted: whether it is champion now.
-        verdict: ``promoted``, ``refused``, ``unchanged`` (it was champion already), or ``held`` (it was rolled back: only
-            ``darkroom promote`` brings it back).
+        verdict: ``promoted``, ``refused``, ``unchanged`` (it was champion already), or ``held`` (it was
+            rolled back: only ``darkroom promote`` brings it back).
         reasons: what speaks against it where it was refused, else what speaks for it.
         evidence: every number that was looked at.
     """
@@ -65,16 +66,17 @@ class Decision:
 def run(
     name: str, number: int | None = None, *, waiver: Waiver | None = None, by: str | None = None
 ) -> Decision:
-    """Decide on the challenger of ``name``, or on version ``number``, and make it champion when it is blessed.
+    """Decide on the challenger of ``name``, or on version ``number``; it becomes champion when it is blessed.
 
     Args:
         name: a model.
         number: a version; the challenger when left out.
         waiver: overrides a refusal.
-        by: the person who asks; None when no one does. A version that was rolled back only a person brings back.
+        by: the person who asks, or None. Only a person brings back a version that was rolled back.
 
     Raises:
-        UserError: there is no such version, a bundle is not the one that was registered, or the store does not answer.
+        UserError: there is no such version, a bundle is not the one that was registered, or the store does
+            not answer.
     """
     with store.lock(f"registry-{name}"):
         model = promotion.mend(name)
@@ -102,7 +104,7 @@ def run(
 
 
 def decide(name: str, number: int | None = None) -> Decision:
-    """Decide on the challenger of ``name``, or on version ``number``, and keep the decision; no alias is moved.
+    """Decide as :func:`run` does and keep the decision, but move no alias.
 
     Raises:
         UserError: as in :func:`run`.
@@ -114,6 +116,19 @@ def decide(name: str, number: int | None = None) -> Decision:
             return _unchanged(champion)
         entry, evidence = _decide(candidate, champion, None, anew=False)
         return Decision(name, candidate.number, False, entry.verdict, list(entry.reasons), evidence)
+
+
+def is_decided(model: Model, sha256: str) -> bool:
+    """Say whether :func:`run` would only repeat itself about the bundle ``sha256`` of ``model``; nothing is moved."""
+    candidate = next(iter(model.of_bundle(sha256)), None)
+    if candidate is None:
+        return False
+    champion = model.alias("champion")
+    if _same(candidate, champion) or _rolled_back(candidate):
+        return True
+    present = PreparedData(prepared(candidate.tags["dataset"]))
+    policy = load().gate.get(candidate.name, GatePolicy())
+    return ledger.find(_key(_question(candidate, champion, present, policy, None))) is not None
 
 
 def _same(candidate: Version, champion: Version | None) -> bool:
@@ -155,7 +170,7 @@ def _decide(
     present = PreparedData(prepared(bundle.description["dataset"]))
     policy = load().gate.get(candidate.name, GatePolicy())
     question = _question(candidate, champion, present, policy, waiver)
-    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    key = _key(question)
     found = ledger.find(key)
     if found and not (anew and found.verdict == "refused"):
         return found, ledger.evidence(found)
@@ -201,10 +216,15 @@ def _question(
         "bundle": candidate.bundle_sha256,
         "champion": champion.bundle_sha256 if champion else None,
         "data": present.spec.sha256,
+        "manifest": blessings.fingerprint(present.spec.name),
         "validation": hashlib.sha256(validation.read_bytes()).hexdigest() if validation.exists() else None,
         "policy": policy.model_dump(),
         "waiver": asdict(waiver) if waiver else None,
     }
+
+
+def _key(question: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
 def _look(

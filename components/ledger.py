@@ -1,7 +1,7 @@
 """The ledger: every decision of the gate and every move of a champion, kept in MLflow with its evidence.
 
-One finished run of the experiment ``darkroom-promotions`` per entry. What a table shows is in the run's tags, the whole
-evidence in ``evidence.json``. Entries are never changed.
+One finished run of the experiment ``darkroom-promotions`` per entry. What a table shows is in the run's tags,
+the whole evidence in ``evidence.json``. Entries are never changed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Entry:
 def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
     """Keep an entry under ``key``; when there is one under that key, return that one instead.
 
-    Call it under the model's lock. Two machines may still record the same at the same time: the earlier entry counts.
+    Call it under the model's lock. Two machines may still record the same at the same time: the earlier entry
+    counts.
     """
     if found := find(key):
         return found
@@ -80,7 +81,7 @@ def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None
 
 
 def finish(model: str, champion: int | None) -> bool:
-    """Close the record of a move that was killed on the way, by where the alias is now; return whether there was one."""
+    """Close the record of a move that was killed on the way, by where the alias is; say if there was one."""
     condition = f"tags.`{_PREFIX}model` = '{model}' and tags.`{_PREFIX}kind` != 'decision'"
     left = [run for run in store.unfinished(EXPERIMENT, condition) if run.info.status == "RUNNING"]
     for run in left:
@@ -110,7 +111,7 @@ def history(model: str | None = None) -> list[Entry]:
 
 
 def served(entries: Sequence[Entry]) -> list[int]:
-    """Return one model's champions as its entries tell: the last is served, the one before is where a rollback goes.
+    """Return one model's champions: the last one is served, a rollback goes to the one before.
 
     A promotion puts its version on top; a rollback takes off what lies above its version.
     """

@@ -1,8 +1,8 @@
-"""Moves of the champion: promotion and rollback, in order, recorded, and only from where it is expected to be.
+"""Moves of the champion: promotion and rollback, recorded, and only from where it is expected to be.
 
-MLflow sets an alias whatever it was before. A move therefore holds the workspace's lock, compares the alias with the
-version that the decision was made against, and reads it again afterwards. A move that is killed on the way is closed by
-the next one: it counts when the alias had arrived.
+MLflow sets an alias whatever it was before. A move therefore holds the workspace's lock, compares the alias
+with the version that the decision was made against, and reads it again afterwards. A move that is killed on
+the way is closed by the next one: it counts when the alias had arrived.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def rollback(name: str, to: int | None = None, *, by: str, reason: str = "") -> 
     After an alias was moved by hand, the last champion is the one that the ledger knows of.
 
     Returns:
-        The champion now, and the number of the one before; they are the same when ``to`` was champion already.
+        The champion now, and the number of the one before; they are the same when ``to`` was champion
+        already.
 
     Raises:
         UserError: there is no earlier champion, ``to`` was never one, or its bundle is not whole any more.
@@ -98,7 +99,7 @@ def move(
     entry = Entry(kind, name, to.number, to.bundle_sha256, before, reasons=tuple(reasons), by=by)
     with ledger.recording(entry, f"{name}:{len(moves)}:{kind}:{before}:{to.number}", evidence):
         _require_champion(name, before)
-        store.client().set_registered_model_alias(name, "champion", str(to.number))
+        registry.point(name, "champion", to.number)
         _require_champion(name, to.number)
     _tidy(registry.model(name))
 
@@ -146,12 +147,12 @@ def _require_champion(name: str, number: int | None) -> None:
 
 
 def _tidy(model: Model) -> None:
-    """Point ``previous`` to where a rollback goes, and take ``challenger`` from a version that is champion."""
+    """Point ``previous`` to where a rollback goes; take ``challenger`` from a version that is champion."""
     champion = model.alias("champion")
     if champion and model.alias("challenger") == champion:
         store.client().delete_registered_model_alias(model.name, "challenger")
     if earlier := _earlier(model, ledger.history(model.name)):
-        store.client().set_registered_model_alias(model.name, "previous", str(earlier[-1].number))
+        registry.point(model.name, "previous", earlier[-1].number)
     else:
         store.client().delete_registered_model_alias(model.name, "previous")
 

@@ -1,7 +1,7 @@
 """The registry: which versions each model has, which is champion, and their bundles.
 
-A version is known by its bundle's SHA-256, which it carries as a tag. Aliases say what a version is for: ``challenger``
-(to be decided on), ``champion`` (served), ``previous`` (where a rollback goes).
+A version is known by its bundle's SHA-256, which it carries as a tag. Aliases say what a version is for:
+``challenger`` (to be decided on), ``champion`` (served), ``previous`` (where a rollback goes).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Model:
-    """A registered model: its versions in the order of their numbers, and the version number of each alias."""
+    """A registered model: its versions by ascending number, and the version number of each alias."""
 
     name: str
     versions: tuple[Version, ...] = ()
@@ -95,6 +95,15 @@ def find(name: str, number: int | None = None) -> Version:
     return found
 
 
+def point(name: str, alias: str, number: int) -> None:
+    """Point ``alias`` of ``name`` to version ``number``."""
+    try:
+        store.client().set_registered_model_alias(name, alias, str(number))
+    except store.MlflowException:
+        # MLflow fails where two give a model its first alias of a name at the same moment. Now there is one.
+        store.client().set_registered_model_alias(name, alias, str(number))
+
+
 def fetch(version: Version) -> Bundle:
     """Open a version's bundle from the artifact store: downloaded once per hash, and verified every time.
 
@@ -104,7 +113,8 @@ def fetch(version: Version) -> Bundle:
     sha256 = version.bundle_sha256
     if not sha256:
         raise UserError(
-            f"{version.name} version {version.number}: not registered by Darkroom: it has no {BUNDLE_TAG} tag."
+            f"{version.name} version {version.number}: not registered by Darkroom: it has no "
+            f"{BUNDLE_TAG} tag."
         )
     folder = STATE / "bundles" / sha256
     with store.lock(f"bundle-{sha256[:16]}"):
@@ -128,7 +138,8 @@ def _download(version: Version, folder: Path) -> None:
         if not _open(Path(got), version.bundle_sha256):
             raise UserError(
                 f"{told}: its bundle in the artifact store is not the one that was registered (SHA-256 "
-                f"{version.bundle_sha256}). It was changed or damaged there: it is neither promoted nor compared with."
+                f"{version.bundle_sha256}). It was changed or damaged there: it is "
+                "neither promoted nor compared with."
             )
         Path(got).rename(folder)
 

@@ -1,8 +1,8 @@
 """The MLflow store: where it is, how long to wait for it, and runs that are whole or not there.
 
-The default store is embedded: SQLite and a folder under ``.darkroom/mlflow``. ``MLFLOW_TRACKING_URI`` alone moves it, to
-PostgreSQL (``postgresql+psycopg://user@host/database``) or to a tracking server (``https://...``). Artifacts go to the
-folder beside the SQLite file, or where the tracking server says.
+The default store is embedded: SQLite and a folder under ``.darkroom/mlflow``. ``MLFLOW_TRACKING_URI`` alone
+moves it, to PostgreSQL (``postgresql+psycopg://user@host/database``) or to a tracking server
+(``https://...``). Artifacts go to the folder beside the SQLite file, or where the tracking server says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from components.layout import STATE
 from data.errors import UserError, nearest
 
-# MLflow reads these when it is imported or first used. Its own defaults wait for minutes on a server that is down.
+# MLflow reads these when imported or first used. Its own defaults wait minutes for a server that is down.
 for _variable, _default in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -102,8 +102,9 @@ def experiment(name: str) -> str:
 def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Yield the id of a run to fill; it is ``FINISHED`` only when the block ends well.
 
-    A run that an earlier process of this workspace left unfinished under the same ``key`` is filled again instead of
-    leaving it behind. Call it under a :func:`lock` that belongs to ``key``: only then is that process surely gone.
+    A run that an earlier process of this workspace left unfinished under the same ``key`` is filled again
+    instead of leaving it behind. Call it under a :func:`lock` that belongs to ``key``: only then is that
+    process surely gone.
     """
     left = unfinished(experiment_name, f"tags.`{KEY}` = '{key}'")
     tags = {**tags, KEY: key, _OWNER: _owner()}
@@ -123,7 +124,7 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
 
 
 def unfinished(experiment_name: str, condition: str) -> list[Run]:
-    """Return the runs that processes of this workspace began and did not finish; ``condition`` is a filter of MLflow's."""
+    """Return the runs that this workspace began and did not finish; ``condition`` is a filter of MLflow's."""
     where = f"{condition} and attributes.status != 'FINISHED' and tags.`{_OWNER}` = '{_owner()}'"
     return client().search_runs([experiment(experiment_name)], where)
 

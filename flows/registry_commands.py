@@ -130,9 +130,7 @@ def _table(*columns: str) -> Any:
 def _add_row(table: Any, cells: list[str]) -> None:
     from rich.text import Text
 
-    table.add_row(
-        *(Text(cell) for cell in cells)
-    )  # Rich would read brackets as markup
+    table.add_row(*(Text(cell) for cell in cells))  # Rich would read brackets as markup
 
 
 def _print_table(table: Any) -> None:

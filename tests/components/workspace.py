@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
 from components import layout, manifest, tasks
-from components.bundle import Bundle
+from components.bundle import GOLDEN, MODEL, TRITON, sha256
+from components.onnx_graph import OnnxGraph
 from data import atomic
 from data.prepared import DataSpec, PreparedData
 
@@ -26,7 +25,10 @@ FAMILY_MODELS = {
     "shapes-logreg": {"family": "logreg"},
     "shapes-gmm": {"family": "gmm", "overrides": {"components": 1}},
     "shapes-cnn": {"family": "cnn", "overrides": {"epochs": 10, "least_steps": 10, "widths": [4, 8]}},
-    "shapes-vae": {"family": "vae", "overrides": {"epochs": 10, "least_steps": 10, "width": 16, "latents": 4, "draws": 2}},
+    "shapes-vae": {
+        "family": "vae",
+        "overrides": {"epochs": 10, "least_steps": 10, "width": 16, "latents": 4, "draws": 2},
+    },
 }
 """Models of every family, small enough to be trained in a test."""
 HISTORY = "step,loss,val_accuracy\n1,0.9,\n2,0.5,0.8\n"
@@ -37,7 +39,9 @@ def make(root: Path) -> None:
     """Write ``params.yaml``, prepared data and a passed validation into ``root``, the working directory."""
     for family in FAMILIES.values():
         atomic.write_text(root / "models" / family / "__init__.py", "")
-    atomic.write_text(root / layout.dataset_file(DATASET), "source: packaged\nimage: {height: 4, width: 4, channels: 1}\n")
+    atomic.write_text(
+        root / layout.dataset_file(DATASET), "source: packaged\nimage: {height: 4, width: 4, channels: 1}\n"
+    )
     write_params({})
     prepare()
     validate()
@@ -68,57 +72,52 @@ def validate(success: bool = True) -> None:
     atomic.write_json(layout.validation_file(DATASET), verdict)
 
 
-def export(name: str = "m", *, task: str = "classification", noise: float = 0.0, seed: int = 0) -> str:
-    """Export a model that is the worse the more ``noise`` its weights have; return the bundle's SHA-256."""
+def export(
+    name: str = "m",
+    *,
+    task: str = "classification",
+    noise: float = 0.0,
+    seed: int = 0,
+    golden_off: float = 0.0,
+) -> str:
+    """Export and evaluate a model, the worse the more ``noise`` its weights have; return the bundle's SHA-256.
+
+    Its golden answers are wrong by ``golden_off``.
+    """
     data = PreparedData(layout.prepared(DATASET))
-    graph = {"classification": _classifier, "density": _density, "generation": _generator}[task](
-        data, noise, seed
-    )
-    signature = tasks.of(task).signature(data.spec)
-    folder = layout.bundle(name)
-    with atomic.folder(folder) as temporary:
-        (temporary / "1").mkdir()
-        inputs, outputs = ([_value(tensor) for tensor in tensors] for tensors in signature)
-        nodes, constants = graph
-        model = helper.make_model(
-            helper.make_graph(nodes, name, inputs, outputs, constants),
-            opset_imports=[helper.make_opsetid("", 18)],
-        )
-        model.ir_version = 9
-        onnx.save(model, temporary / "1/model.onnx")
-        (temporary / "config.pbtxt").write_text('backend: "onnxruntime"\n')
-        golden = {
-            f"input/{key}": value for key, value in tasks.of(task).inputs(data, "validation", 1, 4).items()
-        }
-        save_file(golden, temporary / "golden.safetensors")
-        describe(temporary, name, task, data, signature)
-        answered = Bundle.open(temporary).predict(
-            {key.removeprefix("input/"): v for key, v in golden.items()}
-        )
-        save_file(
-            {**golden, **{f"output/{key}": v for key, v in answered.items()}},
-            temporary / "golden.safetensors",
-        )
-        describe(temporary, name, task, data, signature)
-        _evaluate(name, task, Bundle.open(temporary), data)
-        metrics = json.loads((layout.evaluated(name) / "metrics.json").read_text())["metrics"]
-        describe(temporary, name, task, data, signature, metrics)
+    module = tasks.of(task)
+    inputs, outputs = module.signature(data.spec)
+    with atomic.folder(layout.bundle(name)) as folder:
+        content = _graph(name, task, data, noise, seed).SerializeToString()
+        (folder / "1").mkdir()
+        (folder / MODEL).write_bytes(content)
+        (folder / TRITON).write_text('backend: "onnxruntime"\n')
+        predict = OnnxGraph(folder / MODEL, content, inputs, outputs).predict
+        asked = module.inputs(data, "validation", 1, 4)
+        golden = {f"input/{key}": value for key, value in asked.items()}
+        for key, value in predict(asked).items():
+            golden[f"output/{key}"] = value + value.dtype.type(golden_off)
+        save_file(golden, folder / GOLDEN)
+        measured = module.measure(module.answer(predict, data), data).to_json()
+        atomic.write_json(folder / "bundle.json", _describe(folder, name, task, data, measured["metrics"]))
+    shared = {"task": task, "dataset": DATASET, "num_examples": len(data.test)}
+    atomic.write_json(layout.evaluated(name) / "metrics.json", shared | measured)
+    atomic.write_bytes(layout.evaluated(name) / "plots" / "confusion.png", b"\x89PNG")
     atomic.write_text(layout.trained(name) / "history.csv", HISTORY)
-    return hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
+    return sha256(layout.bundle(name))
 
 
-def describe(
-    folder: Path, name: str, task: str, data: PreparedData, signature, metrics: dict | None = None
-) -> None:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "bundle.json"]
-    description = {
+def _describe(folder: Path, name: str, task: str, data: PreparedData, metrics: dict) -> dict:
+    module = tasks.of(task)
+    inputs, outputs = module.signature(data.spec)
+    return {
         "schema": 1,
         "name": name,
         "family": FAMILIES[task],
         "task": task,
         "dataset": DATASET,
-        "inputs": [asdict(tensor) for tensor in signature[0]],
-        "outputs": [asdict(tensor) for tensor in signature[1]],
+        "inputs": [tensor.to_json() for tensor in inputs],
+        "outputs": [tensor.to_json() for tensor in outputs],
         "image": {
             "height": SIDE,
             "width": SIDE,
@@ -128,26 +127,22 @@ def describe(
             "resample": "BILINEAR",
         },
         "classes": list(data.spec.classes),
-        "metrics": metrics or {},
+        "metrics": metrics,
         "parity": {"batches": {"1": {"probabilities": {"difference": 0.0}}}},
-        "golden": {"tolerances": {key: t.to_json() for key, t in tasks.of(task).TOLERANCES.items()}},
+        "golden": {"tolerances": {key: t.to_json() for key, t in module.TOLERANCES.items()}},
         "data": data.spec.sha256,
         "params": "1" * 64,
         "code": "2" * 64,
-        "sha256": {
-            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in files
-        },
+        "sha256": {f: hashlib.sha256((folder / f).read_bytes()).hexdigest() for f in (MODEL, TRITON, GOLDEN)},
     }
-    atomic.write_json(folder / "bundle.json", description)
 
 
-def _evaluate(name: str, task: str, bundle: Bundle, data: PreparedData) -> None:
-    answers = tasks.of(task).answer(bundle.predict, data)
-    measured = tasks.of(task).measure(answers, data).to_json()
-    shared = {"task": task, "dataset": DATASET, "num_examples": len(data.test)}
-    atomic.write_json(layout.evaluated(name) / "metrics.json", shared | measured)
-    atomic.write_bytes(layout.evaluated(name) / "plots" / "confusion.png", b"\x89PNG")
+def _graph(name: str, task: str, data: PreparedData, noise: float, seed: int) -> onnx.ModelProto:
+    make = {"classification": _classifier, "density": _density, "generation": _generator}[task]
+    nodes, constants = make(data, noise, seed)
+    inputs, outputs = tasks.of(task).signature(data.spec)
+    graph = helper.make_graph(nodes, name, [*map(_value, inputs)], [*map(_value, outputs)], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
 def prepare() -> None:

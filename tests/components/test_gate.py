@@ -1,0 +1,275 @@
+"""What becomes champion, what does not, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from components import bundle, comparison, gate, layout, ledger, promotion, register, registry, store
+from components.layout import STATE
+from data import atomic
+from data.errors import UserError
+from tests.components import workspace
+
+ACCURATE = {"thresholds": {"accuracy": {"at_least": 0.7}}}
+
+
+def _put(noise: float = 0.0, seed: int = 0, task: str = "classification") -> gate.Decision:
+    """Export, register and decide."""
+    workspace.export(task=task, noise=noise, seed=seed)
+    register.run("m")
+    return gate.run("m")
+
+
+def _policy(task: str = "classification", **policy) -> None:
+    workspace.write_params({"m": {**ACCURATE, **policy}}, task=task)
+
+
+def test_first_worse_and_better(project):
+    _policy()
+    first = _put(noise=0.25)
+    assert (first.verdict, first.promoted, registry.champion("m").number) == ("promoted", True, 1)
+    assert "comparison: no champion yet to compare with" in first.reasons
+
+    workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 0.3}}}})
+    worse = _put(noise=0.5, seed=1)
+    assert (worse.verdict, worse.promoted, registry.champion("m").number) == ("refused", False, 1)
+    (overall,) = [reason for reason in worse.reasons if reason.startswith("comparison: accuracy: worse")]
+    assert "paired 95 % interval [-" in overall
+    assert "n = 300" in overall
+    (difference, *_) = worse.evidence["blessings"]["comparison"]["evidence"]["differences"]
+    assert difference["high"] < 0
+
+    better = _put(noise=0.0)
+    assert (better.verdict, registry.model("m").aliases) == ("promoted", {"champion": 3, "previous": 1})
+    assert [(e.kind, e.version, e.verdict) for e in ledger.history("m")] == [
+        ("decision", 1, "promoted"),
+        ("promotion", 1, ""),
+        ("decision", 2, "refused"),
+        ("decision", 3, "promoted"),
+        ("promotion", 3, ""),
+    ]
+
+
+def test_the_same_question_is_decided_once(project):
+    _policy()
+    first = _put(noise=0.02)
+    again = gate.run("m")
+    assert (again.verdict, again.promoted) == ("unchanged", True)
+    assert (again.reasons, again.evidence) == (first.reasons, first.evidence)
+    refused = _put(noise=0.6, seed=1)
+    assert gate.run("m") == refused
+    assert gate.decide("m") == refused
+    assert [entry.kind for entry in ledger.history("m")] == ["decision", "promotion", "decision"]
+
+
+def test_another_policy_is_another_question(sqlite_project):
+    workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 1.1}}}})
+    assert _put().verdict == "refused"
+    _policy()
+    assert gate.run("m").verdict == "promoted"
+
+
+def test_evidence_is_bound_to_the_bundle_and_kept(sqlite_project):
+    _policy()
+    decision = _put()
+    (kept, _) = ledger.history("m")
+    assert kept.bundle_sha256 == bundle.sha256(layout.bundle("m")) == decision.evidence["question"]["bundle"]
+    assert ledger.evidence(kept) == json.loads(json.dumps(decision.evidence))
+    assert set(decision.evidence["blessings"]) == {"data", "thresholds", "comparison", "parity", "service"}
+
+
+def _refusal() -> str:
+    """Return the one reason against an otherwise good bundle."""
+    decision = _put()
+    assert (decision.verdict, decision.promoted, registry.champion("m")) == ("refused", False, None)
+    (reason,) = decision.reasons
+    return reason
+
+
+@pytest.mark.parametrize("entry", [{}, {"m": {}}, {"m": {"thresholds": {}}}])
+def test_without_thresholds_there_is_no_blessing(sqlite_project, entry):
+    workspace.write_params(entry)
+    assert "gate.m.thresholds: none: a model without thresholds is never promoted" in _refusal()
+
+
+def test_a_threshold_that_bounds_nothing_blesses_nothing(sqlite_project):
+    workspace.write_params({"m": {"thresholds": {"accuracy": {}}}})
+    assert "bounds nothing" in _refusal()
+
+
+def test_a_missed_threshold_says_by_how_much(sqlite_project):
+    workspace.write_params({"m": {"thresholds": {"log_loss": {"at_most": 0.0001}}}})
+    assert "must be at most 0.0001" in _refusal()
+
+
+def test_a_missing_metric_gets_the_nearest(sqlite_project):
+    workspace.write_params({"m": {"thresholds": {"acuracy": {"at_least": 0.5}}}})
+    assert "gate.m.thresholds.acuracy: the model has no such metric. Did you mean 'accuracy'" in _refusal()
+
+
+def test_data_without_a_validation_is_not_blessed(sqlite_project):
+    _policy()
+    workspace.export()
+    register.run("m")
+    layout.validation_file("shapes").unlink()
+    (reason,) = gate.run("m").reasons
+    assert "has not passed its validation" in reason
+    workspace.validate(success=False)
+    (reason,) = gate.run("m").reasons
+    assert "failed its validation" in reason
+    workspace.validate()
+    atomic.write_bytes(layout.ingested("shapes") / "manifest.parquet", b"changed since")
+    (reason,) = gate.run("m").reasons
+    assert "is about another manifest" in reason
+    workspace.validate()
+    assert gate.run("m").verdict == "promoted"
+
+
+def test_data_that_changed_since_the_training_is_not_blessed(sqlite_project):
+    _policy()
+    workspace.export()
+    register.run("m")
+    spec = layout.prepared("shapes") / "spec.json"
+    atomic.write_json(spec, {**json.loads(spec.read_text()), "sha256": "0" * 64})
+    (reason,) = gate.run("m").reasons
+    assert "trained on data" in reason
+
+
+def test_a_slow_bundle_is_refused(sqlite_project):
+    _policy(max_latency_ms=1e-6)
+    assert "service: a fresh process gave the golden answers, one in" in _refusal()
+
+
+def test_a_changed_bundle_is_not_even_decided_on(project):
+    _policy()
+    workspace.export()
+    register.run("m")
+    (kept,) = STATE.absolute().glob("mlflow/artifacts/*/*/artifacts/model/bundle/golden.safetensors")
+    kept.write_bytes(kept.read_bytes()[:-1])
+    for waiver in (None, gate.Waiver("ada", "must go out")):
+        with pytest.raises(UserError, match="not the one that was registered"):
+            gate.run("m", waiver=waiver)
+    assert (ledger.history("m"), registry.champion("m")) == ([], None)
+
+
+def test_a_waiver_is_recorded_and_promotes(project):
+    workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 1.1}}}})
+    assert _put().verdict == "refused"
+    decision = gate.run("m", waiver=gate.Waiver("ada", "a demonstration"), by="ada")
+    assert (decision.verdict, registry.champion("m").number) == ("promoted", 1)
+    assert decision.reasons[0] == "waived by ada: a demonstration"
+    assert decision.evidence["question"]["waiver"] == {"by": "ada", "reason": "a demonstration"}
+    *_, waived, promoted = ledger.history("m")
+    assert (waived.by, promoted.by, promoted.reasons[0]) == ("ada", "ada", decision.reasons[0])
+
+
+@pytest.mark.parametrize(("by", "reason"), [("", "why"), ("ada", ""), (" ", " ")])
+def test_a_waiver_needs_name_and_reason(by, reason):
+    with pytest.raises(UserError, match="needs both"):
+        gate.Waiver(by, reason)
+
+
+def test_no_waiver_covers_wrong_golden_answers(sqlite_project):
+    _policy()
+    workspace.export(golden_off=0.5)
+    register.run("m")
+    decision = gate.run("m", waiver=gate.Waiver("ada", "must go out"))
+    assert (decision.verdict, registry.champion("m")) == ("refused", None)
+    assert "the golden examples are answered wrong" in decision.reasons[0]
+
+
+def test_what_a_person_asks_for_again_is_looked_at_again(sqlite_project):
+    _policy(max_latency_ms=1e-6)
+    assert _put().verdict == "refused"
+    assert gate.run("m", by="ada").verdict == "refused"
+    assert len(ledger.history("m")) == 2
+
+
+def test_a_champion_of_other_classes_is_no_comparison(sqlite_project):
+    _policy()
+    _put(noise=0.02)
+    spec = layout.prepared("shapes") / "spec.json"
+    atomic.write_json(spec, {**json.loads(spec.read_text()), "classes": ["bar", "dot", "star"]})
+    (reason,) = _put(noise=0.0).reasons
+    assert "it has other classes" in reason
+
+
+def test_an_alias_moved_by_hand_is_the_champion_to_beat(project):
+    _policy()
+    _put(noise=0.25)
+    _put(noise=0.0)
+    store.client().set_registered_model_alias("m", "champion", "1")
+    decision = _put(noise=0.1, seed=3)
+    assert decision.verdict == "promoted"
+    question = decision.evidence["question"]
+    assert question["champion"] == registry.model("m").version(1).bundle_sha256
+    assert (decision.evidence["champion_version"], decision.evidence["last_recorded_champion"]) == (1, 2)
+    assert ledger.served(ledger.history("m")) == [1, 2, 1, 3]
+
+
+def test_a_champion_made_by_hand_alone_is_left_in_place(sqlite_project):
+    _policy()
+    workspace.export()
+    register.run("m")
+    store.client().set_registered_model_alias("m", "champion", "1")
+    decision = gate.run("m")
+    assert (decision.verdict, decision.promoted) == ("unchanged", True)
+    assert decision.reasons == ["the champion alias was set by hand: the gate never saw it"]
+
+
+def test_what_was_rolled_back_stays_so_until_a_person_brings_it_back(project):
+    _policy()
+    _put(noise=0.02)
+    _put(noise=0.0)
+    promotion.rollback("m", by="ada", reason="flickers")
+    register.run("m")
+    held = gate.run("m")
+    assert (held.verdict, held.promoted, registry.champion("m").number) == ("held", False, 1)
+    assert "rolled back by ada" in held.reasons[0]
+    assert "flickers" in held.reasons
+    assert gate.run("m", by="ada").verdict == "promoted"
+    assert registry.champion("m").number == 2
+
+
+def test_density_is_compared_by_likelihood_and_by_class(sqlite_project):
+    workspace.write_params({"m": {"thresholds": {"bayes_accuracy": {"at_least": 0.3}}}}, task="density")
+    assert _put(noise=0.0, task="density").verdict == "promoted"
+    worse = _put(noise=0.6, seed=1, task="density")
+    assert worse.verdict == "refused"
+    differences = worse.evidence["blessings"]["comparison"]["evidence"]["differences"]
+    assert [(d["metric"], d["of"]) for d in differences] == [
+        *(("bits_per_dim", of) for of in ("all", *workspace.CLASSES)),
+        ("bayes_accuracy", "all"),
+    ]
+    assert differences[0]["candidate"] > differences[0]["champion"]
+    assert differences[0]["value"] < 0
+
+
+def test_generators_are_compared_by_samples_of_the_same_seeds(sqlite_project):
+    workspace.write_params({"m": {"thresholds": {"classes_covered": {"at_least": 2}}}}, task="generation")
+    assert _put(task="generation").verdict == "promoted"
+    worse = _put(noise=0.2, task="generation")
+    assert worse.verdict == "refused"
+    (difference,) = worse.evidence["blessings"]["comparison"]["evidence"]["differences"]
+    assert (difference["metric"], difference["count"]) == ("kernel_distance", 8)
+    assert difference["high"] < 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "low", "high", "holds"),
+    [
+        ("no worse", -0.009, 0.1, True),
+        ("no worse", -0.011, 0.1, False),
+        ("no worse", -0.01, 0.1, False),
+        ("no harm", -0.5, -0.01, True),
+        ("no harm", -0.5, -0.011, False),
+        ("no worse", np.nan, np.nan, False),
+        ("no harm", np.nan, np.nan, False),
+    ],
+)
+def test_rules_are_about_the_whole_interval(rule, low, high, holds):
+    difference = comparison.Difference("accuracy", "all", 0.9, 0.9, 0.0, low, high, 10, 0.01, rule)
+    assert difference.holds is holds

@@ -1,0 +1,155 @@
+"""A bundle becomes one version, however often, however many at once, and whatever is killed on the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components import layout, register, registry, store
+from data.errors import UserError
+from tests.components import workspace
+
+ROOT = Path(__file__).parents[2]
+
+
+def _python(*arguments: str, code: int = 0) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
+    assert done.returncode == code, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_version_carries_all_that_it_is_traced_back_to(project):
+    (project / "dvc.lock").write_text("schema: '2.0'\n")
+    sha256 = workspace.export()
+    registration = register.run("m")
+    assert registration == register.Registration("m", 1, sha256, True)
+    version = registry.find("m", 1)
+    assert version.bundle_sha256 == sha256
+    assert {"data_sha256", "git_commit", "git_dirty", "dvc_lock_sha256", "task", "family"} <= set(
+        version.tags
+    )
+    run = store.client().get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["family"] == "logreg"
+    assert run.data.metrics["accuracy"] > 0.9
+    curve = store.client().get_metric_history(version.run_id, "history/loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 0.9), (2, 0.5)]
+    kept = Path(store.client().download_artifacts(version.run_id, "", str(project)))
+    for path in (
+        "model/MLmodel",
+        "model/bundle/1/model.onnx",
+        "evaluate/metrics.json",
+        "evaluate/plots/confusion.png",
+        "data/validation.json",
+        "source/dvc.lock",
+        "source/params.yaml",
+    ):
+        assert (kept / path).exists(), path
+
+
+def test_mlflow_loads_the_version_by_its_alias(sqlite_project):
+    import mlflow
+
+    workspace.export()
+    register.run("m")
+    mlflow.set_tracking_uri(store.uri())
+    model = mlflow.onnx.load_model("models:/m@challenger")
+    assert [node.name for node in model.graph.input] == ["image"]
+    assert mlflow.models.get_model_info("models:/m@challenger").signature.inputs.input_names() == ["image"]
+
+
+def test_again_gives_the_same_version(project):
+    workspace.export()
+    first, again = register.run("m"), register.run("m")
+    assert (again.version, again.created) == (first.version, False)
+    workspace.export(seed=1)
+    assert register.run("m").version == 2
+    assert [version.number for version in registry.model("m").versions] == [1, 2]
+
+
+def test_ten_at_once_in_one_workspace_give_one_version(project):
+    workspace.export()
+    lines = _python("-m", "tests.components.at_once", "m", *[str(project)] * 10)
+    assert sorted(lines) == ["1 False"] * 9 + ["1 True"]
+    assert len(registry.model("m").versions) == 1
+
+
+def test_ten_workspaces_at_once_without_a_common_lock_give_one_version(
+    project, tmp_path_factory, monkeypatch
+):
+    workspace.export()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri())
+    copies = [tmp_path_factory.mktemp("machine") / "project" for _ in range(10)]
+    for copy in copies:
+        shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".darkroom"))
+    lines = _python("-m", "tests.components.at_once", "m", *map(str, copies))
+    (version,) = registry.model("m").versions
+    assert {line.split()[0] for line in lines} == {str(version.number)}
+    assert [line.split()[1] for line in lines].count("True") == 1
+    assert len(store.finished("darkroom/m")) == 1
+    assert registry.fetch(version).sha256 == version.bundle_sha256
+
+
+@pytest.mark.parametrize("moment", ["log_artifacts", "create_registered_model", "create_model_version"])
+def test_killed_half_way_nothing_looks_registered_and_the_next_call_finishes(sqlite_project, moment):
+    workspace.export()
+    killed = (
+        "import os, signal; from components import register, store\n"
+        f"store.MlflowClient.{moment} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "register.run('m')"
+    )
+    _python("-c", killed, code=-9)
+    assert registry.model("m").versions == ()
+    assert store.finished("darkroom/m") == []
+    assert register.run("m").created
+    (run,) = store.client().search_runs([store.experiment("darkroom/m")])
+    assert (run.info.status, run.info.run_id) == ("FINISHED", registry.find("m").run_id)
+
+
+def test_a_double_that_a_killed_loser_left_goes(sqlite_project):
+    workspace.export()
+    register.run("m")
+    first = registry.find("m")
+    run = store.client().create_run(store.experiment("darkroom/m"))
+    store.client().create_model_version("m", run.info.artifact_uri, run.info.run_id, tags=first.tags)
+    assert register.run("m") == register.Registration("m", 1, first.bundle_sha256, False)
+    assert registry.model("m").versions == (first,)
+
+
+def test_the_new_version_is_challenger_until_it_is_champion(sqlite_project):
+    workspace.export()
+    register.run("m")
+    assert registry.model("m").aliases == {"challenger": 1}
+    workspace.export(seed=1)
+    register.run("m")
+    assert registry.model("m").aliases == {"challenger": 2}
+    store.client().set_registered_model_alias("m", "champion", "2")
+    register.run("m")
+    assert registry.model("m").aliases == {"champion": 2}
+
+
+def test_a_changed_bundle_is_not_registered(sqlite_project):
+    workspace.export()
+    model = layout.bundle("m") / "1/model.onnx"
+    model.write_bytes(model.read_bytes()[:-1])
+    with pytest.raises(UserError, match="changed or cut"):
+        register.run("m")
+    assert registry.snapshot() == {}
+
+
+def test_without_a_bundle_the_stage_is_named(sqlite_project):
+    with pytest.raises(UserError, match="Run the export stage first"):
+        register.run("m")
+
+
+def test_the_bundle_of_another_model_is_refused(sqlite_project):
+    workspace.export("other")
+    shutil.copytree(layout.bundle("other"), layout.bundle("m"))
+    with pytest.raises(UserError, match="is the bundle of 'other'"):
+        register.run("m")
