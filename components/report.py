@@ -1,8 +1,8 @@
 """The contact sheet: one HTML file over all models of ``params.yaml``, ``artifacts/report.html``.
 
-It shows what there is: each model's metrics with their intervals, its pictures, the gate's decision with the evidence,
-parity, hashes, and how to make it again. A stage that has not run yet is told, with the command that runs it. The file
-holds everything that it shows, pictures too, and no script: it can be mailed and kept.
+It shows what there is: each model's metrics with their intervals, its pictures, the gate's decision with the
+evidence, parity, hashes, and how to make it again. A stage that has not run yet is told, with its
+command. The file holds everything that it shows, pictures too, and no script: it can be mailed and kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def run() -> Path:
     """Write the contact sheet and return its path.
 
     Raises:
-        UserError: ``params.yaml`` holds a mistake, an artifact is damaged, or the registry's store does not answer.
+        UserError: ``params.yaml`` holds a mistake, an artifact is damaged, or the registry does not answer.
     """
     html = render(gather(), datetime.now(UTC))
     # Messages of the gate can name files by their whole path, which means nothing elsewhere.

@@ -1,1 +1,1 @@
-"""The contact sheet's parts: what it tells of a data set and of a model, its pictures, its numbers, its page."""
+"""Parts of the contact sheet: what it says of data sets and models, pictures, numbers, and the page."""

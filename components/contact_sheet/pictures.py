@@ -81,7 +81,7 @@ def _picture(model: str, file: Path) -> Picture:
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    """Return the size that the PNG's first chunk (IHDR) states, in CSS pixels: the page then does not jump on loading."""
+    """Return the size in CSS pixels, as the PNG's first chunk (IHDR) states it: nothing jumps on loading."""
     if len(png) < 24 or png[12:16] != b"IHDR":
         return 0, 0
     width, height = struct.unpack(">II", png[16:24])
