@@ -1,12 +1,12 @@
 """Bootstrap intervals: how far a metric would move on another test set of the same size and kind.
 
-Examples are drawn with replacement, as often as there are, and the metric is taken again: its spread over the draws
-is its uncertainty. The intervals are BCa (bias-corrected and accelerated; Efron and Tibshirani, "An Introduction to
-the Bootstrap", 1993, chapter 14), which stay right where the spread is skewed, as for an accuracy near 1. Everything
-is seeded: the same examples give the same interval.
+Examples are drawn with replacement, as often as there are, and the metric is taken again: its spread over the
+draws is its uncertainty. The intervals are BCa (bias-corrected and accelerated; Efron and Tibshirani, "An
+Introduction to the Bootstrap", 1993, chapter 14), which stay right where the spread is skewed, as for an
+accuracy near 1. Everything is seeded: the same examples give the same interval.
 
-A mean of equal values has no spread to draw from: its interval is a point. For shares of right answers, where that
-happens (all of a small test set right), :func:`proportion` knows better.
+A mean of equal values has no spread to draw from: its interval is a point. For shares of right answers, where
+that happens (all of a small test set right), :func:`proportion` knows better.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def mean(values: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Interval:
 def proportion(right: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Interval:
     """Return the share of true values in ``right`` [N] with its interval.
 
-    Where all are right, or all wrong, nothing can be drawn that tells how sure that is; the interval is then Wilson's
-    ("Probable inference, the law of succession, and statistical inference", 1927), 1 to N / (N + 1.96**2) and 0 to the
-    rest.
+    Where all are right, or all wrong, nothing can be drawn that tells how sure that is; the interval is then
+    Wilson's ("Probable inference, the law of succession, and statistical inference", 1927), 1 to N / (N +
+    1.96**2) and 0 to the rest.
     """
     interval = mean(right, draws=draws, seed=seed)
     if interval.value not in (0.0, 1.0):
@@ -69,7 +69,7 @@ def proportion(right: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Inter
 
 
 def paired(ours: np.ndarray, theirs: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Return the mean of ``ours - theirs`` with its interval; both [N], scores of the same examples in one order.
+    """Return the mean of ``ours - theirs`` with its interval; both [N], of the same examples in one order.
 
     Differences on the same examples vary far less than two means over different ones: small differences show.
 
@@ -134,16 +134,17 @@ def bca(
     """Return the BCa interval of ``value``.
 
     Args:
-        value: the statistic on the examples as they are.
-        replicates: [draws], the statistic on resampled examples.
-        influence: [M], by how much the statistic changes when an example is left out, up to one constant and one
+        value: the statistic on the examples as they are. replicates: [draws], the statistic on resampled
+        examples. influence: [M], by how much the statistic changes when an example is left out, up to one
+        constant and one
             positive factor.
         multiplicity: [M], how many examples each row stands for; 1 when left out.
     """
     spread = np.ptp(replicates)
     if spread == 0:
         return Interval(value, value, value)
-    # Ties count half: accuracies are multiples of 1/N, and many replicates equal the value but for their rounding.
+    # Ties count half: accuracies are multiples of 1/N, and many replicates equal the value but for their
+    # rounding.
     off = (replicates - value) / spread
     below = np.mean(off < -1e-9) + 0.5 * np.mean(np.abs(off) <= 1e-9)
     margin = 0.5 / len(replicates)
@@ -159,7 +160,7 @@ def bca(
 
 
 def percentile(value: float, replicates: np.ndarray) -> Interval:
-    """Return ``value`` with the central ``LEVEL`` of ``replicates`` [draws] (Efron and Tibshirani, chapter 13)."""
+    """Return ``value`` and the middle ``LEVEL`` of ``replicates`` (Efron and Tibshirani, chapter 13)."""
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
 

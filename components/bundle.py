@@ -2,8 +2,8 @@
 
     python -m components.bundle FOLDER
 
-does it in a process of its own and prints a line of JSON: that the golden examples were answered right, the median
-time of an answer, and what computed it. On a bundle that is not whole it says why and exits with 2.
+does it in a process of its own and prints a line of JSON: that the golden examples were answered right, the
+median time of an answer, and what computed it. On a bundle that is not whole it says why and exits with 2.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KEYS = ("task", "inputs", "outputs", "image", "classes", "golden")
 
 
 def sha256(folder: Path) -> str:
-    """Return the identity of the bundle in ``folder``: the SHA-256 of its ``bundle.json``, which has all the others."""
+    """Return a bundle's identity: the SHA-256 of its ``bundle.json``, which holds those of all others."""
     return hashlib.sha256((Path(folder) / DESCRIPTION).read_bytes()).hexdigest()
 
 
@@ -108,12 +108,11 @@ class Bundle:
             tolerance = Tolerance(**self.description["golden"]["tolerances"][name])
             difference, excess = tolerance.compare(answers[name], reference)
             if not excess <= 1:
-                raise UserError(
-                    f"{self.folder}: the golden examples are answered wrong: {name!r} is off by {difference:g}."
-                )
+                told = f"the golden examples are answered wrong: {name!r} is off by {difference:g}"
+                raise UserError(f"{self.folder}: {told}.")
 
     def prepare_image(self, image: Image.Image) -> np.ndarray:
-        """Bring an opened picture to the graph's input, uint8 [1, H, W, C], as ``prepare`` brought the training images."""
+        """Bring a picture to the graph's input, uint8 [1, H, W, C], as ``prepare`` did in training."""
         how = self.description["image"]
         image = ImageOps.exif_transpose(image).convert(how["mode"])
         if image.size != (how["width"], how["height"]):
@@ -122,7 +121,7 @@ class Bundle:
 
 
 def _read(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file by its path in ``folder``, each checked against its hash in ``bundle.json``."""
+    """Return the bytes of every file by its path in ``folder``, each checked against its hash."""
     if not (folder / DESCRIPTION).is_file():
         raise UserError(f"{folder}: no bundle there ({DESCRIPTION} is missing).")
     inside = sorted(folder.rglob("*"))
@@ -158,9 +157,8 @@ def _hashes(path: Path, content: bytes) -> dict[str, str]:
     if lacking := [key for key in _KEYS if key not in description]:
         raise UserError(f"{path}: {lacking[0]}: is missing.")
     if set(hashes) != {MODEL, GOLDEN, TRITON}:
-        raise UserError(
-            f"{path}: sha256: a bundle's files are {MODEL}, {GOLDEN}, {TRITON}, not {', '.join(sorted(hashes))}."
-        )
+        found = ", ".join(sorted(hashes))
+        raise UserError(f"{path}: sha256: a bundle's files are {MODEL}, {GOLDEN}, {TRITON}, not {found}.")
     return hashes
 
 

@@ -19,12 +19,11 @@ import torch
 
 from components import layout, params, tasks
 from components.command import main
-from components.reference import Reference
+from components.reference import Reference, open_trained
 from components.tasks import Arrays, Measurement
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
-from models import checkpoint
 from models.checkpoint import Checkpoint
 from models.run import find_device
 
@@ -33,13 +32,12 @@ def run(name: str) -> Measurement:
     """Evaluate the model ``name`` and write its evaluate folder.
 
     Raises:
-        UserError: there is no such model, checkpoint or prepared data, the two do not belong together, or an answer
+        UserError: there is no such model, checkpoint or prepared data, the two do not belong together, or an
+        answer
             is not finite.
     """
     settings = params.load().model(name)
-    trained = checkpoint.load(layout.trained(name))
-    data = PreparedData(layout.prepared(settings.dataset))
-    check_same_data(name, trained, data)
+    trained, data = open_trained(name, settings)
     task = tasks.of(trained.family.TASK)
     device = find_device(settings.device, f"{params.FILE}: models.{name}.device")
     predict = Reference(
@@ -60,19 +58,6 @@ def run(name: str) -> Measurement:
         task.draw(folder / "plots", answers, data, measurement)
         _draw_history(folder / "plots", layout.trained(name) / "history.csv")
     return measurement
-
-
-def check_same_data(name: str, trained: Checkpoint, data: PreparedData) -> None:
-    """Check that the model was trained on ``data``.
-
-    Raises:
-        UserError: it was trained on other data, or on an older state of it.
-    """
-    if trained.spec.sha256 != data.spec.sha256:
-        raise UserError(
-            f"{layout.trained(name)}: was trained on {trained.spec.name} {trained.spec.sha256[:12]}, but {data.folder} "
-            f"holds {data.spec.name} {data.spec.sha256[:12]}. Run the train stage again."
-        )
 
 
 def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) -> Arrays:

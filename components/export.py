@@ -1,7 +1,8 @@
 """Stage ``export``: turns a trained model into an ONNX bundle that agrees with PyTorch, or into nothing.
 
-The graph is the one that the evaluate stage measured. It is compared with PyTorch (``components/parity.py``) before the
-bundle gets its name; ``docs/architecture.md`` says what a bundle holds. The same checkpoint gives the same bytes.
+The graph is the one that the evaluate stage measured. It is compared with PyTorch (``components/parity.py``)
+before the bundle gets its name; ``docs/architecture.md`` says what a bundle holds. The same checkpoint gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -19,15 +20,13 @@ import models
 from components import layout, onnx_export, params, parity, tasks
 from components.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
 from components.command import main
-from components.evaluate import check_same_data
 from components.onnx_graph import OnnxGraph
 from components.params import ModelParams
-from components.reference import Reference
+from components.reference import Reference, open_trained
 from components.tasks import Predict, Tensor
 from data import atomic
 from data.errors import UserError
-from data.prepared import DataSpec, PreparedData
-from models import checkpoint
+from data.prepared import DataSpec
 
 EXAMPLES = 4
 """Golden examples of a bundle."""
@@ -39,13 +38,12 @@ def run(name: str) -> Bundle:
     """Export the model ``name``; return its bundle, opened.
 
     Raises:
-        UserError: a stage before this one has not run, the graph cannot be exported, or parity fails: the message names
+        UserError: a stage before this one has not run, the graph cannot be exported, or parity fails: the
+        message names
             the worst output, batch size and difference, and what was exported before stays.
     """
     settings = params.load().model(name)
-    trained = checkpoint.load(layout.trained(name))
-    data = PreparedData(layout.prepared(settings.dataset))
-    check_same_data(name, trained, data)
+    trained, data = open_trained(name, settings)
     evaluated = layout.evaluated(name)
     if not (evaluated / "metrics.json").exists():
         raise UserError(f"{evaluated}: no metrics there. Run the evaluate stage first.")

@@ -1,4 +1,4 @@
-"""An ONNX graph: one valid, self-contained file with the inputs and outputs that its task has, run by ONNX Runtime."""
+"""An ONNX graph, run by ONNX Runtime: one valid, self-contained file with the signature of its task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from data.errors import UserError
 
 PROVIDERS: dict[str, list[Any]] = {
     "cpu": ["CPUExecutionProvider"],
-    # TF32 would round each product to 10 bits, and a search for the fastest convolution gives other bits each time.
+    # TF32 would round each product to 10 bits, and a search for the fastest convolution gives other bits each
+    # time.
     "cuda": [
         ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}),
         "CPUExecutionProvider",
@@ -58,7 +59,8 @@ class OnnxGraph:
             threads: CPU threads of one answer.
 
         Raises:
-            UserError: the graph is not valid, not self-contained or has another signature; or there is no GPU and one
+            UserError: the graph is not valid, not self-contained or has another signature; or there is no GPU
+            and one
                 is asked for.
         """
         self.path, self.inputs, self.outputs = path, list(inputs), list(outputs)
@@ -74,16 +76,15 @@ class OnnxGraph:
         Raises:
             UserError: a name, dtype or shape is not the graph's.
         """
-        if set(inputs) != {tensor.name for tensor in self.inputs}:
-            raise UserError(
-                f"{self.path}: inputs are {[tensor.name for tensor in self.inputs]}, not {list(inputs)}."
-            )
+        wanted = [tensor.name for tensor in self.inputs]
+        if set(inputs) != set(wanted):
+            raise UserError(f"{self.path}: inputs are {wanted}, not {list(inputs)}.")
         for tensor in self.inputs:
-            if not tensor.takes(inputs[tensor.name]):
-                given = f"{inputs[tensor.name].dtype} {list(inputs[tensor.name].shape)}"
-                raise UserError(
-                    f"{self.path}: input {tensor.name!r} is {tensor.dtype} {list(tensor.shape)} (-1: any), not {given}."
-                )
+            values = inputs[tensor.name]
+            if not tensor.takes(values):
+                given = f"{values.dtype} {list(values.shape)}"
+                told = f"is {tensor.dtype} {list(tensor.shape)} (-1: any), not {given}"
+                raise UserError(f"{self.path}: input {tensor.name!r} {told}.")
         names = [tensor.name for tensor in self.outputs]
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
@@ -107,7 +108,7 @@ def _check(path: Path, content: bytes) -> None:
 
 
 def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
-    """Yield every tensor in a protobuf message, however deep: initializers, attributes, subgraphs, functions."""
+    """Yield every tensor in a message, however deep: initializers, attributes, subgraphs, functions."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue

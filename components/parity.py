@@ -1,8 +1,8 @@
 """Parity: the exported graph gives the answers that PyTorch gives, or nothing is exported.
 
-Tensors are compared on real validation images at several batch sizes, because a graph can freeze the batch it was
-exported with. The test split's answers are compared example by example with ``examples.parquet``, and their metrics
-with ``metrics.json``: whatever the evaluate stage measured is what the graph does.
+Tensors are compared on real validation images at several batch sizes, because a graph can freeze the batch it
+was exported with. The test split's answers are compared one by one with ``examples.parquet``, and their
+metrics with ``metrics.json``: whatever the evaluate stage measured is what the graph does.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def examples(
     """Compare the ``answers`` of the graph on the test split with the evaluate folder.
 
     Returns:
-        ``examples``: per column the greatest difference and the tolerance; ``metrics``: each by ``pytorch`` and by
-        ``onnxruntime``.
+        ``examples``: per column the greatest difference and the tolerance; ``metrics``: each by ``pytorch``
+        and by ``onnxruntime``.
 
     Raises:
         UserError: an example or a metric differs by more than its tolerance.
@@ -67,7 +67,8 @@ def examples(
     report = {}
     if "probabilities" in answers:
         tolerance = task.TOLERANCES["probabilities"]
-        # The class may differ only where it is a toss-up: two probabilities, each off by the tolerance at most.
+        # The class may differ only where it is a toss-up: two probabilities, each off by the tolerance at
+        # most.
         gap = label_gap(answers["probabilities"], columns["predicted"])
         toss_up = Tolerance(2 * tolerance.absolute)
         report["predicted"] = _compare(f"{name}: the predicted class", gap, np.zeros_like(gap), toss_up)

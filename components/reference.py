@@ -1,4 +1,4 @@
-"""A graph module answered by PyTorch, numpy in and numpy out: what ONNX Runtime is held against."""
+"""A trained model answered by PyTorch, numpy in and numpy out: what ONNX Runtime is held against."""
 
 from __future__ import annotations
 
@@ -9,11 +9,34 @@ import numpy as np
 import torch
 from torch import nn
 
+from components import layout
+from components.params import ModelParams
 from components.tasks import Arrays, Tensor
+from data.errors import UserError
+from data.prepared import PreparedData
+from models import checkpoint
+from models.checkpoint import Checkpoint
+
+
+def open_trained(name: str, settings: ModelParams) -> tuple[Checkpoint, PreparedData]:
+    """Return the checkpoint of the model ``name`` and the data that it was trained on.
+
+    Raises:
+        UserError: one of them is missing, or the model was trained on other data or an older state of it.
+    """
+    trained = checkpoint.load(layout.trained(name))
+    data = PreparedData(layout.prepared(settings.dataset))
+    if trained.spec.sha256 != data.spec.sha256:
+        then, now = (f"{spec.name} {spec.sha256[:12]}" for spec in (trained.spec, data.spec))
+        raise UserError(
+            f"{layout.trained(name)}: was trained on {then}, but {data.folder} holds {now}. "
+            "Run the train stage again."
+        )
+    return trained, data
 
 
 class Reference:
-    """Calls ``graph`` with inputs by name and gives its outputs by name, in full float32 and always the same bits."""
+    """Calls ``graph``, inputs and outputs by name, in full float32 and with the same bits every time."""
 
     def __init__(
         self, graph: nn.Module, outputs: Sequence[Tensor], device: torch.device, threads: int
@@ -21,7 +44,8 @@ class Reference:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = (
             ":4096:8"  # cuBLAS is deterministic only with a fixed workspace
         )
-        # The same as use_deterministic_algorithms(True), which also imports the compiler: 1.5 s that nobody needs here.
+        # The same as use_deterministic_algorithms(True), which also imports the compiler: 1.5 s that nobody
+        # needs here.
         torch.set_deterministic_debug_mode("error")
         torch.set_num_threads(threads)
         torch.backends.cudnn.allow_tf32 = False  # would round each product to 10 bits

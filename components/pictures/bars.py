@@ -23,7 +23,8 @@ def draw(
             axes.bar(
                 places + (i - (len(groups) - 1) / 2) * breadth, heights, breadth, label=name, color=colours[i]
             )
-        axes.axhline(line, color=style.WRONG, linewidth=0.9, linestyle=(0, (4, 3)), label="covered from here on")
+        dashes = (0, (4, 3))
+        axes.axhline(line, color=style.WRONG, linewidth=0.9, linestyle=dashes, label="covered from here on")
         names = [style.short(name) for name in classes]
         slanted = any(len(name) > 3 for name in names)
         axes.set_xticks(places, names, rotation=30 if slanted else 0, ha="right" if slanted else "center")

@@ -16,7 +16,7 @@ _NAMED = 60
 
 
 def draw(path: Path, table: np.ndarray, classes: tuple[str, ...]) -> None:
-    """Draw ``table`` int [K, K] (actual by predicted): shade by the share of the actual class, number by examples."""
+    """Draw ``table`` int [K, K], actual by predicted: numbers are examples, shades the share of the class."""
     size = len(classes)
     side = float(np.clip(0.42 * size, 3.0, 10.0))
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)

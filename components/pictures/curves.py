@@ -15,7 +15,7 @@ _SPLITS = {"train": style.OTHER, "validation": style.MAIN}
 def draw(path: Path, columns: dict[str, np.ndarray]) -> None:
     """Draw the columns of a history over the first one (steps or iterations), NaN where a row has no value.
 
-    ``train_loss`` and ``validation_loss`` share the panel ``loss``; a column without such a prefix has its own.
+    ``train_loss`` and ``validation_loss`` share the panel ``loss``; a column of another name has its own.
     """
     (axis, steps), *rest = columns.items()
     panels: dict[str, dict[str, np.ndarray]] = {}

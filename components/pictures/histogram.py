@@ -13,7 +13,7 @@ _BINS = 48
 
 
 def draw(path: Path, values: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], *, axis: str) -> None:
-    """Draw a histogram of ``values`` [N] for each class, one below another on one scale, with each mean marked."""
+    """Draw a histogram of ``values`` [N] for each class, one below another on one scale; mark each mean."""
     shown = [k for k in range(len(classes)) if (labels == k).any()][:_ROWS]
     edges = np.linspace(values.min(), values.max() + 1e-9, _BINS + 1)
     with style.figure(path, 5.2, 0.9 + 0.34 * len(shown)) as figure:

@@ -50,8 +50,8 @@ def figure(
 ) -> Iterator[Figure]:
     """Yield an empty figure of ``width`` x ``height`` inches; it is written to ``path`` as PNG at the end.
 
-    A user's own matplotlib settings do not show, and no time or version is written: the bytes follow from what is
-    drawn.
+    A user's own matplotlib settings do not show, and no time or version is written: the bytes follow from
+    what is drawn.
     """
     with matplotlib.style.context(_LOOK, after_reset=True):
         canvas = FigureCanvasAgg(Figure(figsize=(width, height), dpi=DPI, layout=layout))

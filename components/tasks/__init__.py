@@ -1,18 +1,19 @@
-"""What a task measures: one module per task, chosen by name, so that no stage knows a family or a task by itself.
+"""What a task measures: one module per task, chosen by name, so that no stage knows any of them by itself.
 
-A task works on the graph's inputs and outputs alone. Whoever answers, PyTorch in the evaluate stage or ONNX Runtime in
-the export stage, the gate and a server, gives a :data:`Predict`, and the same functions measure it. A task module has
+A task works on the graph's inputs and outputs alone. Whoever answers, PyTorch in the evaluate stage or ONNX
+Runtime in the export stage, the gate and a server, gives a :data:`Predict`, and the same functions measure
+it. A task module has
 
-=============  =====================================================================================================
+=============  ============================================================================================
 ``TOLERANCES`` by output name, what ONNX Runtime may differ from PyTorch (:class:`Tolerance`)
 ``answer``     ``(predict, data) -> answers``: asks for everything that is measured, on the test split
 ``measure``    ``(answers, data) -> Measurement``
-``scores``     ``(answers, data) -> float64 [N]``: the primary metric of each test example, for paired comparisons
+``scores``     ``(answers, data) -> float64 [N]``: the primary metric of each test example, for pairs
 ``rows``       ``(answers, data) -> columns`` of ``examples.parquet`` besides ``id`` and ``label``
-``inputs``     ``(data, split, start, count) -> inputs`` of the graph, real ones: for parity and golden examples
+``inputs``     ``(data, split, start, count) -> inputs``: real ones, for parity and golden examples
 ``signature``  ``(spec) -> (inputs, outputs)``: the graph's :class:`Tensor` s, in order
 ``draw``       ``(folder, answers, data, measured)``: writes the pictures
-=============  =====================================================================================================
+=============  ============================================================================================
 """
 
 from __future__ import annotations
@@ -108,9 +109,9 @@ class Tolerance:
         return asdict(self)
 
     def compare(self, answer: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
-        """Return the greatest difference, and the greatest one in units of what is allowed: at most 1 is in agreement.
+        """Return the greatest difference, and the greatest in units of what is allowed: at most 1 agrees.
 
-        Both are NaN when an answer is, which is in agreement with nothing.
+        Both are NaN when an answer is, which agrees with nothing.
         """
         reference = reference.astype(np.float64)
         difference = np.abs(answer.astype(np.float64) - reference)

@@ -58,7 +58,8 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     predicted = probabilities.argmax(axis=1)
     confusion.draw(folder / "confusion.png", confusion_table(labels, predicted, len(classes)), classes)
     confusion.write(folder / "confusion.csv", labels, predicted, classes)
-    # The worst: the least probability on what is right. With few mistakes, the narrowest right answers follow.
+    # The worst: the least probability on what is right. With few mistakes, the narrowest right answers
+    # follow.
     worst = np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")[:24]
     wrong = predicted[worst] != labels[worst]
     captions = [

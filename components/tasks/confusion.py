@@ -18,7 +18,7 @@ def confusion_table(labels: np.ndarray, predicted: np.ndarray, num_classes: int)
 
 
 def macro_f1(table: np.ndarray) -> Interval:
-    """Return the mean F1 over the classes that occur, as actual or predicted, in ``table`` [K, K]; with its interval.
+    """Return the mean F1 over the classes that occur in ``table`` [K, K], with its interval.
 
     Examples matter only by their cell, so cells are drawn, as often as they have examples.
     """

@@ -1,4 +1,4 @@
-"""Density: how likely an image is, and its class by Bayes. Bits per dimension first, then the Bayes accuracy."""
+"""Density: how likely an image is, and its class by Bayes. Bits per dimension first, then the accuracy."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from components.tasks.confusion import confusion_table, per_class
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {
-    # float32 sums of one term per pixel: an error in proportion to the sum, and a posterior that is as far off as
-    # the difference of two such sums.
+    # float32 sums of one term per pixel: an error in proportion to the sum, and a posterior that is as far
+    # off as the difference of two such sums.
     "log_likelihood": Tolerance(1e-3, relative=1e-5),
     "probabilities": Tolerance(1e-3),
 }
@@ -63,7 +63,7 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
-    """Draw the likelihoods by class, the least likely images and the confusion matrix of the class by Bayes."""
+    """Draw the likelihoods by class, the least likely images and the confusions of the class by Bayes."""
     from components.pictures import confusion, grid, histogram
     from components.pictures.style import short
 

@@ -1,7 +1,7 @@
-"""Generation: new images from a seed. Bits per dimension where the family gives a likelihood, coverage, distance.
+"""Generation: new images from a seed. Coverage, distance, and bits per dimension where there is a likelihood.
 
-The graph is asked for images of :data:`SEEDS` alone. What only the family can tell, the evaluate stage adds to the
-answers: ``log_likelihood`` and ``reconstruction`` of the test images.
+The graph is asked for images of :data:`SEEDS` alone. What only the family can tell, the evaluate stage adds
+to the answers: ``log_likelihood`` and ``reconstruction`` of the test images.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
-    """Return a request for ``count`` images, of another seed for each ``start``; there is nothing to split."""
+    """Return a request for ``count`` images, of another seed for each ``start``; nothing is split."""
     return {"seed": np.array([start], dtype=np.int64), "count": np.array([count], dtype=np.int64)}
 
 

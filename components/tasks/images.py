@@ -27,7 +27,7 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
-    """Return ``count`` images of ``split`` from ``start`` on, as the graph takes them; after the last the first."""
+    """Return ``count`` images of ``split`` from ``start`` on; after the last comes the first."""
     images = getattr(data, split).images
     return {"image": images[np.arange(start, start + count) % len(images)]}
 
@@ -38,15 +38,15 @@ def tensor(spec: DataSpec) -> Tensor:
 
 
 def label_gap(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return [N], how far the probability of the ``predicted`` class lies below the highest one; 0 where it is it."""
+    """Return [N]: how far below the highest probability that of the ``predicted`` class lies."""
     return probabilities.max(axis=1) - probabilities[np.arange(len(predicted)), predicted]
 
 
 def bits_per_dim(log_likelihood: np.ndarray, spec: DataSpec) -> np.ndarray:
     """Return float64 [N], bits for each pixel's channel, from nats per image [N].
 
-    The price of an image, were it coded by the model, spread over its numbers (Theis, van den Oord and Bethge, "A
-    note on the evaluation of generative models", 2016, section 3.1).
+    The price of an image, were it coded by the model, spread over its numbers (Theis, van den Oord and
+    Bethge, "A note on the evaluation of generative models", 2016, section 3.1).
     """
     return -log_likelihood.astype(np.float64) / (np.prod(spec.shape) * np.log(2))
 

@@ -1,4 +1,4 @@
-"""What samples are held against: the classes of the nearest training images, and the distance to the test images."""
+"""What samples are held against: classes of the nearest training images, distance to the test images."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _CHUNK = 2**22  # products held at once
 
 
 def class_shares(images: np.ndarray, data: PreparedData) -> np.ndarray:
-    """Return float64 [K]: the share of ``images`` whose nearest training image (in pixels) is of each class."""
+    """Return float64 [K]: the share of ``images`` whose nearest training image is of each class."""
     classes = data.train.labels[nearest(images, data.train.images)]
     return np.bincount(classes, minlength=data.spec.num_classes) / len(images)
 
 
 def classes_covered(shares: np.ndarray, size: int) -> Interval:
-    """Return how many classes at least a tenth of their fair share of ``size`` samples falls to, with its interval."""
+    """Return how many classes have at least a tenth of their fair share of ``size`` samples."""
     least = COVERED / len(shares)
     counts = np.random.default_rng(0).multinomial(size, shares, size=bootstrap.DRAWS)
     return bootstrap.percentile(float((shares >= least).sum()), (counts / size >= least).sum(axis=1))
 
 
 def nearest(images: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Return int64 [N]: for each of ``images`` the index of the nearest of ``references``, both uint8 [-1, H, W, C].
+    """Return int64 [N]: for each of ``images`` the nearest of ``references``, both uint8 [-1, H, W, C].
 
-    Distances are exact, whatever the order of the sums: they are of whole numbers below 2**53. Of equally near ones
-    the first is taken.
+    Distances are exact, whatever the order of the sums: they are of whole numbers below 2**53. Of equally
+    near ones the first is taken.
     """
     queries = _pixels(images)
     best = np.full(len(queries), np.inf)
@@ -57,12 +57,13 @@ def nearest(images: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def kernel_distance(images: np.ndarray, data: PreparedData) -> Interval:
-    """Return the squared maximum mean discrepancy between ``images`` and as many test images, with its interval.
+    """Return the squared maximum mean discrepancy between ``images`` and as many test images.
 
-    The unbiased estimate with the cubic kernel of the Kernel Inception Distance (Binkowski et al., "Demystifying MMD
-    GANs", 2018, section 4), on principal components of the training pixels in place of Inception features: the
-    components are those of the data set alone, so that distances of different models compare. About 0 for samples
-    of the true distribution, where it may fall below 0. The interval draws samples and test images anew.
+    The unbiased estimate with the cubic kernel of the Kernel Inception Distance (Binkowski et al.,
+    "Demystifying MMD GANs", 2018, section 4), on principal components of the training pixels in place of
+    Inception features: the components are those of the data set alone, so that distances of different models
+    compare. About 0 for samples of the true distribution, where it may fall below 0. The interval draws
+    samples and test images anew.
     """
     project = principal_components(data.train.images)
     generated, real = project(images), project(data.test.images[: len(images)])
@@ -70,7 +71,7 @@ def kernel_distance(images: np.ndarray, data: PreparedData) -> Interval:
 
 
 def principal_components(images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the map of images uint8 [N, H, W, C] to float64 [N, F], fitted on ``images``: at most 64, mean square 1."""
+    """Return the map, fitted on ``images``, of uint8 [N, H, W, C] to at most 64 features of mean square 1."""
     pixels = _pixels(images[:_PCA_IMAGES])
     mean = pixels.mean(axis=0)
     variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(pixels, rowvar=False)))
@@ -81,7 +82,7 @@ def principal_components(images: np.ndarray) -> Callable[[np.ndarray], np.ndarra
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    """Return whole numbers, float64 [N, D]: the pixels of uint8 [N, H, W, C], or sums over blocks of a large image's."""
+    """Return the pixels of uint8 [N, H, W, C] as float64 [N, D]; of large images the sums over blocks."""
     count, height, width, channels = images.shape
     block = math.ceil(math.sqrt(height * width * channels / NUMBERS))
     rows, columns = max(1, height // block), max(1, width // block)

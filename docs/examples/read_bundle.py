@@ -1,8 +1,8 @@
 """Use a bundle with ONNX Runtime, NumPy and Pillow alone; copy it and make it yours.
 
-    python read_bundle.py artifacts/bundles/digits-cnn picture.png              classify a picture
-    python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... and say how likely it is
-    python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
+python read_bundle.py artifacts/bundles/digits-cnn picture.png              classify a picture
+python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... and say how likely it is
+python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 """
 
 import argparse
@@ -24,7 +24,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     description = json.loads((arguments.bundle / "bundle.json").read_text())
-    session = onnxruntime.InferenceSession(arguments.bundle / "1/model.onnx", providers=["CPUExecutionProvider"])
+    model = arguments.bundle / "1/model.onnx"
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
     if description["task"] == "generation":
         images = generate(session, arguments.seed, arguments.count)

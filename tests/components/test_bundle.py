@@ -133,7 +133,7 @@ def test_a_description_of_another_schema_or_without_a_key(exported):
 )
 def test_a_signature_that_is_not_the_graphs(exported, key, change):
     _describe(exported, lambda values: values["inputs"][0].update({key: change}))
-    with pytest.raises(UserError, match="its inputs are image uint8 .* but must be"):
+    with pytest.raises(UserError, match=r"its inputs are image uint8 .* but must be"):
         Bundle.open(exported)
 
 
@@ -243,7 +243,7 @@ def test_opening_needs_no_pytorch(exported):
 from components.bundle import Bundle
 Bundle.open({str(exported.resolve())!r}).check_golden()
 import sys
-heavy = {{"torch", "mlflow", "prefect", "dvc", "great_expectations", "pandas", "sklearn", "matplotlib", "pyarrow"}}
+heavy = {{"torch", "mlflow", "prefect", "dvc", "great_expectations", "pandas", "matplotlib", "pyarrow"}}
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run(

@@ -97,7 +97,7 @@ def test_other_data_than_trained_on_is_refused(measured):
     spec = json.loads((folder / "spec.json").read_text())
     atomic.write_json(folder / "spec.json", spec | {"sha256": "f" * 64})
     with pytest.raises(
-        UserError, match="was trained on shapes .* holds shapes ffffffffffff. Run the train stage again"
+        UserError, match=r"trained on shapes .* holds shapes ffffffffffff\. Run the train stage"
     ):
         evaluate.run("shapes-logreg")
 

@@ -23,7 +23,7 @@ import runpy, sys
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 ours = {name.split(".")[0] for name in sys.modules}
-foreign = ours & {"torch", "onnx", "components", "models", "data", "flows", "matplotlib", "pandas", "safetensors", "mlflow"}
+foreign = ours & {"torch", "onnx", "components", "models", "data", "flows", "safetensors", "pandas", "mlflow"}
 assert not foreign, foreign
 """
 

@@ -30,8 +30,8 @@ def data() -> SimpleNamespace:
         noisy = means[labels] + random.normal(0, 25, (size, 6, 6, 1))
         splits[name] = _split(np.clip(noisy, 0, 255).astype(np.uint8), labels)
     spec = DataSpec(
-        name="blobs", task="classification", classes=("a", "b", "c", "d"), height=6, width=6, channels=1, levels=256,
-        mean=(0.5,), std=(0.2,), sha256="0" * 64,
+        name="blobs", task="classification", classes=("a", "b", "c", "d"), height=6, width=6, channels=1,
+        levels=256, mean=(0.5,), std=(0.2,), sha256="0" * 64,
     )  # fmt: skip
     return SimpleNamespace(spec=spec, **splits)
 
