@@ -33,8 +33,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 @app.command()
 def run(
-    models: Annotated[list[str] | None, typer.Argument(help="Models of params.yaml; all of them by default.")] = None,
-    force: Annotated[bool, typer.Option(help="Run the stages of these models even if they are up to date.")] = False,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models of params.yaml; all of them by default.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option(help="Run the stages of these models even if they are up to date.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Retrain: bring models up to date, register them and put them to the gate."""

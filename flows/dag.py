@@ -60,7 +60,9 @@ def select(stages: Iterable[Stage], models: Collection[str]) -> list[Stage]:
             raise UserError(f"params.yaml: no model {name!r} under 'models'.{nearest(name, known)}")
     wanted: set[str] = set()
     for stage in reversed(stages):
-        if stage.address in wanted or (stage.item in models and stage.kind in ("train", "evaluate", "export")):
+        if stage.address in wanted or (
+            stage.item in models and stage.kind in ("train", "evaluate", "export")
+        ):
             wanted |= {stage.address, *stage.upstream}
     return [stage for stage in stages if stage.address in wanted]
 

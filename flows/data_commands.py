@@ -37,7 +37,9 @@ def add(
     from components import add_dataset
     from flows.project import CALLED_FROM
 
-    added = add_dataset.add(CALLED_FROM / folder, name, image_size, dict(_share(text) for text in split or []))
+    added = add_dataset.add(
+        CALLED_FROM / folder, name, image_size, dict(_share(text) for text in split or [])
+    )
     if as_json:
         typer.echo(json.dumps(vars(added), sort_keys=True))
         return

@@ -84,5 +84,7 @@ class Display:
             progress = json.loads(self.progress_file(step).read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             return f"▸ {seconds:.0f} s"
-        metrics = " ".join(f"{name} {value:.3g}" for name, value in list(progress.get("metrics", {}).items())[:1])
+        metrics = " ".join(
+            f"{name} {value:.3g}" for name, value in list(progress.get("metrics", {}).items())[:1]
+        )
         return f"▸ {progress['done']}/{progress['total']} {progress.get('unit', '')} {metrics}".rstrip()

@@ -20,7 +20,9 @@ def gpus() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
-    return [str(index) for index, _ in enumerate(listed.stdout.splitlines())] if listed.returncode == 0 else []
+    return (
+        [str(index) for index, _ in enumerate(listed.stdout.splitlines())] if listed.returncode == 0 else []
+    )
 
 
 class Machine:

@@ -15,7 +15,10 @@ def show(as_json: bool) -> None:
     """Print the models of ``params.yaml``, its shelf, and every family with its summary."""
     settings = params.load()
     if as_json:
-        sections = {name: {key: entry.model_dump() for key, entry in getattr(settings, name).items()} for name in ("models", "shelf")}
+        sections = {
+            name: {key: entry.model_dump() for key, entry in getattr(settings, name).items()}
+            for name in ("models", "shelf")
+        }
         print(json.dumps({**sections, "families": FAMILIES}, indent=2))
         return
     console = Console()

@@ -18,7 +18,9 @@ def push(stages: Iterable[str], log: Path) -> None:
     """
     with log.open("w") as output:
         command = [sys.executable, "-m", "dvc", "push", "--quiet", *stages]
-        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ).returncode
     if status != 0:
         last = log.read_text(errors="replace").strip().splitlines()[-3:]
         raise UserError(f".dvc/config: the DVC remote took no push: {' '.join(last)}\nLog: {log}")

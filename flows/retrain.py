@@ -104,7 +104,13 @@ def _is_transient(task: Any, task_run: Any, state: Any) -> bool:
 
 def _publish(rows: list[dict]) -> None:
     """Keep the table and the links as Prefect artifacts."""
-    create_table_artifact(key="retrain-models", table=rows, description="Every model after the last retraining")
-    create_link_artifact(key="contact-sheet", link=str(layout.REPORT.absolute()), description="Every model on one page")
+    create_table_artifact(
+        key="retrain-models", table=rows, description="Every model after the last retraining"
+    )
+    create_link_artifact(
+        key="contact-sheet", link=str(layout.REPORT.absolute()), description="Every model on one page"
+    )
     for row in rows:
-        create_link_artifact(key=f"bundle-{row['model']}", link=row["bundle"], description="The exported ONNX bundle")
+        create_link_artifact(
+            key=f"bundle-{row['model']}", link=row["bundle"], description="The exported ONNX bundle"
+        )

@@ -16,7 +16,14 @@ from flows.display import Display
 from flows.machine import Machine
 from flows.stage_process import StageFailed, StageProcess
 
-TIME_LIMITS = {"ingest": 240.0, "validate": 60.0, "prepare": 120.0, "train": 1440.0, "evaluate": 120.0, "export": 60.0}
+TIME_LIMITS = {
+    "ingest": 240.0,
+    "validate": 60.0,
+    "prepare": 120.0,
+    "train": 1440.0,
+    "evaluate": 120.0,
+    "export": 60.0,
+}
 """Minutes a stage may take unless ``params.yaml`` says otherwise under ``time_limits``."""
 
 
@@ -31,7 +38,13 @@ class Retraining:
     """
 
     def __init__(
-        self, run: str, settings: Params, models: Collection[str], stages: list[dag.Stage], force: bool, console: Console
+        self,
+        run: str,
+        settings: Params,
+        models: Collection[str],
+        stages: list[dag.Stage],
+        force: bool,
+        console: Console,
     ) -> None:
         """Plan to bring ``stages`` of ``models`` up to date under the name ``run``."""
         self.models = list(models)
@@ -48,7 +61,12 @@ class Retraining:
         self._stopping = threading.Event()
         # The registry's steps of two models share one store: one at a time costs less than a retried transaction.
         self._registry = threading.Lock()
-        self._after = {"register": self._register, "gate": self._gate, "push": self._push, "report": self._report}
+        self._after = {
+            "register": self._register,
+            "gate": self._gate,
+            "push": self._push,
+            "report": self._report,
+        }
         after = [f"{kind}@{model}" for model in self.models for kind in ("register", "gate")]
         self.display = Display([*self.stages, *after], self.folder, console)
 
@@ -158,5 +176,7 @@ def lock(path: Path):  # noqa: ANN201 -- filelock's own type
     try:
         held.acquire(blocking=False)
     except Timeout:
-        raise UserError(f"{path}: another `darkroom run` goes on in this folder. Wait for it, or stop it.") from None
+        raise UserError(
+            f"{path}: another `darkroom run` goes on in this folder. Wait for it, or stop it."
+        ) from None
     return held

@@ -75,7 +75,9 @@ class StageProcess:
         except subprocess.TimeoutExpired:
             self.stop()
             self._process.wait()
-            raise StageFailed(f"{self.address} ran out of its {time_limit / 60:g} minutes. Log: {self.log}") from None
+            raise StageFailed(
+                f"{self.address} ran out of its {time_limit / 60:g} minutes. Log: {self.log}"
+            ) from None
         if self._stopped.is_set():
             raise StageFailed(f"{self.address} was stopped. Log: {self.log}")
         printed = self.log.read_text(errors="replace")

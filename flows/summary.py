@@ -31,7 +31,9 @@ def rows(models: Iterable[str]) -> list[dict[str, Any]]:
         sha256 = bundle_sha256(name)
         version = next(iter(model.of_bundle(sha256)), None)
         champion = model.alias("champion")
-        said = [d for d in decisions if d.kind == "decision" and d.model == name and d.bundle_sha256 == sha256]
+        said = [
+            d for d in decisions if d.kind == "decision" and d.model == name and d.bundle_sha256 == sha256
+        ]
         is_champion = champion is not None and champion.bundle_sha256 == sha256
         table.append(
             {
@@ -55,7 +57,9 @@ def is_decided(models: Iterable[str]) -> bool:
     from components import gate, registry
 
     registered = registry.snapshot()
-    return all(gate.is_decided(registered.get(name, registry.Model(name)), bundle_sha256(name)) for name in models)
+    return all(
+        gate.is_decided(registered.get(name, registry.Model(name)), bundle_sha256(name)) for name in models
+    )
 
 
 def bundle_sha256(name: str) -> str:
@@ -93,7 +97,9 @@ def show(models: Iterable[str], as_json: bool) -> None:
     console.print(f"All on one page: {layout.REPORT}", highlight=False)
     for row in table:
         if row["verdict"] == "refused":
-            console.print(f"{row['model']} was refused; champion stays version {row['champion']}:", style="red")
+            console.print(
+                f"{row['model']} was refused; champion stays version {row['champion']}:", style="red"
+            )
             for reason in row["reasons"]:
                 console.print(f"  {reason}", markup=False, highlight=False)
 

@@ -50,7 +50,12 @@ def _toy_template(tmp_path_factory) -> Path:
     dvc = Path(sys.executable).with_name("dvc")
     for command in (["git", "init", "-q"], [dvc, "init", "-q"], [dvc, "config", "core.analytics", "false"]):
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
-    for name, text in {"dvc.yaml": DVC_YAML, "stage.sh": STAGE, "params.yaml": PARAMS, "source-digits": "0"}.items():
+    for name, text in {
+        "dvc.yaml": DVC_YAML,
+        "stage.sh": STAGE,
+        "params.yaml": PARAMS,
+        "source-digits": "0",
+    }.items():
         (folder / name).write_text(text)
     return folder
 

@@ -86,7 +86,13 @@ class Pipeline:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run ``darkroom run`` to its end."""
-        return subprocess.run(self._command(*arguments), cwd=self.folder, env=self._environment(), capture_output=True, text=True)
+        return subprocess.run(
+            self._command(*arguments),
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+        )
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start ``darkroom run`` in a process group of its own."""
@@ -148,12 +154,18 @@ class Pipeline:
 
     def partial_files(self) -> list[Path]:
         """Return files of an unfinished write that lie under a name a reader would look for."""
-        return [path for path in (self.folder / "artifacts").rglob("*") if path.is_file() and path.stat().st_size == 0]
+        return [
+            path
+            for path in (self.folder / "artifacts").rglob("*")
+            if path.is_file() and path.stat().st_size == 0
+        ]
 
     def dvc_status(self) -> str:
         """Return what ``dvc status`` says."""
         command = [sys.executable, "-m", "dvc", "status"]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "flows", "run", *arguments]

@@ -110,10 +110,14 @@ def test_ctrl_c_and_kill_stop_the_children_too(pipeline, sent, status):
 
 
 def test_a_failure_stops_what_depends_on_it_and_nothing_else(pipeline):
-    (pipeline.folder / "fail-train@one").write_text("error: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?")
+    (pipeline.folder / "fail-train@one").write_text(
+        "error: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?"
+    )
     failed = pipeline.run()
     assert failed.returncode == 1
-    assert "train@one: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?" in failed.stderr
+    assert (
+        "train@one: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?" in failed.stderr
+    )
     assert "Traceback" not in failed.stderr + failed.stdout
     assert pipeline.done()[-3:] == ["train@two", "evaluate@two", "export@two"]
     assert not any("@one" in done for done in pipeline.done())
@@ -133,8 +137,14 @@ def test_a_second_run_in_the_same_folder_is_refused(pipeline):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("family: logreg", "family: logrge"), "models.one.family: no family 'logrge'. Did you mean 'logreg'?"),
-        (("dataset: shapes\n    family", "datasett: shapes\n    family"), "models.one.datasett: unknown key. Did you mean 'dataset'?"),
+        (
+            ("family: logreg", "family: logrge"),
+            "models.one.family: no family 'logrge'. Did you mean 'logreg'?",
+        ),
+        (
+            ("dataset: shapes\n    family", "datasett: shapes\n    family"),
+            "models.one.datasett: unknown key. Did you mean 'dataset'?",
+        ),
     ],
 )
 def test_a_mistake_in_params_stops_before_anything_starts(pipeline, change, told):
@@ -156,7 +166,9 @@ def test_a_clone_pulls_everything_and_is_clean(pipeline, tmp_path_factory):
     subprocess.run([*git, "commit", "-qm", "run"], cwd=pipeline.folder, check=True)
     clone = tmp_path_factory.mktemp("clones") / "clone"
     subprocess.run(["git", "clone", "-q", pipeline.folder, clone], check=True)
-    subprocess.run(["dvc", "remote", "modify", "--local", "r", "url", pipeline.folder / ".remote"], cwd=clone, check=True)
+    subprocess.run(
+        ["dvc", "remote", "modify", "--local", "r", "url", pipeline.folder / ".remote"], cwd=clone, check=True
+    )
     subprocess.run(["dvc", "pull", "-q"], cwd=clone, check=True)
     status = subprocess.run(["dvc", "status"], cwd=clone, check=True, capture_output=True, text=True)
     assert status.stdout.strip() == "Data and pipelines are up to date."

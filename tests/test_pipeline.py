@@ -1,0 +1,126 @@
+"""The real pipeline on a fresh clone: four quick models on the embedded data, from nothing to champions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+MODELS = list(yaml.safe_load((ROOT / "params.yaml").read_text())["models"])
+
+
+class Project:
+    """A clone of this checkout's files and the commands that a person types in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "t",
+            "GIT_AUTHOR_EMAIL": "t@t",
+            "GIT_COMMITTER_NAME": "t",
+            "GIT_COMMITTER_EMAIL": "t@t",
+        }
+        for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME"):
+            self.environment.pop(name, None)
+
+    def __call__(self, *command: str) -> subprocess.CompletedProcess:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done
+
+    def darkroom(self, *arguments: str) -> subprocess.CompletedProcess:
+        return self("python", "-m", "flows", *arguments)
+
+    def is_committed(self) -> bool:
+        return self("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    """A clone in which ``darkroom run`` went through once, with everything committed."""
+    folder = tmp_path_factory.mktemp("fresh") / "clone"
+    # What is edited but not committed is tested too.
+    subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    (folder / ".dvc/config.local").write_text(f"['remote \"local\"']\n    url = {folder.parent / 'remote'}\n")
+    project = Project(folder)
+    project.darkroom("run")
+    project("git", "add", "-A")
+    project("git", "commit", "-qm", "run")
+    return project
+
+
+def test_every_model_becomes_champion(project):
+    rows = json.loads(project.darkroom("run", "--json").stdout)
+    assert [row["model"] for row in rows] == MODELS
+    assert {row["verdict"] for row in rows} == {"champion"}
+    for row in rows:
+        assert row["low"] <= row["value"] <= row["high"]
+        assert list((project.folder / row["pictures"]).glob("*.png"))
+
+
+def test_nothing_changed_means_nothing_runs(project):
+    before = {path: path.stat().st_mtime_ns for path in (project.folder / "artifacts").rglob("*")}
+    assert "Everything is up to date." in project.darkroom("run").stderr
+    assert {path: path.stat().st_mtime_ns for path in (project.folder / "artifacts").rglob("*")} == before
+
+
+def test_dvc_agrees(project):
+    assert "up to date" in project("dvc", "status").stdout
+    assert "Running stage" not in project("dvc", "repro").stdout
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_forced_training_gives_the_same_bytes(project, name):
+    project("dvc", "repro", "-f", "-s", f"train@{name}")
+    assert project.is_committed()
+
+
+def test_forced_evaluation_and_export_give_the_same_bytes(project):
+    for stage in ("evaluate", "export"):
+        project("dvc", "repro", "-f", "-s", f"{stage}@{MODELS[0]}")
+    assert project.is_committed()
+
+
+def test_a_second_clone_pulls_everything_and_is_clean(project):
+    clone = Project(project.folder.with_name("second"))
+    project("git", "clone", "-q", str(project.folder), str(clone.folder))
+    (clone.folder / ".dvc/config.local").write_text((project.folder / ".dvc/config.local").read_text())
+    clone("dvc", "pull")
+    assert "up to date" in clone("dvc", "status").stdout
+    for name in MODELS:
+        assert (clone.folder / "artifacts/bundles" / name / "1/model.onnx").exists()
+
+
+def test_one_family_s_file_makes_only_its_stages_stale(project):
+    network = project.folder / "models/logreg/network.py"
+    text = network.read_text()
+    try:
+        network.write_text(text + "\n# A remark.\n")
+        stale = project("dvc", "status").stdout.splitlines()
+        assert {line.rstrip(":") for line in stale if "@" in line and not line.startswith(("\t", " "))} == {
+            f"{stage}@digits-logreg" for stage in ("train", "evaluate", "export")
+        }
+    finally:
+        network.write_text(text)
+
+
+def test_what_is_committed_names_no_path_of_this_machine(project):
+    assert str(project.folder) not in (project.folder / "dvc.lock").read_text()
+    for file in (project.folder / "artifacts/bundles").rglob("*"):
+        if file.is_file():
+            assert str(project.folder).encode() not in file.read_bytes()
