@@ -138,11 +138,14 @@ def _hash_json(values: Any) -> str:
 
 
 def hash_code(family: str, root: Path) -> str:
-    """Return a hash of the code that training runs, files by path in the project's ``root``."""
+    """Return a hash of the code that the model is made of, files by path in the project's ``root``.
+
+    Each is a dep of this stage in ``dvc.yaml``: the hash cannot be of an older state than the files.
+    """
     folder = root / "models"
     # The registry is a list for people and tests: a new family in it changes no other.
     files = [file for file in folder.glob("*.py") if file.name != "registry.py"]
-    files += [*folder.glob("blocks/**/*.py"), *folder.glob(f"{family}/**/*.py"), root / "components/train.py"]
+    files += [*folder.glob("blocks/**/*.py"), *folder.glob(f"{family}/**/*.py")]
     return _hash_json({file.relative_to(root).as_posix(): _sha256(file) for file in sorted(files)})
 
 

@@ -141,12 +141,11 @@ def test_evaluate_comes_first(measured):
 
 def test_code_hash_follows_the_family_and_not_the_list_of_families(tmp_path):
     shutil.copytree(ROOT / "models", tmp_path / "models")
-    shutil.copytree(ROOT / "components", tmp_path / "components")
     before = hash_code("cnn", tmp_path)
-    for unrelated in ("models/registry.py", "models/vae/network.py", "components/export.py"):
+    for unrelated in ("models/registry.py", "models/vae/network.py"):
         _append(tmp_path / unrelated)
     assert hash_code("cnn", tmp_path) == before == hash_code("cnn", ROOT)
-    for own in ("models/cnn/network.py", "models/blocks/loop.py", "models/run.py", "components/train.py"):
+    for own in ("models/cnn/network.py", "models/blocks/loop.py", "models/run.py"):
         earlier = hash_code("cnn", tmp_path)
         _append(tmp_path / own)
         assert hash_code("cnn", tmp_path) != earlier, own
