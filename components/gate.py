@@ -18,7 +18,7 @@ from components.bundle import Bundle
 from components.layout import prepared, validation_file
 from components.ledger import Entry
 from components.params import GatePolicy, load
-from components.registry import Version
+from components.registry import Model, Version
 from data.errors import UserError
 from data.prepared import PreparedData
 
@@ -119,7 +119,7 @@ def decide(name: str, number: int | None = None) -> Decision:
 
 
 def is_decided(model: Model, sha256: str) -> bool:
-    """Say whether :func:`run` would only repeat itself about the bundle ``sha256`` of ``model``; nothing is moved."""
+    """Say whether :func:`run` would only repeat itself about the bundle ``sha256`` of ``model``."""
     candidate = next(iter(model.of_bundle(sha256)), None)
     if candidate is None:
         return False
@@ -128,7 +128,9 @@ def is_decided(model: Model, sha256: str) -> bool:
         return True
     present = PreparedData(prepared(candidate.tags["dataset"]))
     policy = load().gate.get(candidate.name, GatePolicy())
-    return ledger.find(_key(_question(candidate, champion, present, policy, None))) is not None
+    found = ledger.find(_key(_question(candidate, champion, present, policy, None)))
+    # Promoted but not champion: the move that should have followed was cut off.
+    return found is not None and found.verdict == "refused"
 
 
 def _same(candidate: Version, champion: Version | None) -> bool:

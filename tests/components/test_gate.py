@@ -65,6 +65,25 @@ def test_the_same_question_is_decided_once(project):
     assert [entry.kind for entry in ledger.history("m")] == ["decision", "promotion", "decision"]
 
 
+def test_is_decided_tells_whether_the_gate_has_anything_to_do(sqlite_project):
+    _policy()
+    assert not gate.is_decided(registry.model("m"), "0" * 64)
+    good = workspace.export()
+    register.run("m")
+    assert not gate.is_decided(registry.model("m"), good)
+    gate.decide("m")  # as when killed between the decision and the move
+    assert not gate.is_decided(registry.model("m"), good)
+    gate.run("m")
+    assert gate.is_decided(registry.model("m"), good)
+    bad = workspace.export(noise=0.6, seed=1)
+    register.run("m")
+    assert not gate.is_decided(registry.model("m"), bad)
+    gate.run("m")
+    assert gate.is_decided(registry.model("m"), bad)
+    _policy(margin=1.0)
+    assert not gate.is_decided(registry.model("m"), bad)
+
+
 def test_another_policy_is_another_question(sqlite_project):
     workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 1.1}}}})
     assert _put().verdict == "refused"

@@ -80,7 +80,7 @@ def export(
     seed: int = 0,
     golden_off: float = 0.0,
 ) -> str:
-    """Export and evaluate a model, the worse the more ``noise`` its weights have; return the bundle's SHA-256.
+    """Export and evaluate a model, worse with more ``noise`` in its weights; return the bundle's SHA-256.
 
     Its golden answers are wrong by ``golden_off``.
     """
