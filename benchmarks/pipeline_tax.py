@@ -42,7 +42,9 @@ for model in params.load().models:
 
 def main() -> None:
     """Measure, and print a table and JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", type=int, default=40, help="models of the larger no-op run")
     parser.add_argument("--repeat", type=int, default=5, help="no-op runs of each kind")
     arguments = parser.parse_args()
@@ -63,7 +65,8 @@ def measure(folder: Path, models: int, repeat: int) -> dict[str, float]:
     results |= nothing_to_do(flow, 4, repeat)
     settings = yaml.safe_load((many / "params.yaml").read_text())
     settings["models"] = {
-        f"digits-logreg-{seed}": {"family": "logreg", "dataset": "digits", "seed": seed} for seed in range(models)
+        f"digits-logreg-{seed}": {"family": "logreg", "dataset": "digits", "seed": seed}
+        for seed in range(models)
     }
     settings["gate"] = {name: {"thresholds": {"accuracy": {"at_least": 0.9}}} for name in settings["models"]}
     (many / "params.yaml").write_text(yaml.safe_dump(settings))
@@ -96,7 +99,9 @@ def timed(command: list[str], project: Path) -> tuple[float, float]:
     """Run ``command`` in ``project``; return wall seconds and the peak MiB of its whole process tree."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     started = time.monotonic()
-    process = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     peak = _Peak(process.pid)
     printed, _ = process.communicate()
     seconds = time.monotonic() - started

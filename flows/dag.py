@@ -77,13 +77,13 @@ def changed(stages: Iterable[Stage]) -> set[str]:
         return {stage.address for stage in stages if repo.stage.load_one(name=stage.address).changed()}
 
 
-def _open():  # noqa: ANN202 -- DVC ships no types
+def _open():
     from dvc.repo import Repo
 
     return Repo(".")
 
 
-def _stage(stage, upstream) -> Stage:  # noqa: ANN001
+def _stage(stage, upstream) -> Stage:
     kind, _, item = stage.addressing.partition("@")
     paths = [Path(output.fs_path) for output in [*stage.deps, *stage.outs] if output.protocol == "local"]
     return Stage(stage.addressing, kind, item, tuple(sorted(s.addressing for s in upstream)), tuple(paths))

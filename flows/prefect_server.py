@@ -28,6 +28,12 @@ QUIET = {
 }
 
 
+_SERVER = (
+    *("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1"),
+    *("--log-level", "error", "--lifespan", "on"),
+)
+
+
 @contextmanager
 def api() -> Iterator[None]:
     """Set ``PREFECT_API_URL`` for the block.
@@ -50,8 +56,7 @@ def api() -> Iterator[None]:
         # The same command by which Prefect starts its ephemeral server; in a session of its own, so that a Ctrl-C
         # in the terminal does not take it away before the flow run could be marked as cancelled.
         server = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-            + ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"],
+            [sys.executable, "-m", "uvicorn", *_SERVER, "--port", str(port)],
             env={
                 **os.environ,
                 "PREFECT__SERVER_EPHEMERAL": "1",

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 MARK = "DARKROOM_RUN"
 PATIENCE = 10.0
@@ -67,7 +67,7 @@ def _marked(run: str) -> list:
     return found
 
 
-def _is_dvc(process) -> bool:  # noqa: ANN001
+def _is_dvc(process) -> bool:
     import psutil
 
     try:
@@ -76,13 +76,11 @@ def _is_dvc(process) -> bool:  # noqa: ANN001
         return False
 
 
-def _send(process, how: str) -> None:  # noqa: ANN001
+def _send(process, how: str) -> None:
     import psutil
 
-    try:
+    with suppress(psutil.NoSuchProcess):
         getattr(process, how)()
-    except psutil.NoSuchProcess:
-        pass
 
 
 if __name__ == "__main__":

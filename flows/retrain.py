@@ -1,7 +1,7 @@
 """The retrain flow: every stage of the chosen models in DVC's order, then registration, gate and push.
 
-The DAG is DVC's (:mod:`flows.dag`). Each stage is a Prefect task that asks DVC to reproduce that one stage; Prefect owns
-order, retries, time limits and the record of it.
+The DAG is DVC's (:mod:`flows.dag`). Each stage is a Prefect task that asks DVC to reproduce that one stage; Prefect
+owns order, retries, time limits and the record of it.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class Retraining:
         return "ran"
 
 
-def lock(path: Path):  # noqa: ANN201 -- filelock's own type
+def lock(path: Path):
     """Return the lock that one run at a time holds on this workspace."""
     from filelock import FileLock, Timeout
 

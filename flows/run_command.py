@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.console import Console
 
 from components import layout, params
-from data.errors import UserError
 from flows import dag, reaper, shelf, snapshot, summary
 from flows.retraining import lock
 
@@ -69,9 +68,10 @@ def _retrain(models: list[str], force: bool) -> dict[str, str]:
     run_id = uuid.uuid4().hex
     with reaper.guard(run_id), prefect_server.api():
         # Imported here: Prefect reads its settings on import, and this takes a second in which the server starts.
+        from prefect import tags
+
         from flows import retrain
         from flows.crashed import mark_crashed, workspace_tag
-        from prefect import tags
 
         prefect_server.wait()
         mark_crashed()

@@ -40,7 +40,7 @@ class StageProcess:
         """
         self.address = address
         self.log = log
-        self._force = ["--force"] if force else []
+        self._options = ["--single-item", "--force"] if force else ["--single-item"]
         self._environment = environment
         self._process: subprocess.Popen | None = None
         self._stopped = threading.Event()
@@ -60,8 +60,7 @@ class StageProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
-                + [*self._force, self.address],
+                [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *self._options, self.address],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -15,7 +15,8 @@ def rows(models: Iterable[str]) -> list[dict[str, Any]]:
     """Return a row for each model.
 
     Keys: ``model``, ``family``, ``dataset``, ``metric``, ``value``, ``low``, ``high``, ``version``, ``champion`` (the
-    champion's version or None), ``verdict`` (``champion``, ``refused``, ``undecided``), ``reasons``, ``pictures``, ``bundle``.
+    champion's version or None), ``verdict`` (``champion``, ``refused``, ``undecided``), ``reasons``, ``pictures`` and
+    ``bundle``.
 
     Raises:
         UserError: the registry's store does not answer.

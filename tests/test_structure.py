@@ -17,12 +17,16 @@ from tests.import_closure import closure
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-SOURCES = [file for package in ("flows", "components", "models", "data") for file in (ROOT / package).rglob("*.py")]
+SOURCES = [
+    file for package in ("flows", "components", "models", "data") for file in (ROOT / package).rglob("*.py")
+]
 FORBIDDEN_NAMES = {"utils", "helpers", "misc", "common", "base"}
 
 
 def test_imports_go_downward_only():
-    done = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -73,9 +77,22 @@ def test_lock_names_versions_and_no_address():
 
 
 def test_training_imports_little():
-    script = "import components.train, models, sys; print(sorted({name.split('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    heavy = {"prefect", "mlflow", "dvc", "great_expectations", "onnxruntime", "pandas", "sklearn", "matplotlib"}
+    script = (
+        "import components.train, models, sys; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    heavy = {
+        "prefect",
+        "mlflow",
+        "dvc",
+        "great_expectations",
+        "onnxruntime",
+        "pandas",
+        "sklearn",
+        "matplotlib",
+    }
     assert not heavy & set(ast.literal_eval(done.stdout))
 
 

@@ -61,7 +61,10 @@ def test_one_training_to_a_gpu(tmp_path, monkeypatch):
 
 def test_a_killed_holder_frees_its_gpu(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    holder = "import sys, time\nfrom flows.machine import Machine\nwith Machine(1, ['0']).gpu(True):\n  print('held', flush=True)\n  time.sleep(60)"
+    holder = (
+        "import time\nfrom flows.machine import Machine\n"
+        "with Machine(1, ['0']).gpu(True):\n  print('held', flush=True)\n  time.sleep(60)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", holder], stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}
     )

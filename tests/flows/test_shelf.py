@@ -51,6 +51,6 @@ def test_an_invalid_file_is_left_as_it_is(project):
     path = Path("params.yaml")
     path.write_text(path.read_text().replace("preset: quick", "presett: quick", 1))
     before = path.read_bytes()
-    with pytest.raises(UserError, match="presett.*unknown key.*'preset'"):
+    with pytest.raises(UserError, match=r"presett.*unknown key.*'preset'"):
         shelf.take(["fashion-cnn"])
     assert path.read_bytes() == before

@@ -1,7 +1,7 @@
 """A stage of the toy pipeline: real outs, made in a moment. ``python -m tests.flows.toy_stage <stage> <name>``.
 
-``ran.log`` tells which commands began and which were done; a file ``sleep-<stage>@<name>`` makes one wait to be killed, ``fail-...``
-makes it fail with the file's text.
+``ran.log`` tells which commands began and which were done; a file ``sleep-<stage>@<name>`` makes one wait to be
+killed, ``fail-...`` makes it fail with the file's text.
 """
 
 from __future__ import annotations
