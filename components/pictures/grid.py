@@ -48,9 +48,10 @@ def draw(
             x = _MARGIN + i % columns * step_x
             top = _MARGIN + _TITLE + i // columns * step_y
             figure.figimage(tile, x, height - top - tile_height, origin="upper")
-            if captions:
-                below = top + tile_height + 4
-                figure.text(x / width, 1 - below / height, captions[i], va="top", size=6.5, linespacing=1.2)
+            # Line by line on a baseline of its own: a text of several lines moves with the height of its letters.
+            for line, words in enumerate(captions[i].split("\n") if captions else ()):
+                baseline = top + tile_height + (line + 1) * _LINE
+                figure.text(x / width, 1 - baseline / height, words, va="baseline", size=6.5)
 
 
 def _tile(image: np.ndarray, cell: int, marked: bool) -> np.ndarray:
