@@ -26,6 +26,7 @@ for _variable, _default in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "PGCONNECT_TIMEOUT": "5",
 }.items():
     os.environ.setdefault(_variable, _default)
