@@ -55,7 +55,8 @@ class Run:
         device: where to compute.
         threads: CPU threads; another number sums in another order and gives other bits.
         resume_file: where resume points lie; None for a training that is not resumable.
-        save_seconds: least time between two resume points. They also never take more than 5 % of the time.
+        save_seconds: least time between two resume points.
+        save_share: greatest share of the time that resume points may take; large models then have fewer.
         history: a row of numbers per epoch or iteration, without times: it must be the same in every run.
         outcome: set by :meth:`finish`.
         generator: the generator, on ``device``, of all draws that are not torch's own (initial weights, dropout).
@@ -68,6 +69,7 @@ class Run:
     threads: int = 1
     resume_file: Path | None = None
     save_seconds: float = 5.0
+    save_share: float = 0.05
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     outcome: Outcome | None = field(default=None, init=False)
     generator: torch.Generator = field(init=False)
@@ -102,7 +104,7 @@ class Run:
 
     def save_due(self) -> bool:
         """Say whether it is time for a resume point."""
-        wait = max(self.save_seconds, 20 * self._save_cost)
+        wait = max(self.save_seconds, self._save_cost / self.save_share)
         return self.resume_file is not None and time.monotonic() - self._saved >= wait
 
     def save(self, state: Mapping[str, Any]) -> None:

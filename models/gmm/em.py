@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-ROWS = 4096
+ROWS = 2048
 """Examples computed on at a time: bounds the memory, and fits the caches."""
 BLOCKS = 8
 """A triangular product is done in so many column blocks, which skips nearly half of its zeros."""
@@ -23,17 +23,27 @@ NEGLIGIBLE = 1e-12
 
 @dataclass(frozen=True)
 class Prior:
-    """What a covariance is pulled to, as if ``strength`` more examples with ``covariance`` had been seen.
+    """What every covariance is pulled to: as if ``strength`` more examples with ``covariance`` had been seen.
+
+    It is an inverse-Wishart density up to its normalisation (Fraley & Raftery 2007): its logarithm, at a
+    covariance C, is ``-strength / 2 * (log det C + trace(covariance / C))``.
 
     Attributes:
         covariance: [D, D] or [D].
         strength: number of pseudo-examples.
-        noise: variance added to every pixel: that of spreading a discrete level over its cell.
     """
 
     covariance: Tensor
     strength: float
-    noise: float
+
+    def log_density(self, scales: Tensor) -> Tensor:
+        """Return the logarithm at the covariances that ``scales`` [M, D, D] or [M, D] whiten, summed over them."""
+        total = torch.zeros((), dtype=scales.dtype, device=scales.device)
+        for scale in scales:
+            full = scale.ndim == 2
+            trace = ((self.covariance @ scale if full else self.covariance * scale) * scale).sum()
+            total += self.strength * (_diagonal(scale).log().sum() - 0.5 * trace)
+        return total
 
 
 @dataclass(frozen=True)
@@ -79,18 +89,19 @@ def e_step(x: Tensor, mixture: Mixture, noise: float = 0.0) -> tuple[Tensor, Ten
     return total, (joint - total[:, None]).exp()
 
 
-def m_step(x: Tensor, responsibilities: Tensor, prior: Prior) -> Mixture:
-    """Return the mixture that maximises the expected log-likelihood plus the prior's log-density."""
+def m_step(x: Tensor, responsibilities: Tensor, prior: Prior, noise: float = 0.0) -> Mixture:
+    """Return the mixture that maximises the expected log-likelihood plus the prior's log-density.
+
+    ``prior.covariance`` has the pixel noise of variance ``noise`` in it; the examples ``x`` do not.
+    """
     counts = responsibilities.sum(dim=0) + 10 * torch.finfo(x.dtype).eps
     means = responsibilities.T @ x / counts[:, None]
-    full = prior.covariance.ndim == 2
     covariances = []
     for weight, mean, count in zip(responsibilities.T, means, counts, strict=True):
         rows = (weight > NEGLIGIBLE).nonzero()[:, 0]
-        spread = _scatter(x[rows], weight[rows], mean, full)
-        covariance = (spread + prior.strength * prior.covariance) / (count + prior.strength)
-        _diagonal(covariance).add_(prior.noise)
-        covariances.append(covariance)
+        spread = _scatter(x[rows], weight[rows], mean, full=prior.covariance.ndim == 2)
+        _diagonal(spread).add_(count * noise)
+        covariances.append((spread + prior.strength * prior.covariance) / (count + prior.strength))
     return Mixture((counts / counts.sum()).log(), means, torch.stack(covariances))
 
 

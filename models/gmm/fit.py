@@ -33,7 +33,7 @@ class _Fit:
         self.best: dict[str, Any] = {}
         self.best_mixtures: list[em.Mixture] = []
         self.iteration = 0
-        self.likelihood = -float("inf")
+        self.loss = float("inf")
         state = run.restore()
         if state is None:
             self.mixtures = [self._begin(x) for x in self.classes]
@@ -42,10 +42,10 @@ class _Fit:
 
     def go(self) -> None:
         while self.iteration < self.config.iterations:
-            before = self.likelihood
+            before = self.loss
             self._iterate()
             self._judge()
-            if self.likelihood - before < self.config.tolerance:
+            if before - self.loss < self.config.tolerance:
                 break
             if self.run.save_due():
                 self.run.save(self._state_dict())
@@ -58,15 +58,16 @@ class _Fit:
             self.model.put(label, len(x) / self.total, mixture)
 
     def _iterate(self) -> None:
-        """One EM iteration of every class."""
-        log_likelihood = torch.zeros((), dtype=torch.float64, device=self.run.device)
+        """One EM iteration of every class; the loss is that of the mixtures before it, which never rises."""
+        log_posterior = torch.zeros((), dtype=torch.float64, device=self.run.device)
         for label, x in enumerate(self.classes):
+            log_posterior += self.prior.log_density(self.mixtures[label].scales)
             likelihoods, responsibilities = em.e_step(x, self.mixtures[label], self.model.noise)
-            self.mixtures[label] = em.m_step(x, responsibilities, self.prior)
-            log_likelihood += likelihoods.sum()
+            log_posterior += likelihoods.sum()
+            self.mixtures[label] = em.m_step(x, responsibilities, self.prior, self.model.noise)
             done = self.iteration + (label + 1) / len(self.classes)
-            self.run.progress(done, self.config.iterations, "iteration", log_likelihood=self.likelihood)
-        self.likelihood = float(log_likelihood) / self.total
+            self.run.progress(done, self.config.iterations, "iteration", train_loss=self.loss)
+        self.loss = -float(log_posterior) / self.total
         self.iteration += 1
         self.run.images += self.total
 
@@ -78,25 +79,26 @@ class _Fit:
         joint = torch.stack(by_class, dim=1) + shares.log() - self.model.dim * math.log(self.model.levels)
         loss = -float(joint.logsumexp(dim=1).mean())
         accuracy = float((joint.argmax(dim=1) == labels).double().mean())
-        # Of the densities before the M step, as EM knows it: the density's, not the discrete levels'.
-        self.run.record(
-            step=self.iteration,
-            train_log_likelihood=self.likelihood,
-            validation_loss=loss,
-            validation_accuracy=accuracy,
-        )
+        row = {"train_loss": self.loss, "validation_loss": loss, "validation_accuracy": accuracy}
+        self.run.record(step=self.iteration, **row)
         if not self.best or loss < self.best["value"]:
             self.best = {"metric": "validation_loss", "value": loss, "step": self.iteration}
             self.best_mixtures = list(self.mixtures)
 
     def _begin(self, x: Tensor) -> em.Mixture:
-        return em.m_step(x, start.responsibilities(x, self.config.components, self.run.generator), self.prior)
+        clusters = start.responsibilities(x, self.config.components, self.run.generator)
+        return em.m_step(x, clusters, self.prior, self.model.noise)
 
     def _pooled(self) -> em.Prior:
-        """Return the prior: the covariance about the classes' means, over all classes."""
+        """Return the prior: the covariance about the classes' means over all classes, made rounder."""
         full = self.config.covariance == "full"
         pooled = sum(len(x) / self.total * em.covariance(x, full) for x in self.classes)
-        return em.Prior(pooled, self.config.prior * self.model.dim, self.model.noise)
+        diagonal = pooled.diagonal() if full else pooled
+        variance = diagonal.mean()
+        pooled *= 1 - self.config.roundness
+        diagonal += self.config.roundness * variance + self.model.noise
+        share = self.total / (len(self.classes) * self.config.components)
+        return em.Prior(pooled, self.config.prior * share)
 
     def _pixels(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return pixels float64 [N, D] and labels, on the device."""
@@ -106,14 +108,14 @@ class _Fit:
     def _state_dict(self) -> dict[str, Any]:
         return {
             "iteration": self.iteration,
-            "likelihood": self.likelihood,
+            "loss": self.loss,
             "mixtures": [_parts(mixture) for mixture in self.mixtures],
             "best": self.best,
             "best_mixtures": [_parts(mixture) for mixture in self.best_mixtures],
         }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
-        self.iteration, self.likelihood, self.best = state["iteration"], state["likelihood"], state["best"]
+        self.iteration, self.loss, self.best = state["iteration"], state["loss"], state["best"]
         self.mixtures = [self._mixture(parts) for parts in state["mixtures"]]
         self.best_mixtures = [self._mixture(parts) for parts in state["best_mixtures"]]
 

@@ -1,0 +1,187 @@
+"""What every family must do, whatever it is: run on each one in the registry, unasked."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from pydantic import ValidationError
+
+import models
+from models import checkpoint
+from models.registry import FAMILIES
+from tests.models import tiny
+
+pytestmark = pytest.mark.parametrize("family", FAMILIES)
+TASKS = {"classification", "density", "generation"}
+ROOT = Path(__file__).parents[2]
+FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    """Train each family once for all tests: name to (model, run)."""
+    return {family: tiny.fitted(family, digits) for family in FAMILIES}
+
+
+def save(folder: Path, family: str, digits, model, run) -> dict[str, bytes]:
+    """Write a checkpoint and return its files' bytes."""
+    folder.mkdir()
+    config = tiny.settings(family)
+    checkpoint.save(
+        folder, family=family, config=config, spec=digits.spec, seed=run.seed, model=model, outcome=run.outcome
+    )
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def inputs(task: str, digits, count: int) -> dict[str, torch.Tensor]:
+    """Return real inputs of a graph, ``count`` examples of them."""
+    if task == "generation":
+        return {"seed": torch.tensor([2**40 + 7]), "count": torch.tensor([count])}
+    return {"image": torch.from_numpy(digits.test.images[:count])}
+
+
+def answer(graph, given) -> tuple[torch.Tensor, ...]:
+    with torch.no_grad():
+        answers = graph(*given.values())
+    return answers if isinstance(answers, tuple) else (answers,)
+
+
+def test_exports_the_contract(family):
+    module = models.family(family)
+    assert module.TASK in TASKS
+    assert module.__doc__
+    for preset in (module.Config.quick(), module.Config.full()):
+        with pytest.raises(ValidationError):
+            preset.seed = 1
+    assert callable(module.build)
+    assert callable(module.fit)
+    assert callable(module.graph)
+    assert (module.TASK == "classification") or callable(module.log_likelihood)
+
+
+def test_learns(family, trained):
+    _, run = trained[family]
+    first, last = run.history[0], run.history[-1]
+    assert len(run.history) >= 2
+    assert last["train_loss"] < first["train_loss"]
+    assert run.outcome.steps >= len(run.history)
+    assert run.images > 0
+
+
+def test_same_seed_gives_the_same_bytes(family, trained, digits, tmp_path):
+    again = tiny.fitted(family, digits)
+    once = save(tmp_path / "once", family, digits, *trained[family])
+    assert save(tmp_path / "again", family, digits, *again) == once
+    assert again[1].history == trained[family][1].history
+
+
+def test_killed_and_started_again_gives_the_same_bytes(family, digits, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert start(family, digits, whole).wait() == 0
+    kill(start(family, digits, killed), killed / "point.safetensors", points=random.randint(1, 4))
+    assert not (killed / "checkpoint.json").exists()
+    assert (killed / "point.safetensors").exists()
+    assert start(family, digits, killed).wait() == 0
+    for name in FILES:
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def start(family: str, digits, out: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "tests.models.training_process", family, str(digits.folder), str(out)]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def kill(process: subprocess.Popen, point: Path, points: int) -> None:
+    """Send SIGKILL some time after ``points`` resume points were seen."""
+    seen: set[int] = set()
+    while len(seen) < points and process.poll() is None:
+        if point.exists():
+            seen.add(point.stat().st_mtime_ns)
+        time.sleep(0.0005)
+    time.sleep(random.uniform(0, 0.01))
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the training was over before it could be killed"
+
+
+def test_save_and_load_agree(family, trained, digits, tmp_path):
+    model, run = trained[family]
+    save(tmp_path / "saved", family, digits, model, run)
+    loaded = checkpoint.load(tmp_path / "saved")
+    assert loaded.family is models.family(family)
+    assert loaded.config == tiny.settings(family)
+    assert loaded.spec == digits.spec
+    given = inputs(loaded.family.TASK, digits, 5)
+    for ours, theirs in zip(
+        answer(loaded.family.graph(loaded.model), given), answer(loaded.family.graph(model), given), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def test_graph_has_the_signature_of_its_task(family, trained, digits):
+    task = models.family(family).TASK
+    answers = answer(models.family(family).graph(trained[family][0]), inputs(task, digits, 3))
+    shapes = [(output.dtype, tuple(output.shape)) for output in answers]
+    assert shapes == {
+        "classification": [(torch.float32, (3, 10))],
+        "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
+        "generation": [(torch.uint8, (3, 8, 8, 1))],
+    }[task]
+    if task != "generation":
+        torch.testing.assert_close(answers[-1].sum(dim=1), torch.ones(3))
+
+
+def test_exported_graph_agrees(family, trained, digits, tmp_path):
+    module = models.family(family)
+    graph = module.graph(trained[family][0])
+    given = inputs(module.TASK, digits, 2)
+    batch = None if module.TASK == "generation" else ({0: torch.export.Dim("batch")},)
+    file = tmp_path / "graph.onnx"
+    torch.onnx.export(
+        graph, tuple(given.values()), file, dynamo=True, input_names=list(given), dynamic_shapes=batch, verbose=False
+    )
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for count in (1, 2, 7):
+        given = inputs(module.TASK, digits, count)
+        theirs = session.run(None, {name: value.numpy() for name, value in given.items()})
+        for expected, actual in zip(answer(graph, given), theirs, strict=True):
+            if expected.dtype == torch.uint8:  # a half rounds either way
+                assert np.abs(expected.numpy().astype(int) - actual).max() <= 1
+            else:
+                torch.testing.assert_close(torch.from_numpy(actual), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_likelihood_is_one_number_for_each_image(family, trained, digits):
+    module = models.family(family)
+    if not hasattr(module, "log_likelihood"):
+        pytest.skip("a classifier gives no likelihood")
+    images = digits.test.images
+    whole = module.log_likelihood(trained[family][0], images, 3)
+    assert whole.dtype == np.float64
+    assert whole.shape == (len(images),)
+    assert np.isfinite(whole).all()
+    # Probabilities of discrete levels: none is above one.
+    assert (whole <= 0).all()
+    # An image's value depends on its place at most, not on what comes after it.
+    np.testing.assert_allclose(module.log_likelihood(trained[family][0], images[:7], 3), whole[:7], rtol=1e-6)
+
+
+def test_reconstructions_are_images(family, trained, digits):
+    module = models.family(family)
+    if not hasattr(module, "reconstruct"):
+        pytest.skip("no bottleneck to send an image through")
+    images = digits.test.images[:9]
+    rebuilt = module.reconstruct(trained[family][0], images)
+    assert rebuilt.dtype == np.uint8
+    assert rebuilt.shape == images.shape

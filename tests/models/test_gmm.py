@@ -1,0 +1,95 @@
+"""Gaussian mixtures against scikit-learn, and the bound on discrete pixels against drawing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.mixture import GaussianMixture
+
+from models.gmm import em
+from tests.models import tiny
+
+SHAPES = pytest.mark.parametrize("covariance", ["full", "diag"])
+
+
+@pytest.fixture(scope="module")
+def x() -> torch.Tensor:
+    return torch.as_tensor(np.random.default_rng(0).normal(size=(300, 6)) @ np.diag([1, 2, 1, 0.5, 1, 3]) + 1)
+
+
+def _start(x: torch.Tensor, covariance: str, components: int = 3) -> em.Mixture:
+    spread = em.covariance(x, covariance == "full")
+    log_weights = torch.tensor([0.5, 0.3, 0.2], dtype=x.dtype).log()
+    return em.Mixture(log_weights, x[:components].clone(), torch.stack([spread] * components))
+
+
+def _theirs(mixture: em.Mixture, covariance: str, iterations: int) -> GaussianMixture:
+    precisions = torch.linalg.inv(mixture.covariances) if covariance == "full" else 1 / mixture.covariances
+    return GaussianMixture(
+        len(mixture.means),
+        covariance_type=covariance,
+        reg_covar=0.0,
+        tol=0.0,
+        max_iter=iterations,
+        weights_init=mixture.log_weights.exp().numpy(),
+        means_init=mixture.means.numpy(),
+        precisions_init=precisions.numpy(),
+    )
+
+
+def _no_prior(x: torch.Tensor, covariance: str) -> em.Prior:
+    return em.Prior(torch.zeros_like(em.covariance(x, covariance == "full")), 0.0)
+
+
+@SHAPES
+@pytest.mark.parametrize("iterations", [1, 10])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_em_steps_equal_scikit_learn_s(x, covariance, iterations):
+    ours = _start(x, covariance)
+    theirs = _theirs(ours, covariance, iterations).fit(x.numpy())
+    for _ in range(iterations):
+        _, responsibilities = em.e_step(x, ours)
+        ours = em.m_step(x, responsibilities, _no_prior(x, covariance))
+    np.testing.assert_allclose(ours.log_weights.exp(), theirs.weights_, rtol=1e-5)
+    np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(ours.covariances, theirs.covariances_, rtol=1e-5, atol=1e-8)
+    likelihoods, responsibilities = em.e_step(x, ours)
+    np.testing.assert_allclose(likelihoods, theirs.score_samples(x.numpy()), rtol=1e-5)
+    np.testing.assert_allclose(responsibilities, theirs.predict_proba(x.numpy()), rtol=1e-5, atol=1e-8)
+
+
+@SHAPES
+def test_the_objective_never_falls(x, covariance):
+    prior = em.Prior(em.covariance(x, covariance == "full"), 5.0)
+    mixture, objectives = _start(x, covariance), []
+    for _ in range(15):
+        likelihoods, responsibilities = em.e_step(x, mixture)
+        objectives.append(float(likelihoods.sum() + prior.log_density(mixture.scales)))
+        mixture = em.m_step(x, responsibilities, prior)
+    assert (np.diff(objectives) > -1e-8).all()
+    assert objectives[-1] > objectives[0]
+
+
+@SHAPES
+def test_noise_in_closed_form_equals_drawn_noise(x, covariance):
+    """For one Gaussian, the mean log-density of ``x`` plus noise is what ``log_joint`` says, exactly."""
+    mixture = em.Mixture(torch.zeros(1, dtype=x.dtype), x[:1], em.covariance(x, covariance == "full")[None])
+    variance = 0.04
+    half = math.sqrt(3 * variance)  # a uniform on [-h, h] has variance h^2 / 3
+    drawn = torch.empty(20000, 6, dtype=x.dtype).uniform_(-half, half, generator=torch.Generator().manual_seed(0))
+    measured = em.log_joint(x[5] + drawn, mixture)[:, 0]
+    error = float(measured.std()) / math.sqrt(len(measured))
+    assert abs(float(em.log_joint(x[5:6], mixture, variance)[0, 0]) - float(measured.mean())) < 4 * error
+
+
+def test_the_likelihood_bounds_the_discrete_one(digits):
+    """On two levels and few pixels the probability of every image can be summed: at most one in all."""
+    model, _ = tiny.fitted("gmm", digits)
+    joint = model(torch.as_tensor(digits.test.images[:20]))
+    posterior = joint.softmax(dim=1)
+    assert joint.shape == (20, 10)
+    assert (joint.logsumexp(dim=1) < 0).all()
+    assert (posterior.argmax(dim=1) == torch.as_tensor(digits.test.labels[:20])).double().mean() > 0.7

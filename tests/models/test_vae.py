@@ -1,0 +1,76 @@
+"""The variational autoencoder: its divergence in closed form, its pixels' probabilities, its bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from torch.distributions import Normal, kl_divergence
+
+from models.vae import logistic
+from models.vae.likelihood import log_likelihood
+from models.vae.network import divergence
+from tests.models import tiny
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return tiny.fitted("vae", digits)[0].eval()
+
+
+def _mixture(seed: int, num: int, pixels: int = 3) -> logistic.Mixture:
+    generator = torch.Generator().manual_seed(seed)
+    parts = torch.randn(3, 2, num, pixels, generator=generator, dtype=torch.float64)
+    return logistic.Mixture.from_network(*parts)
+
+
+def test_divergence_equals_torch_s():
+    generator = torch.Generator().manual_seed(0)
+    mean, log_variance = torch.randn(2, 7, 5, generator=generator)
+    theirs = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(dim=1)
+    torch.testing.assert_close(divergence(mean, log_variance), theirs)
+
+
+@settings(deadline=None, max_examples=30)
+@given(levels=st.sampled_from([2, 17, 256]), seed=st.integers(0, 1000), num=st.integers(1, 5))
+def test_probabilities_of_all_levels_sum_to_one(levels, seed, num):
+    mixture = _mixture(seed, num)
+    every = torch.stack([mixture.log_probability(torch.full((2, 3), k), levels) for k in range(levels)])
+    torch.testing.assert_close(every.logsumexp(dim=0), torch.zeros(2, 3, dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_probabilities_equal_scipy_s():
+    mixture, levels = _mixture(1, 4), 17
+    k = torch.tensor([[0, 5, 16], [3, 16, 0]])
+    half = 0.5 / (levels - 1)
+    x = (k / (levels - 1)).unsqueeze(-2).numpy()
+    law = stats.logistic(mixture.means.numpy(), np.exp(mixture.log_scales.numpy()))
+    high = np.where(x == 1, 1.0, law.cdf(x + half))
+    low = np.where(x == 0, 0.0, law.cdf(x - half))
+    theirs = np.log((np.exp(mixture.log_weights.numpy()) * (high - low)).sum(axis=-2))
+    np.testing.assert_allclose(mixture.log_probability(k, levels), theirs, atol=1e-8)
+
+
+def test_more_draws_tighten_the_bound(model, digits):
+    images = digits.test.images
+    bounds = []
+    for draws in (1, 8, 64):
+        object.__setattr__(model, "config", model.config.model_copy(update={"draws": draws}))
+        bounds.append(np.mean([log_likelihood(model, images, seed).mean() for seed in range(3)]))
+    assert bounds[0] < bounds[1] < bounds[2]
+
+
+def test_one_draw_is_the_evidence_lower_bound(model, digits):
+    """With one draw, the bound's mean over draws is the evidence lower bound: KL in closed form must agree."""
+    object.__setattr__(model, "config", model.config.model_copy(update={"draws": 1}))
+    images = digits.test.images[:10]
+    weighted = np.stack([log_likelihood(model, images, seed) for seed in range(300)])
+    x = torch.as_tensor(images).permute(0, 3, 1, 2) / 255
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        exact = [model(x, torch.randn(10, model.config.latents, generator=generator)).numpy() for _ in range(300)]
+    error = np.sqrt((weighted.var(axis=0) + np.var(exact, axis=0)) / 300)
+    assert (np.abs(weighted.mean(axis=0) - np.mean(exact, axis=0)) < 5 * error).all()
