@@ -33,4 +33,4 @@ def test_ten_epochs_on_240_digits_learn_most_of_them(digits):
         models.family("cnn").fit(model, digits, run)
     with torch.no_grad():
         predicted = models.family("cnn").graph(model)(torch.as_tensor(digits.test.images)).argmax(dim=1)
-    assert (predicted == torch.as_tensor(digits.test.labels)).double().mean() > 0.85
+    assert (predicted == torch.as_tensor(digits.test.labels)).double().mean() > 0.75

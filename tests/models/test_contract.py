@@ -38,7 +38,13 @@ def save(folder: Path, family: str, digits, model, run) -> dict[str, bytes]:
     folder.mkdir()
     config = tiny.settings(family)
     checkpoint.save(
-        folder, family=family, config=config, spec=digits.spec, seed=run.seed, model=model, outcome=run.outcome
+        folder,
+        family=family,
+        config=config,
+        spec=digits.spec,
+        seed=run.seed,
+        model=model,
+        outcome=run.outcome,
     )
     return {name: (folder / name).read_bytes() for name in FILES}
 
@@ -124,7 +130,9 @@ def test_save_and_load_agree(family, trained, digits, tmp_path):
     assert loaded.spec == digits.spec
     given = inputs(loaded.family.TASK, digits, 5)
     for ours, theirs in zip(
-        answer(loaded.family.graph(loaded.model), given), answer(loaded.family.graph(model), given), strict=True
+        answer(loaded.family.graph(loaded.model), given),
+        answer(loaded.family.graph(model), given),
+        strict=True,
     ):
         assert torch.equal(ours, theirs)
 
@@ -133,11 +141,14 @@ def test_graph_has_the_signature_of_its_task(family, trained, digits):
     task = models.family(family).TASK
     answers = answer(models.family(family).graph(trained[family][0]), inputs(task, digits, 3))
     shapes = [(output.dtype, tuple(output.shape)) for output in answers]
-    assert shapes == {
-        "classification": [(torch.float32, (3, 10))],
-        "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
-        "generation": [(torch.uint8, (3, 8, 8, 1))],
-    }[task]
+    assert (
+        shapes
+        == {
+            "classification": [(torch.float32, (3, 10))],
+            "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
+            "generation": [(torch.uint8, (3, 8, 8, 1))],
+        }[task]
+    )
     if task != "generation":
         torch.testing.assert_close(answers[-1].sum(dim=1), torch.ones(3))
 
@@ -149,7 +160,13 @@ def test_exported_graph_agrees(family, trained, digits, tmp_path):
     batch = None if module.TASK == "generation" else ({0: torch.export.Dim("batch")},)
     file = tmp_path / "graph.onnx"
     torch.onnx.export(
-        graph, tuple(given.values()), file, dynamo=True, input_names=list(given), dynamic_shapes=batch, verbose=False
+        graph,
+        tuple(given.values()),
+        file,
+        dynamo=True,
+        input_names=list(given),
+        dynamic_shapes=batch,
+        verbose=False,
     )
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for count in (1, 2, 7):

@@ -79,7 +79,9 @@ def test_noise_in_closed_form_equals_drawn_noise(x, covariance):
     mixture = em.Mixture(torch.zeros(1, dtype=x.dtype), x[:1], em.covariance(x, covariance == "full")[None])
     variance = 0.04
     half = math.sqrt(3 * variance)  # a uniform on [-h, h] has variance h^2 / 3
-    drawn = torch.empty(20000, 6, dtype=x.dtype).uniform_(-half, half, generator=torch.Generator().manual_seed(0))
+    drawn = torch.empty(20000, 6, dtype=x.dtype).uniform_(
+        -half, half, generator=torch.Generator().manual_seed(0)
+    )
     measured = em.log_joint(x[5] + drawn, mixture)[:, 0]
     error = float(measured.std()) / math.sqrt(len(measured))
     assert abs(float(em.log_joint(x[5:6], mixture, variance)[0, 0]) - float(measured.mean())) < 4 * error

@@ -39,7 +39,9 @@ def test_divergence_equals_torch_s():
 def test_probabilities_of_all_levels_sum_to_one(levels, seed, num):
     mixture = _mixture(seed, num)
     every = torch.stack([mixture.log_probability(torch.full((2, 3), k), levels) for k in range(levels)])
-    torch.testing.assert_close(every.logsumexp(dim=0), torch.zeros(2, 3, dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        every.logsumexp(dim=0), torch.zeros(2, 3, dtype=torch.float64), atol=1e-6, rtol=0
+    )
 
 
 def test_probabilities_equal_scipy_s():
@@ -71,6 +73,8 @@ def test_one_draw_is_the_evidence_lower_bound(model, digits):
     x = torch.as_tensor(images).permute(0, 3, 1, 2) / 255
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        exact = [model(x, torch.randn(10, model.config.latents, generator=generator)).numpy() for _ in range(300)]
+        exact = [
+            model(x, torch.randn(10, model.config.latents, generator=generator)).numpy() for _ in range(300)
+        ]
     error = np.sqrt((weighted.var(axis=0) + np.var(exact, axis=0)) / 300)
     assert (np.abs(weighted.mean(axis=0) - np.mean(exact, axis=0)) < 5 * error).all()

@@ -28,7 +28,13 @@ def main(family: str, data_folder: str, out: str) -> None:
         model = module.build(config, data.spec)
         module.fit(model, data, run)
     checkpoint.save(
-        Path(out), family=family, config=config, spec=data.spec, seed=run.seed, model=model, outcome=run.outcome
+        Path(out),
+        family=family,
+        config=config,
+        spec=data.spec,
+        seed=run.seed,
+        model=model,
+        outcome=run.outcome,
     )
 
 
