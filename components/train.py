@@ -34,7 +34,9 @@ def run(name: str) -> Path:
     device = find_device(entry.device, f"{params.FILE}: models.{name}.device")
     data = PreparedData(layout.prepared(entry.dataset))
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"
-    with Run(name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file) as training:
+    with Run(
+        name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file
+    ) as training:
         model = family.build(config, data.spec)
         family.fit(model, data, training)
         speed = training.speed()

@@ -51,7 +51,14 @@ class Checkpoint:
 
 
 def save(
-    folder: Path, *, family: str, config: Settings, spec: DataSpec, seed: int, model: nn.Module, outcome: Outcome
+    folder: Path,
+    *,
+    family: str,
+    config: Settings,
+    spec: DataSpec,
+    seed: int,
+    model: nn.Module,
+    outcome: Outcome,
 ) -> None:
     """Write a checkpoint into ``folder``, which exists; the same training gives the same bytes."""
     _save_weights(folder / "model.safetensors", model.state_dict())
@@ -76,16 +83,20 @@ def load(folder: Path) -> Checkpoint:
     try:
         description = json.loads((folder / "checkpoint.json").read_text())
     except FileNotFoundError:
-        raise UserError(f"{folder}: no checkpoint there (checkpoint.json is missing). Run the train stage first.") from None
+        raise UserError(f"{folder}: no checkpoint.json there. Run the train stage first.") from None
     family = models.family(description["family"])
     config = family.Config.model_validate(description["config"])
     spec = DataSpec.from_json(description["spec"])
     model = family.build(config, spec)
     model.load_state_dict(load_file(folder / "model.safetensors"))
     model.eval()
-    return Checkpoint(model, family, config, spec, description["seed"], description["steps"], description["best"])
+    return Checkpoint(
+        model, family, config, spec, description["seed"], description["steps"], description["best"]
+    )
 
 
 def _save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     with atomic.file(path) as temporary:
-        save_file({key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}, temporary)
+        save_file(
+            {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}, temporary
+        )

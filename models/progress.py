@@ -49,14 +49,19 @@ class _Bar:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
-        self._rich = Progress(*columns, TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=Console(stderr=True))
-        self._task = self._rich.add_task(title, total=1, note="")
+        texts = [
+            TextColumn(f"{{{field}}}")
+            for field in ("task.description", "task.fields[count]", "task.fields[note]")
+        ]
+        columns = (texts[0], BarColumn(), texts[1], texts[2], TimeRemainingColumn())
+        self._rich = Progress(*columns, console=Console(stderr=True))
+        self._task = self._rich.add_task(title, total=1, count="", note="")
         self._rich.start()
 
     def update(self, done: float, total: float, unit: str, metrics: dict[str, float]) -> None:
-        note = " ".join([f"{unit}s", *(f"{key} {value:.4g}" for key, value in metrics.items())])
-        self._rich.update(self._task, completed=done, total=total, note=note)
+        note = " ".join(f"{key} {value:.4g}" for key, value in metrics.items())
+        count = f"{unit} {done:.0f}/{total:.0f}"
+        self._rich.update(self._task, completed=done, total=total, count=count, note=note)
 
     def close(self) -> None:
         self._rich.stop()

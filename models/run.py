@@ -26,7 +26,9 @@ def find_device(device: str, where: str = "device") -> torch.device:
     """
     present = torch.cuda.is_available()
     if device == "cuda" and not present:
-        raise UserError(f"{where}: 'cuda' is demanded, but this machine has no CUDA GPU. Use 'auto' or 'cpu'.")
+        raise UserError(
+            f"{where}: 'cuda' is demanded, but this machine has no CUDA GPU. Use 'auto' or 'cpu'."
+        )
     return torch.device("cuda" if present and device != "cpu" else "cpu")
 
 
@@ -76,10 +78,14 @@ class Run:
     images: int = field(default=0, init=False)
 
     def __enter__(self) -> Run:
-        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS is deterministic only with a fixed workspace
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = (
+            ":4096:8"  # cuBLAS is deterministic only with a fixed workspace
+        )
         # The same as use_deterministic_algorithms(True), without its import of the compiler: 1.5 s.
         torch.set_deterministic_debug_mode("error")
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of the time
+        torch.utils.deterministic.fill_uninitialized_memory = (
+            False  # a debugging aid that costs a tenth of the time
+        )
         torch.set_num_threads(self.threads)
         torch.manual_seed(self.seed)
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
@@ -133,7 +139,9 @@ class Run:
 
     def finish(self, *, last: Mapping[str, Tensor], steps: int, best: Mapping[str, Any]) -> None:
         """Tell how the training ended; see :class:`Outcome`."""
-        self.outcome = Outcome({key: value.detach().cpu().clone() for key, value in last.items()}, steps, dict(best))
+        self.outcome = Outcome(
+            {key: value.detach().cpu().clone() for key, value in last.items()}, steps, dict(best)
+        )
 
     def speed(self) -> dict[str, float]:
         """Return ``seconds`` since the start and ``images_per_second``, both of this process only."""

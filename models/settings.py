@@ -10,7 +10,7 @@ from data.errors import UserError, nearest
 
 
 class Settings(BaseModel):
-    """Base of every family's ``Config``: frozen, unknown keys refused. Its subclasses add ``quick()`` and ``full()``."""
+    """Base of every family's ``Config``, which adds ``quick()`` and ``full()``: frozen, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -14,7 +14,7 @@ CHUNK = 512
 
 @torch.no_grad()
 def validate(network: nn.Module, split: Batches) -> dict[str, float]:
-    """Return the mean cross-entropy (``loss``, nats) and the ``accuracy`` of logits ``network(x_bchw)`` on ``split``."""
+    """Return mean cross-entropy (``loss``, nats) and ``accuracy`` of the logits ``network(x_bchw)`` on ``split``."""
     loss = torch.zeros((), dtype=torch.float64, device=split.device)
     right = torch.zeros((), dtype=torch.int64, device=split.device)
     for images, labels in split.read(torch.arange(len(split)), CHUNK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -123,8 +124,7 @@ class _Training:
         size = self.batch_size
         while not self.finished:
             epoch, position = divmod(self.step, self.epoch_steps)
-            shuffler = torch.Generator().manual_seed(self.run.seed + (epoch << 32))
-            order = torch.randperm(self.num_images, generator=shuffler)
+            order = torch.randperm(self.num_images, generator=_shuffler(self.run.seed, epoch))
             stop = min(self.epoch_steps, position + self.steps - self.step)
             yield from split.read(order[position * size : stop * size], size)
 
@@ -198,6 +198,12 @@ class _Training:
         self.run.progress(self.step, self.steps, "step", **metrics)
 
 
+def _shuffler(seed: int, epoch: int) -> torch.Generator:
+    """Return a generator of its own for one epoch. A hash, because the CPU's generator takes 32 bits of a seed only."""
+    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+
+
 def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov & Hutter 2019) that decays matrices and kernels, not biases and scales."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -205,4 +211,6 @@ def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True
+    )

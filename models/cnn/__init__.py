@@ -1,4 +1,6 @@
-"""Convolutional network: residual blocks of 3x3 convolutions (LeCun et al. 1998; He et al. 2016; Zagoruyko & Komodakis 2016).
+"""Convolutional network: residual blocks of 3x3 convolutions, wide rather than deep.
+
+LeCun et al. 1998; He et al. 2016, "Identity mappings in deep residual networks"; Zagoruyko & Komodakis 2016.
 
 Shapes: image uint8 [N, H, W, C] -> stem [N, w0, H, W] -> stages, each after the first halving the picture and
 widening it -> mean over the picture [N, w_last] -> logits [N, K].

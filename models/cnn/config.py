@@ -33,7 +33,9 @@ class Config(Recipe):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: seconds on digits, about three minutes on Fashion-MNIST."""
-        return cls(epochs=2, least_steps=250, batch_size=64, learning_rate=4e-3, weight_decay=0.05, ema_decay=0.99)
+        return cls(
+            epochs=2, least_steps=250, batch_size=64, learning_rate=4e-3, weight_decay=0.05, ema_decay=0.99
+        )
 
     @classmethod
     def full(cls) -> Config:

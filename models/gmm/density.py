@@ -42,7 +42,9 @@ class GaussianMixtures(nn.Module):
         """Make ``mixture`` the density of class ``label``, which ``share`` of all examples belong to."""
         self.means[label] = mixture.means
         self.scales[label] = mixture.scales
-        self.constants[label] = math.log(share) + em.constants(mixture.log_weights, self.scales[label], self.noise)
+        self.constants[label] = math.log(share) + em.constants(
+            mixture.log_weights, self.scales[label], self.noise
+        )
 
     def pixels(self, images_nhwc: Tensor) -> Tensor:
         """Return the middles of the pixels' cells, [N, D] in (0, 1), in the model's precision."""

@@ -79,7 +79,9 @@ def constants(log_weights: Tensor, scales: Tensor, noise: float = 0.0) -> Tensor
     """Return the part of :func:`log_joint` that does not depend on ``x``, [M]."""
     log_determinants = torch.stack([_diagonal(scale).log().sum() for scale in scales])
     traces = scales.flatten(1).square().sum(dim=1)
-    return log_weights + log_determinants - 0.5 * noise * traces - 0.5 * scales.shape[1] * math.log(2 * math.pi)
+    return (
+        log_weights + log_determinants - 0.5 * noise * traces - 0.5 * scales.shape[1] * math.log(2 * math.pi)
+    )
 
 
 def e_step(x: Tensor, mixture: Mixture, noise: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -113,7 +115,9 @@ def covariance(x: Tensor, full: bool) -> Tensor:
 def _distances(x: Tensor, means: Tensor, scales: Tensor) -> Tensor:
     """Return the squared Mahalanobis distances [N, M]."""
     if scales.ndim == 2:
-        return torch.stack([((x - m) * s).square().sum(dim=1) for m, s in zip(means, scales, strict=True)], dim=1)
+        return torch.stack(
+            [((x - m) * s).square().sum(dim=1) for m, s in zip(means, scales, strict=True)], dim=1
+        )
     columns = []
     for mean, scale in zip(means, scales, strict=True):
         shift = mean @ scale

@@ -103,7 +103,9 @@ class _Fit:
     def _pixels(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return pixels float64 [N, D] and labels, on the device."""
         device = self.run.device
-        return self.model.pixels(torch.as_tensor(split.images).to(device)), torch.as_tensor(split.labels).to(device)
+        return self.model.pixels(torch.as_tensor(split.images).to(device)), torch.as_tensor(split.labels).to(
+            device
+        )
 
     def _state_dict(self) -> dict[str, Any]:
         return {

@@ -28,7 +28,11 @@ class _Path:
     """Where on the path of penalties the fit stands, so that it can be saved and restored."""
 
     def __init__(
-        self, model: LogisticRegression, run: Run, train: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]
+        self,
+        model: LogisticRegression,
+        run: Run,
+        train: tuple[Tensor, Tensor],
+        held_out: tuple[Tensor, Tensor],
     ) -> None:
         self.model, self.run, self.train, self.held_out = model, run, train, held_out
         self.config = model.config

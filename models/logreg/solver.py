@@ -28,7 +28,12 @@ class Solver:
     """
 
     def __init__(
-        self, x: Tensor, y: Tensor, num_classes: int, penalty: float, start: tuple[Tensor, Tensor] | None = None
+        self,
+        x: Tensor,
+        y: Tensor,
+        num_classes: int,
+        penalty: float,
+        start: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.mean = x.mean(dim=0)
         self.x, self.y, self.penalty = x - self.mean, y, penalty

@@ -29,7 +29,7 @@ class Config(Recipe):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: seconds on digits, about three minutes on Fashion-MNIST."""
-        return cls(epochs=4, least_steps=450, draws=32, batch_size=128, learning_rate=3e-3, weight_decay=0.01, ema_decay=0.99)
+        return cls(epochs=4, least_steps=450, draws=32, batch_size=128, learning_rate=3e-3)
 
     @classmethod
     def full(cls) -> Config:

@@ -41,7 +41,11 @@ class Mixture:
         inverse = torch.exp(-self.log_scales)
         above, below = inverse * (centred + half), inverse * (centred - half)
         # log(sigmoid(a) - sigmoid(b)) = log sigmoid(a) + log sigmoid(-b) + log(1 - exp(b - a)): no cancellation.
-        inside = functional.logsigmoid(above) + functional.logsigmoid(-below) + torch.log(-torch.expm1(below - above))
+        inside = (
+            functional.logsigmoid(above)
+            + functional.logsigmoid(-below)
+            + torch.log(-torch.expm1(below - above))
+        )
         log_mass = torch.where(k == 0, functional.logsigmoid(above), inside)
         log_mass = torch.where(k == levels - 1, functional.logsigmoid(-below), log_mass)
         return torch.logsumexp(self.log_weights + log_mass, dim=-2)

@@ -19,7 +19,11 @@ class Layer(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
+            nn.LayerNorm(width),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -36,7 +40,9 @@ class VAE(nn.Module):
         self.dim = math.prod(spec.shape)
         self.standardise = Standardise(spec)
         self.encoder = _stack(self.dim, config.width, 2 * config.latents, config.depth, config.dropout)
-        self.decoder = _stack(config.latents, config.width, 3 * config.mixture * self.dim, config.depth, config.dropout)
+        self.decoder = _stack(
+            config.latents, config.width, 3 * config.mixture * self.dim, config.depth, config.dropout
+        )
 
     def encode(self, x_bchw: Tensor) -> tuple[Tensor, Tensor]:
         """Map [N, C, H, W] in [0, 1] to mean and log-variance of q(z | x), [N, Z] each."""
@@ -49,7 +55,7 @@ class VAE(nn.Module):
         return logistic.Mixture.from_network(*parts.unbind(dim=-3))
 
     def forward(self, x_bchw: Tensor, noise: Tensor) -> Tensor:
-        """Return the evidence lower bound [N] in nats, with one z for each image from standard normal ``noise`` [N, Z]."""
+        """Return the evidence lower bound [N] in nats; standard normal ``noise`` [N, Z] draws one z an image."""
         mean, log_variance = self.encode(x_bchw)
         z = mean + (0.5 * log_variance).exp() * noise
         k = level(x_bchw, self.levels).flatten(1)

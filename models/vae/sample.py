@@ -40,7 +40,9 @@ def reconstruct(model: VAE, images_nhwc: np.ndarray) -> np.ndarray:
     """Return uint8 [N, H, W, C]: each image decoded from the mean of its q(z | x)."""
     device = next(model.parameters()).device
     chunks = torch.as_tensor(images_nhwc).split(CHUNK)
-    return torch.cat([render(model, model.encode(unit(chunk.to(device)))[0]) for chunk in chunks]).cpu().numpy()
+    return (
+        torch.cat([render(model, model.encode(unit(chunk.to(device)))[0]) for chunk in chunks]).cpu().numpy()
+    )
 
 
 def render(model: VAE, z: Tensor) -> Tensor:

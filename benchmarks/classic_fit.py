@@ -1,0 +1,157 @@
+"""The Gaussian mixture and the logistic regression against scikit-learn, on all 60,000 Fashion-MNIST images.
+
+``python -m benchmarks.classic_fit [--threads N] [--iterations N] [--repeats N] [--json FILE]``, after
+``darkroom run fashion-logreg`` has prepared the data. Both sides do the same work in the same process: EM from the
+same start for as many iterations, and L-BFGS down to the same objective; each with the same number of threads.
+The best of the repeats counts, and the sides take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from components import layout
+from data.prepared import PreparedData
+from models.gmm import em, start
+from models.logreg.solver import Solver
+
+COMPONENTS = 10
+RIDGE = 1e-3
+PENALTY = 10.0
+
+
+def main() -> None:
+    """Measure, print a table, and write it as JSON where asked."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    data = PreparedData(layout.prepared("fashion_mnist"))
+    pixels, labels = _examples(data.train, data.validation)
+    test = _examples(data.test)
+    with threadpool_limits(options.threads):
+        rows = [
+            _gmm(pixels.double(), options.iterations, options.repeats),
+            _logreg(pixels, labels, test, options.repeats),
+        ]
+    for row in rows:
+        print(f"{row['what']}: {row['quality']} ours {row['ours']}, scikit-learn {row['theirs']};", end=" ")
+        print(
+            f"{row['our_seconds']:.1f} s against {row['their_seconds']:.1f} s, {row['times_as_fast']:.2f} times as fast"
+        )
+    if options.json:
+        options.json.write_text(json.dumps({"threads": options.threads, "rows": rows}, indent=2) + "\n")
+
+
+def _gmm(x: torch.Tensor, iterations: int, repeats: int) -> dict:
+    """Fit one mixture of full Gaussians to all images: mean log-likelihood after as many EM iterations."""
+    mean = x.mean(dim=0)
+    x = x - mean
+    prior = em.Prior(torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype), 0.0)
+    first = em.m_step(
+        x, start.responsibilities(x, COMPONENTS, torch.Generator().manual_seed(0)), prior, RIDGE
+    )
+
+    def ours() -> float:
+        mixture = first
+        for _ in range(iterations):
+            _, responsibilities = em.e_step(x, mixture)
+            mixture = em.m_step(x, responsibilities, prior, RIDGE)
+        return float(em.e_step(x, mixture)[0].mean())
+
+    def theirs() -> float:
+        model = GaussianMixture(
+            COMPONENTS,
+            tol=0.0,
+            reg_covar=RIDGE,
+            max_iter=iterations,
+            weights_init=first.log_weights.exp().numpy(),
+            means_init=first.means.numpy(),
+            precisions_init=(first.scales @ first.scales.mT).numpy(),
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            # fit ends with an E step over all images, as ours does.
+            model.fit(x.numpy())
+        return model.lower_bound_
+
+    what = f"Gaussian mixture, {COMPONENTS} full components, {iterations} EM iterations"
+    return _compare(what, "mean log-likelihood", ours, theirs, repeats)
+
+
+def _logreg(x: torch.Tensor, y: torch.Tensor, test: tuple[torch.Tensor, torch.Tensor], repeats: int) -> dict:
+    """Fit the multinomial logistic regression to the same objective, the one that scikit-learn's defaults reach."""
+    reached: list[float] = []
+
+    def objective(weight: torch.Tensor, bias: torch.Tensor) -> float:
+        loss = torch.nn.functional.cross_entropy(torch.addmm(bias, x, weight.T), y, reduction="sum")
+        return float(loss + 0.5 * PENALTY * weight.square().sum()) / len(x)
+
+    def accuracy(weight: torch.Tensor, bias: torch.Tensor) -> float:
+        return float((torch.addmm(bias, test[0], weight.T).argmax(dim=1) == test[1]).double().mean())
+
+    def theirs() -> float:
+        model = LogisticRegression(C=1 / PENALTY, max_iter=2000).fit(x.numpy(), y.numpy())
+        solution = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
+        reached.append(objective(*solution))
+        return accuracy(*solution)
+
+    def ours() -> float:
+        solver = Solver(x, y, int(y.max()) + 1, PENALTY)
+        while solver.step()[0] > reached[0]:
+            pass
+        return accuracy(*solver.solution())
+
+    theirs()
+    what = f"Logistic regression, L2 {PENALTY:g}, to objective {reached[0]:.6f}"
+    return _compare(what, "test accuracy", ours, theirs, repeats)
+
+
+def _compare(what: str, quality: str, ours: Callable, theirs: Callable, repeats: int) -> dict:
+    """Run both in turns and keep each one's best time."""
+    seconds, values = {ours: [], theirs: []}, {}
+    for _ in range(repeats):
+        for side in (theirs, ours):
+            started = time.perf_counter()
+            values[side] = side()
+            seconds[side].append(time.perf_counter() - started)
+    best = {side: min(times) for side, times in seconds.items()}
+    return {
+        "what": what,
+        "quality": quality,
+        "ours": round(values[ours], 4),
+        "theirs": round(values[theirs], 4),
+        "our_seconds": best[ours],
+        "their_seconds": best[theirs],
+        "times_as_fast": best[theirs] / best[ours],
+    }
+
+
+def _examples(*splits) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return pixels float32 [N, D] in [0, 1] and labels int64 [N] of all ``splits``."""
+    images = np.concatenate([split.images for split in splits]).astype(np.float32) / 255
+    labels = np.concatenate([split.labels for split in splits])
+    return torch.from_numpy(images.reshape(len(images), -1)), torch.from_numpy(labels)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--iterations", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The shared loop: its schedule, its epochs, what it keeps and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from data.errors import UserError
+from models.blocks import loop
+from models.blocks.loop import Recipe
+from models.run import Run
+
+
+class Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x_bchw: torch.Tensor) -> torch.Tensor:
+        return self.linear(x_bchw.flatten(1))
+
+
+def cross_entropy(model, x_bchw, labels):
+    return nn.functional.cross_entropy(model(x_bchw), labels)
+
+
+def train(digits, recipe: Recipe, losses=None, loss=cross_entropy, **run):
+    """Train a linear model whose validation gives ``losses`` in turn, or the number of calls."""
+    given = iter(losses or range(100000))
+    with Run("loop", **run) as training:
+        model = Linear()
+        loop.train(
+            model,
+            digits,
+            training,
+            recipe,
+            loss=loss,
+            validate=lambda model, split: {"loss": float(next(given))},
+        )
+    return model, training
+
+
+@given(steps=st.integers(1, 500), warmup=st.floats(0, 0.99))
+def test_the_rate_rises_to_its_height_and_falls_towards_zero(steps, warmup):
+    recipe = Recipe(learning_rate=0.1, warmup=warmup)
+    rates = [loop.learning_rate(step, steps, recipe) for step in range(steps)]
+    top = rates.index(max(rates))
+    assert all(0 < rate <= 0.1 for rate in rates)
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "steps", "rows"),
+    [
+        (Recipe(epochs=3, batch_size=100), 6, [2, 4, 6]),  # 240 images: two whole batches an epoch
+        (Recipe(epochs=1, batch_size=100, least_steps=5), 5, [2, 4, 5]),  # the last epoch is cut short
+        (Recipe(epochs=2, batch_size=1000), 2, [1, 2]),  # fewer images than a batch: all of them
+    ],
+)
+def test_epochs_and_least_steps(digits, recipe, steps, rows):
+    _, run = train(digits, recipe)
+    assert run.outcome.steps == steps
+    assert [row["step"] for row in run.history] == rows
+
+
+def test_an_epoch_shows_each_image_once_and_every_epoch_another_order(digits):
+    shown = []
+
+    def loss(model, x_bchw, labels):
+        shown.append(x_bchw.detach().clone())
+        return cross_entropy(model, x_bchw, labels)
+
+    train(digits, Recipe(epochs=2, batch_size=60), loss=loss)
+    first, second = torch.cat(shown[:4]), torch.cat(shown[4:])
+    everything = sorted(map(tuple, (torch.as_tensor(digits.train.images).flatten(1) / 255).tolist()))
+    assert sorted(map(tuple, first.flatten(1).tolist())) == everything
+    assert sorted(map(tuple, second.flatten(1).tolist())) == everything
+    assert not torch.equal(first, second)
+
+
+def test_the_best_by_validation_is_kept_and_the_last_told_apart(digits):
+    recipe = Recipe(epochs=4, batch_size=60)
+    model, run = train(digits, recipe, losses=[3.0, 1.0, 2.0, 2.5])
+    assert run.outcome.best == {"metric": "validation_loss", "value": 1.0, "step": 8}
+    assert not torch.equal(model.linear.weight, run.outcome.last["linear.weight"])
+
+
+def test_a_diverging_training_says_what_to_change(digits):
+    with pytest.raises(UserError, match=r"loss became nan by step 4.*learning_rate \(now 0.001\)"):
+        train(
+            digits, Recipe(epochs=1, batch_size=60), loss=lambda *batch: cross_entropy(*batch) * float("nan")
+        )
+
+
+def test_the_fused_optimizer_keeps_its_memory_format_when_resumed(digits, tmp_path):
+    class Convolution(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 10, 3))
+
+        def forward(self, x_bchw: torch.Tensor) -> torch.Tensor:
+            return self.layers(x_bchw).mean(dim=(2, 3))
+
+    def stop(model, split):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return {"loss": 1.0 / len(calls)}
+
+    def fit(resume_file):
+        with Run("x", resume_file=resume_file, save_seconds=0.0, save_share=1.0) as run:
+            model = Convolution()
+            loop.train(model, digits, run, Recipe(epochs=6, batch_size=60), loss=cross_entropy, validate=stop)
+        return run.outcome.last
+
+    calls = [1] * 3
+    whole = fit(None)
+    calls = []
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "point")
+    resumed = fit(tmp_path / "point")
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
