@@ -1,0 +1,159 @@
+"""The train stage as it is run: its outs, its mistakes, and a real kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components import layout, train
+from data.errors import UserError
+from models import checkpoint
+from tests.components import workspace
+
+ROOT = Path(__file__).parents[2]
+NAME = "shapes-cnn"
+EAGER = f"""
+import functools
+from components import train
+from models.run import Run
+
+train.Run = functools.partial(Run, save_seconds=0.0, save_share=1.0)
+train.run({NAME!r})
+"""
+"""The stage with a resume point at every opportunity."""
+
+
+@pytest.fixture
+def shapes(bare_project) -> Path:
+    """A workspace with prepared data and a model of each family in ``params.yaml``."""
+    workspace.write_families()
+    return bare_project
+
+
+def change(**entry: object) -> None:
+    """Put values into the entry of :data:`NAME` in ``params.yaml``."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["models"][NAME] |= entry
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def outs() -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in layout.trained(NAME).iterdir()}
+
+
+def test_writes_checkpoint_history_and_speed(shapes):
+    assert train.run(NAME) == layout.trained(NAME)
+    assert set(outs()) == {"model.safetensors", "last.safetensors", "checkpoint.json", "history.csv"}
+    rows = list(csv.DictReader(layout.trained(NAME).joinpath("history.csv").open()))
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert int(rows[-1]["step"]) == checkpoint.load(layout.trained(NAME)).steps
+    timing = json.loads(layout.timing(NAME).read_text())
+    assert timing["images_per_second"] > 0
+    assert timing["device"] == "cpu"
+    assert not layout.resume(NAME).exists()
+
+
+def test_a_second_run_writes_the_same_bytes(shapes):
+    train.run(NAME)
+    once = outs()
+    train.run(NAME)
+    assert outs() == once
+
+
+def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(shapes):
+    change(overrides={"epochs": 100, "widths": [4, 8], "batch_size": 16})
+    train.run(NAME)
+    whole = outs()
+    stage = start(EAGER)
+    while not list(layout.resume(NAME).glob("*/point.safetensors")):
+        assert stage.poll() is None, "the training was over before it could be killed"
+        time.sleep(0.001)
+    stage.send_signal(signal.SIGKILL)
+    stage.wait()
+    assert not layout.trained(NAME).joinpath("checkpoint.json").exists() or outs() == whole
+    assert start(f"from components import train; train.run({NAME!r})").wait() == 0
+    assert outs() == whole
+    assert not layout.resume(NAME).exists()
+
+
+def start(script: str) -> subprocess.Popen:
+    """Start the stage in a process of its own."""
+    return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"seed": 1},
+        {"threads": 2},
+        {"overrides": {"epochs": 10, "least_steps": 10, "widths": [4, 9]}},
+    ],
+)
+def test_another_recipe_never_resumes_this_one(shapes, monkeypatch, entry):
+    keys = []
+
+    class Stop(Exception):
+        pass
+
+    def look(*args, resume_file, **settings):
+        keys.append(resume_file)
+        raise Stop
+
+    monkeypatch.setattr(train, "Run", look)
+    for values in ({}, {}, entry):
+        change(**values)
+        with pytest.raises(Stop):
+            train.run(NAME)
+    assert keys[0] == keys[1] != keys[2]
+    assert keys[0].is_relative_to(layout.resume(NAME))
+
+
+def test_a_failed_training_keeps_the_last_model(shapes, monkeypatch):
+    train.run(NAME)
+    once = outs()
+    change(seed=1)
+    monkeypatch.setattr(checkpoint, "save", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train.run(NAME)
+    assert outs() == once
+    assert [path.name for path in layout.trained(NAME).parent.iterdir()] == ["train"]
+
+
+@pytest.mark.parametrize("call", [train.run, train.check])
+def test_a_wrong_override_names_its_key(shapes, call):
+    change(overrides={"epoch": 3})
+    with pytest.raises(UserError, match=r"params.yaml: models.shapes-cnn.overrides.epoch: .* 'epochs'"):
+        call(NAME)
+
+
+def test_check_trains_nothing(shapes):
+    train.check(NAME)
+    assert not layout.trained(NAME).exists()
+
+
+def test_an_absent_gpu_is_told(shapes, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    change(device="cuda")
+    with pytest.raises(UserError, match=r"params.yaml: models.shapes-cnn.device: 'cuda' is demanded"):
+        train.run(NAME)
+
+
+def test_the_command_tells_a_mistake_in_one_line(shapes):
+    command = [sys.executable, "-m", "components.train", "shape-cnn"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: params.yaml: no model 'shape-cnn' under 'models'. Did you mean 'shapes-cnn'?"
+        " It can be: shapes-cnn, shapes-gmm, shapes-logreg, shapes-vae.\n"
+    )
