@@ -119,7 +119,9 @@ def load(path: Path = FILE) -> Params:
 
 def families() -> list[str]:
     """Return the names of the family folders in ``models/``."""
-    return sorted(init.parent.name for init in Path("models").glob("*/__init__.py") if init.parent.name != "blocks")
+    return sorted(
+        init.parent.name for init in Path("models").glob("*/__init__.py") if init.parent.name != "blocks"
+    )
 
 
 def _check_names(path: Path, params: Params) -> None:
@@ -127,13 +129,19 @@ def _check_names(path: Path, params: Params) -> None:
         for name, model in getattr(params, section).items():
             where = f"{path}: {section}.{name}"
             if model.family not in families():
-                raise UserError(f"{where}.family: no family {model.family!r}.{nearest(model.family, families())}")
+                raise UserError(
+                    f"{where}.family: no family {model.family!r}.{nearest(model.family, families())}"
+                )
             known = params.datasets if section == "models" else _dataset_folders()
             if model.dataset not in known:
-                raise UserError(f"{where}.dataset: no data set {model.dataset!r}.{nearest(model.dataset, known)}")
+                raise UserError(
+                    f"{where}.dataset: no data set {model.dataset!r}.{nearest(model.dataset, known)}"
+                )
     for name in params.datasets:
         if name not in _dataset_folders():
-            raise UserError(f"{path}: datasets: no data set {name!r} in data/.{nearest(name, _dataset_folders())}")
+            raise UserError(
+                f"{path}: datasets: no data set {name!r} in data/.{nearest(name, _dataset_folders())}"
+            )
     for name in params.gate:
         if name not in {*params.models, *params.shelf}:
             raise UserError(f"{path}: gate.{name}: no such model.{nearest(name, params.models)}")
