@@ -104,7 +104,7 @@ def test_other_data_than_trained_on_is_refused(measured):
 
 def test_no_checkpoint(measured):
     shutil.rmtree(layout.trained("shapes-logreg"))
-    with pytest.raises(UserError, match=r"no checkpoint there .* Run the train stage first"):
+    with pytest.raises(UserError, match=r"train: no checkpoint\.json there\. Run the train stage first"):
         evaluate.run("shapes-logreg")
 
 

@@ -18,8 +18,8 @@ import subprocess, sys, time
 from flows import reaper
 with reaper.guard(sys.argv[1]):
     # A child in a session of its own, and its child: neither sees a signal sent to the run.
-    subprocess.Popen(["sh", "-c", "sleep 300 & sleep 300"], start_new_session=True)
-    print("started", flush=True)
+    shell = "sleep 300 & echo started; sleep 300"
+    subprocess.Popen(["sh", "-c", shell], start_new_session=True)
     {ending}
 """
 
