@@ -84,17 +84,6 @@ def paired(ours: np.ndarray, theirs: np.ndarray, *, draws: int = DRAWS, seed: in
     return mean(ours - theirs, draws=draws, seed=seed)
 
 
-def paired_by_class(
-    ours: np.ndarray, theirs: np.ndarray, labels: np.ndarray, *, draws: int = DRAWS, seed: int = 0
-) -> dict[int, Interval]:
-    """Return :func:`paired` within each class of ``labels`` [N], by class index."""
-    classes = np.unique(labels)
-    return {
-        int(index): paired(ours[labels == index], theirs[labels == index], draws=draws, seed=seed)
-        for index in classes
-    }
-
-
 def resample(
     terms: np.ndarray,
     statistic: Callable[[np.ndarray, int], np.ndarray],

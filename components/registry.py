@@ -18,7 +18,6 @@ from components.layout import STATE
 from data.errors import UserError
 
 BUNDLE_TAG = "bundle_sha256"
-ALIASES = ("challenger", "champion", "previous")
 
 MODEL_PATH = "model"
 """Folder of a version's artifacts that ``models:/NAME@champion`` loads; the bundle lies in it."""

@@ -56,15 +56,6 @@ def run(name: str) -> Path:
     return layout.trained(name)
 
 
-def check(name: str) -> None:
-    """Check the entry of model ``name``, its overrides too, without training.
-
-    Raises:
-        UserError: the message names ``params.yaml: models.<name>.overrides.<key>`` and the nearest setting.
-    """
-    _settings(name, params.load().model(name))
-
-
 def _settings(name: str, entry: ModelParams) -> tuple[ModuleType, Settings]:
     family = models.family(entry.family)
     where = f"{params.FILE}: models.{name}.overrides"

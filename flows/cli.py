@@ -21,7 +21,7 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 app = typer.Typer(
-    help="Retrain, promote and serve vision models: Prefect schedules, DVC decides, MLflow remembers.",
+    help="Retrain, evaluate and promote vision models: Prefect schedules, DVC decides, MLflow remembers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -33,7 +33,6 @@ class Retraining:
     Attributes:
         failures: step to message, of those that failed.
         ran: stages whose command ran or whose outs came from the cache.
-        decisions: the gate's decision for each model.
         folder: logs of the stages.
     """
 
@@ -51,7 +50,6 @@ class Retraining:
         self.stages = {stage.address: stage for stage in stages}
         self.failures: dict[str, str] = {}
         self.ran: set[str] = set()
-        self.decisions: dict[str, object] = {}
         self.folder = layout.STATE / "runs" / run
         self._settings = settings
         self._force = force
@@ -150,9 +148,7 @@ class Retraining:
     def _gate(self, model: str) -> str:
         from components import gate
 
-        decision = gate.run(model)
-        self.decisions[model] = decision
-        return decision.verdict
+        return gate.run(model).verdict
 
     def _push(self, _: str) -> str:
         from flows.remote import push

@@ -33,32 +33,34 @@ def run(names: list[str], force: bool, as_json: bool) -> int:
         models = [settings.model(name) and name for name in names] or list(settings.models)
         _look_at_folders(settings, console)
         _mend_locks(console)
-        if not force and _is_up_to_date(models):
+        if not force and _stages_are_up_to_date(models) and summary.is_decided(models):
             console.print("Everything is up to date.")
         else:
             failures = _retrain(models, force)
             if failures:
                 _explain(failures, console)
                 return 1
-            _is_up_to_date(models)
+            # Asked once more so that the answer is kept, and the next run need not ask DVC.
+            _stages_are_up_to_date(models)
         summary.show(models, as_json)
         return 0
     finally:
         held.release()
 
 
-def _is_up_to_date(models: list[str]) -> bool:
-    """Whether DVC finds every stage up to date and the registry has decided on every bundle."""
-    if not snapshot.holds(models):
-        stages = dag.select(dag.read(), models)
-        paths = {path for stage in stages for path in stage.paths}
-        before = snapshot.take(paths)
-        if dag.changed(stages):
-            return False
-        # What was edited while DVC looked must be looked at again.
-        if snapshot.take(paths) == before:
-            snapshot.save(models, before)
-    return summary.is_decided(models)
+def _stages_are_up_to_date(models: list[str]) -> bool:
+    """Whether DVC finds every stage up to date; a yes is kept as long as no file changes."""
+    if snapshot.holds(models):
+        return True
+    stages = dag.select(dag.read(), models)
+    paths = {path for stage in stages for path in stage.paths}
+    before = snapshot.take(paths)
+    if dag.changed(stages):
+        return False
+    # What was edited while DVC looked must be looked at again.
+    if snapshot.take(paths) == before:
+        snapshot.save(models, before)
+    return True
 
 
 def _retrain(models: list[str], force: bool) -> dict[str, str]:

@@ -73,6 +73,17 @@ def test_every_model_becomes_champion(project):
         assert list((project.folder / row["pictures"]).glob("*.png"))
 
 
+def test_the_autoencoder_beats_the_mixture(project):
+    """The floor of ``vae``: fewer bits per dimension than ``gmm``, on the same images."""
+    bits = {}
+    for name in ("digits-vae", "digits-gmm"):
+        measured = json.loads(
+            (project.folder / "artifacts/models" / name / "evaluate/metrics.json").read_text()
+        )
+        bits[name] = measured["metrics"]["bits_per_dim"]
+    assert bits["digits-vae"]["high"] < bits["digits-gmm"]["low"]
+
+
 def test_nothing_changed_means_nothing_runs(project):
     before = {path: path.stat().st_mtime_ns for path in (project.folder / "artifacts").rglob("*")}
     assert "Everything is up to date." in project.darkroom("run").stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, images
+from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, classification, images
 from components.tasks.confusion import confusion_table, per_class
 from data.prepared import DataSpec, PreparedData
 
@@ -53,13 +53,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
 
 def rows(answers: Arrays, data: PreparedData) -> Arrays:
     """Return the log-likelihood in nats, the class by Bayes, its probability, and whether it is right."""
-    probabilities = answers["probabilities"]
-    return {
-        "predicted": probabilities.argmax(axis=1),
-        "confidence": probabilities.max(axis=1),
-        "correct": probabilities.argmax(axis=1) == data.test.labels,
-        "log_likelihood": answers["log_likelihood"],
-    }
+    return classification.rows(answers, data) | {"log_likelihood": answers["log_likelihood"]}
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:

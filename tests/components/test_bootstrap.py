@@ -71,14 +71,6 @@ def test_paired_sees_what_two_intervals_do_not():
     assert bootstrap.paired(theirs, ours).high < 0
 
 
-def test_paired_by_class_is_paired_within_each():
-    random = np.random.default_rng(4)
-    ours, theirs, labels = random.random(90), random.random(90), np.arange(90) % 3 + 4
-    by_class = bootstrap.paired_by_class(ours, theirs, labels)
-    assert list(by_class) == [4, 5, 6]
-    assert by_class[5] == bootstrap.paired(ours[labels == 5], theirs[labels == 5])
-
-
 def test_resample_by_multiplicity_is_resample_of_single_examples():
     terms, multiplicity = np.array([[1.0, 0.0], [0.5, 2.0], [3.0, 1.0]]), np.array([4, 1, 7])
     statistic = lambda sums, size: sums[:, 0] / (1 + sums[:, 1]) + size  # noqa: E731

@@ -128,16 +128,10 @@ def test_a_failed_training_keeps_the_last_model(shapes, monkeypatch):
     assert [path.name for path in layout.trained(NAME).parent.iterdir()] == ["train"]
 
 
-@pytest.mark.parametrize("call", [train.run, train.check])
-def test_a_wrong_override_names_its_key(shapes, call):
+def test_a_wrong_override_names_its_key(shapes):
     change(overrides={"epoch": 3})
     with pytest.raises(UserError, match=r"params.yaml: models.shapes-cnn.overrides.epoch: .* 'epochs'"):
-        call(NAME)
-
-
-def test_check_trains_nothing(shapes):
-    train.check(NAME)
-    assert not layout.trained(NAME).exists()
+        train.run(NAME)
 
 
 def test_an_absent_gpu_is_told(shapes, monkeypatch):

@@ -36,16 +36,7 @@ def trained(digits):
 def save(folder: Path, family: str, digits, model, run) -> dict[str, bytes]:
     """Write a checkpoint and return its files' bytes."""
     folder.mkdir()
-    config = tiny.settings(family)
-    checkpoint.save(
-        folder,
-        family=family,
-        config=config,
-        spec=digits.spec,
-        seed=run.seed,
-        model=model,
-        outcome=run.outcome,
-    )
+    tiny.save(folder, family, tiny.settings(family), digits, model, run)
     return {name: (folder / name).read_bytes() for name in FILES}
 
 

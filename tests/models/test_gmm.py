@@ -87,8 +87,7 @@ def test_noise_in_closed_form_equals_drawn_noise(x, covariance):
     assert abs(float(em.log_joint(x[5:6], mixture, variance)[0, 0]) - float(measured.mean())) < 4 * error
 
 
-def test_the_likelihood_bounds_the_discrete_one(digits):
-    """On two levels and few pixels the probability of every image can be summed: at most one in all."""
+def test_a_fitted_mixture_tells_classes_apart_by_bayes(digits):
     model, _ = tiny.fitted("gmm", digits)
     joint = model(torch.as_tensor(digits.test.images[:20]))
     posterior = joint.softmax(dim=1)

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 from sklearn.datasets import load_digits
+from torch import nn
 
 import models
 from data.prepared import DataSpec, PreparedData
+from models import checkpoint
 from models.run import Run
 from models.settings import Settings, configure
 
@@ -34,6 +36,12 @@ def fitted(family: str, data: PreparedData, **run: object):
         model = module.build(settings(family), data.spec)
         module.fit(model, data, training)
     return model, training
+
+
+def save(folder: Path, family: str, config: Settings, data: PreparedData, model: nn.Module, run: Run) -> None:
+    """Write the checkpoint of a finished run into ``folder``."""
+    recipe = {"family": family, "config": config, "spec": data.spec, "seed": run.seed}
+    checkpoint.save(folder, **recipe, model=model, outcome=run.outcome)
 
 
 def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> PreparedData:

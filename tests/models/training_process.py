@@ -10,7 +10,6 @@ from pathlib import Path
 
 import models
 from data.prepared import PreparedData
-from models import checkpoint
 from models.run import Run
 from tests.models import tiny
 
@@ -27,15 +26,7 @@ def main(family: str, data_folder: str, out: str) -> None:
     with Run(family, resume_file=resume_file, save_seconds=0.0, save_share=1.0) as run:
         model = module.build(config, data.spec)
         module.fit(model, data, run)
-    checkpoint.save(
-        Path(out),
-        family=family,
-        config=config,
-        spec=data.spec,
-        seed=run.seed,
-        model=model,
-        outcome=run.outcome,
-    )
+    tiny.save(Path(out), family, config, data, model, run)
 
 
 if __name__ == "__main__":
