@@ -4,7 +4,7 @@ Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"
 32-bit words. The counter here is (word number, image number, stream), the key is the seed: image ``i`` of a seed
 does not depend on how many images are asked for. Everything is int64 arithmetic that never overflows, because
 ONNX has no unsigned 32-bit multiplication; and it shifts, because an exported integer ``torch.div`` goes through
-float32.
+float32. A shift becomes eight ONNX nodes, so there is one in a round: the time to export follows the nodes.
 """
 
 from __future__ import annotations
@@ -20,21 +20,30 @@ MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 WEYL = 0x9E3779B9, 0xBB67AE85
 
 
-def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-    """Return four int64 tensors of random 32-bit words.
+def as_size(count: Tensor) -> int:
+    """Return the number in ``count``, int64 [1], as a length of a tensor; it stays free in an exported graph."""
+    number = count[0].item()
+    if torch.compiler.is_exporting():
+        torch._check(number >= 0)
+    return number
+
+
+def philox(even: Tensor, odd: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """Return random 32-bit words, int64: the even ones [2, ...] and the odd ones [2, ...] of each four.
 
     Args:
-        counter: four int64 tensors that broadcast together, each in ``[0, 2**32)``.
-        key: two int64 tensors, in the same range.
+        even: words 0 and 2 of the counter, int64 [2, ...] in ``[0, 2**32)``.
+        odd: words 1 and 3, as above; the two broadcast together.
+        key: int64 [2], in the same range.
     """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(ROUNDS):
-        high0, low0 = _multiply(c0, MULTIPLIERS[0])
-        high1, low1 = _multiply(c2, MULTIPLIERS[1])
-        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
-        k0, k1 = (k0 + WEYL[0]) & WORD, (k1 + WEYL[1]) & WORD
-    return c0, c1, c2, c3
+    lanes = (2,) + (1,) * (even.ndim - 1)
+    swapped = torch.tensor(MULTIPLIERS[::-1], device=key.device).view(lanes)
+    weyl = torch.tensor(WEYL, device=key.device) * torch.arange(ROUNDS, device=key.device)[:, None]
+    keys = (key + weyl) & WORD
+    for round_key in keys.view(ROUNDS, *lanes).unbind():
+        high, low = _multiply(even.flip(0), swapped)
+        even, odd = high ^ odd ^ round_key, low
+    return even, odd
 
 
 def words(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) -> Tensor:
@@ -48,12 +57,13 @@ def words(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) 
         first: number of the first image.
     """
     blocks = math.ceil(size / 4)
-    image = torch.arange(count, device=seed.device)[:, None] + first
-    block = torch.arange(blocks, device=seed.device)[None, :]
-    zero = torch.zeros_like(block)
-    key = seed & WORD, (seed >> 32) & WORD
-    four = philox((block, image, zero + stream, zero), key)
-    return torch.stack(torch.broadcast_tensors(*four), dim=-1).reshape(-1, 4 * blocks)[:, :size]
+    image = torch.arange(count, device=seed.device)[None, :, None] + first
+    block = torch.arange(blocks, device=seed.device)[None, None, :]
+    even = torch.cat([block, torch.full_like(block, stream)])
+    odd = torch.cat([image, torch.zeros_like(image)])
+    key = torch.cat([seed & WORD, (seed >> 32) & WORD])
+    four = torch.stack(philox(even, odd, key), dim=-1)  # [2, count, blocks, 2]
+    return four.permute(1, 2, 0, 3).reshape(-1, 4 * blocks)[:, :size]
 
 
 def uniform(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) -> Tensor:
@@ -74,11 +84,13 @@ def normal(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0)
     return (table[low] + table[high]) * math.sqrt(0.5)
 
 
-def _multiply(word: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Return the high and low 32 bits of a 32 x 32 bit product, by halves of 16 bits: nothing passes 2**63."""
-    low = (word & 0xFFFF) * factor
-    high = (word >> 16) * factor + (low >> 16)
-    return high >> 16, ((high & 0xFFFF) << 16) + (low & 0xFFFF)
+def _multiply(word: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the high and low 32 bits of 32 x 32 bit products, ``factor`` at least ``2**31``.
+
+    ``word * factor = word * 2**32 - rest``, where the rest and what is added to it stay below ``2**63``.
+    """
+    rest = word * (2**32 - factor)
+    return word - ((rest + WORD) >> 32), -rest & WORD
 
 
 def _quantiles() -> Tensor:

@@ -25,9 +25,7 @@ class Sampler(nn.Module):
 
         Each image is the decoder's mean at a z from the prior: pixel noise beyond it carries no content.
         """
-        num = count[0].item()
-        torch._check(num >= 0)
-        return render(self.model, noise.normal(seed, num, self.model.config.latents))
+        return render(self.model, noise.normal(seed, noise.as_size(count), self.model.config.latents))
 
 
 def graph(model: VAE) -> Sampler:
