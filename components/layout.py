@@ -7,6 +7,8 @@ from pathlib import Path
 STATE = Path(".darkroom")
 """Git- and DVC-ignored state: locks, logs, resume points, the embedded MLflow and Prefect stores."""
 
+MLFLOW = STATE / "mlflow"
+"""The embedded MLflow store: ``mlflow.db`` and the folder of artifacts."""
 
 REPORT = Path("artifacts/report.html")
 """The contact sheet over all models."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from components.layout import STATE
+from components.layout import MLFLOW, STATE
 from data.errors import UserError, nearest
 
 # MLflow reads these when imported or first used. Its own defaults wait minutes for a server that is down.
@@ -38,7 +38,6 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.credentials import get_default_host_creds  # noqa: E402
 from mlflow.utils.rest_utils import http_request  # noqa: E402
 
-FOLDER = STATE / "mlflow"
 SCHEMES = ("sqlite", "postgresql+psycopg", "postgresql", "http", "https")
 
 KEY = "darkroom.key"
@@ -51,7 +50,7 @@ _BATCH = 1000  # most metrics that MLflow takes at once
 
 def uri() -> str:
     """Return the address of the store: ``MLFLOW_TRACKING_URI``, or the embedded one."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(FOLDER / 'mlflow.db').absolute()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(MLFLOW / 'mlflow.db').absolute()}"
 
 
 def client() -> MlflowClient:
@@ -203,7 +202,7 @@ def _ask_server(address: str, shown: str) -> None:
 def _artifacts(name: str) -> str | None:
     """Return where an experiment's artifacts go; a tracking server decides that itself."""
     return (
-        None if uri().startswith("http") else str((FOLDER / "artifacts" / name.replace("/", "-")).absolute())
+        None if uri().startswith("http") else str((MLFLOW / "artifacts" / name.replace("/", "-")).absolute())
     )
 
 

@@ -17,6 +17,7 @@ class Stage:
         address: as DVC names it, ``train@digits-cnn``.
         kind: what it does, ``train``.
         item: the data set or model it does it for, ``digits-cnn``.
+        command: what it runs, in a shell.
         upstream: addresses of the stages whose outs it reads.
         paths: its deps and outs, absolute.
     """
@@ -24,6 +25,7 @@ class Stage:
     address: str
     kind: str
     item: str
+    command: str
     upstream: tuple[str, ...]
     paths: tuple[Path, ...]
 
@@ -72,9 +74,13 @@ def changed(stages: Iterable[Stage]) -> set[str]:
 
     A stage whose upstream is in the set may turn out up to date once that has run.
     """
+    asked = {stage.address for stage in stages}
     repo = _open()
     with repo.lock:
-        return {stage.address for stage in stages if repo.stage.load_one(name=stage.address).changed()}
+        # Not one by one by name: DVC would parse dvc.lock again for each.
+        return {
+            stage.addressing for stage in repo.index.stages if stage.addressing in asked and stage.changed()
+        }
 
 
 def _open():
@@ -86,4 +92,11 @@ def _open():
 def _stage(stage, upstream) -> Stage:
     kind, _, item = stage.addressing.partition("@")
     paths = [Path(output.fs_path) for output in [*stage.deps, *stage.outs] if output.protocol == "local"]
-    return Stage(stage.addressing, kind, item, tuple(sorted(s.addressing for s in upstream)), tuple(paths))
+    return Stage(
+        stage.addressing,
+        kind,
+        item,
+        stage.cmd,
+        tuple(sorted(s.addressing for s in upstream)),
+        tuple(paths),
+    )

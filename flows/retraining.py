@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.console import Console
 from components import layout
 from components.params import Params
 from data.errors import UserError
-from flows import dag
+from flows import dag, fork_server
 from flows.display import Display
 from flows.machine import Machine
 from flows.stage_process import StageFailed, StageProcess
@@ -57,6 +58,8 @@ class Retraining:
         self._stale = dag.changed(stages)
         self._processes: set[StageProcess] = set()
         self._stopping = threading.Event()
+        self._resources = ExitStack()
+        self._forked: Path | None = None
         # The registry's steps of two models share one store: one at a time costs less than a retried transaction.
         self._registry = threading.Lock()
         self._after = {
@@ -70,11 +73,13 @@ class Retraining:
 
     def __enter__(self) -> Retraining:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.display.__enter__()
+        self._resources.enter_context(self.display)
+        if (self._stale or self._force) and any(map(fork_server.takes, self.stages.values())):
+            self._forked = self._resources.enter_context(fork_server.serve(self.folder))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.display.__exit__()
+        self._resources.close()
 
     def do(self, step: str) -> str:
         """Do ``step`` and return how it went.
@@ -121,7 +126,14 @@ class Retraining:
             environment = {"DARKROOM_PROGRESS": str(self.display.progress_file(stage.address).absolute())}
             if gpu is not None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpu
-            process = StageProcess(stage.address, self.folder / f"{stage.address}.log", environment, forced)
+            process = StageProcess(
+                stage.address,
+                self.folder / f"{stage.address}.log",
+                environment,
+                # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
+                programs=self._forked if gpu is None else None,
+                force=forced,
+            )
             self._processes.add(process)
             try:
                 limits = {**TIME_LIMITS, **self._settings.time_limits}

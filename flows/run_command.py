@@ -33,7 +33,13 @@ def run(names: list[str], force: bool, as_json: bool) -> int:
         models = [settings.model(name) and name for name in names] or list(settings.models)
         _look_at_folders(settings, console)
         _mend_locks(console)
-        if not force and _stages_are_up_to_date(models) and summary.is_decided(models):
+        kept = None if force else snapshot.recall(models)
+        if kept and kept.table:
+            console.print("Everything is up to date.")
+            summary.show(kept.table, as_json)
+            return 0
+        files = None if force else kept.files if kept else _files_if_up_to_date(models)
+        if files and summary.is_decided(models):
             console.print("Everything is up to date.")
         else:
             failures = _retrain(models, force)
@@ -41,26 +47,22 @@ def run(names: list[str], force: bool, as_json: bool) -> int:
                 _explain(failures, console)
                 return 1
             # Asked once more so that the answer is kept, and the next run need not ask DVC.
-            _stages_are_up_to_date(models)
-        summary.show(models, as_json)
+            files = _files_if_up_to_date(models)
+        registry = snapshot.registry()
+        table = summary.rows(models)
+        if files:
+            snapshot.save(models, files, registry, table)
+        summary.show(table, as_json)
         return 0
     finally:
         held.release()
 
 
-def _stages_are_up_to_date(models: list[str]) -> bool:
-    """Whether DVC finds every stage up to date; a yes is kept as long as no file changes."""
-    if snapshot.holds(models):
-        return True
+def _files_if_up_to_date(models: list[str]) -> snapshot.Marks | None:
+    """Return the marks of all files of the stages, as they lay before DVC found every stage up to date; else None."""
     stages = dag.select(dag.read(), models)
-    paths = {path for stage in stages for path in stage.paths}
-    before = snapshot.take(paths)
-    if dag.changed(stages):
-        return False
-    # What was edited while DVC looked must be looked at again.
-    if snapshot.take(paths) == before:
-        snapshot.save(models, before)
-    return True
+    files = snapshot.take({path for stage in stages for path in stage.paths})
+    return None if dag.changed(stages) else files
 
 
 def _retrain(models: list[str], force: bool) -> dict[str, str]:

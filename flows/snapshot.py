@@ -3,6 +3,9 @@
 When DVC has found every stage of some models up to date, the size, modification time and inode of every file those
 stages read or wrote are kept. While they all stand, DVC would say the same again, so it is not asked: these are the
 marks by which DVC itself decides whether to hash a file anew. Any difference, and DVC decides.
+
+The table of what stands is kept with them, for as long as the embedded registry's database stands too. A registry
+elsewhere is asked every time.
 """
 
 from __future__ import annotations
@@ -12,34 +15,63 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from components import layout
 from data import atomic
 
-CONTROL = (Path("dvc.yaml"), Path("dvc.lock"), Path("params.yaml"), Path(".dvc/config"), Path(".dvcignore"))
-"""Files that decide what the stages are."""
+CONTROL = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvc/config", ".dvcignore", "components", "flows")
+"""What decides what the stages are, and what their results are taken for."""
 
 Marks = dict[str, list | None]
 """Path to ``[[name below it, size, mtime_ns, inode], ...]``, or None when it is absent."""
 
 
+class Snapshot(NamedTuple):
+    """What was kept.
+
+    Attributes:
+        files: the marks under which DVC found everything up to date.
+        table: as :func:`flows.summary.rows` gave it then; None where the registry must be asked.
+    """
+
+    files: Marks
+    table: list[dict[str, Any]] | None
+
+
 def take(paths: Iterable[Path]) -> Marks:
-    """Return the marks of ``paths`` and of the control files as they lie now."""
-    return {str(path): _marks(path) for path in {*paths, *CONTROL}}
+    """Return the marks of ``paths`` and of :data:`CONTROL` as they lie now."""
+    return {str(path): _marks(path) for path in {*paths, *map(Path, CONTROL)}}
 
 
-def save(models: Iterable[str], marks: Marks) -> None:
-    """Keep ``marks``, under which DVC found every stage of ``models`` up to date."""
-    atomic.write_json(_file(models), marks)
+def registry() -> Marks | None:
+    """Return the marks of the embedded registry as it lies now; None where another one is used."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return None
+    database = layout.MLFLOW / "mlflow.db"
+    return {str(file): _marks(file) for file in (database, database.with_name("mlflow.db-wal"))}
 
 
-def holds(models: Iterable[str]) -> bool:
-    """Whether everything lies as it did when :func:`save` was last called for ``models``."""
+def save(models: Iterable[str], files: Marks, registry: Marks | None, table: list[dict[str, Any]]) -> None:
+    """Keep what stands for ``models``, unless something was edited since the marks were taken."""
+    if _stand(files):
+        atomic.write_json(_file(models), {"files": files, "registry": registry, "table": table})
+
+
+def recall(models: Iterable[str]) -> Snapshot | None:
+    """Return what :func:`save` last kept for ``models`` if every file lies as it did then, else None."""
     try:
-        seen = json.loads(_file(models).read_text())
+        kept = json.loads(_file(models).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
-        return False
-    return all(_marks(Path(path)) == marks for path, marks in seen.items())
+        return None
+    if not _stand(kept["files"]):
+        return None
+    now = registry()
+    return Snapshot(kept["files"], kept["table"] if now and now == kept["registry"] else None)
+
+
+def _stand(marks: Marks) -> bool:
+    return all(_marks(Path(path)) == seen for path, seen in marks.items())
 
 
 def _file(models: Iterable[str]) -> Path:

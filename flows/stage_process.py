@@ -29,19 +29,28 @@ class StageFailed(Exception):
 class StageProcess:
     """``dvc repro --single-item`` of one stage, in a process group of its own."""
 
-    def __init__(self, address: str, log: Path, environment: dict[str, str], force: bool = False) -> None:
+    def __init__(
+        self,
+        address: str,
+        log: Path,
+        environment: dict[str, str],
+        *,
+        programs: Path | None = None,
+        force: bool = False,
+    ) -> None:
         """Prepare to reproduce ``address``; everything it prints goes to ``log``.
 
         Args:
             address: as DVC names it, ``train@digits-cnn``.
             log: file for standard output and error.
             environment: variables to add to this process's.
+            programs: folder in which the stage's command finds its ``python``; by default this one's.
             force: run the command even when DVC finds the stage up to date.
         """
         self.address = address
         self.log = log
         self._options = ["--single-item", "--force"] if force else ["--single-item"]
-        self._environment = environment
+        self._environment = {**environment, "PATH": _path(programs or Path(sys.executable).parent)}
         self._process: subprocess.Popen | None = None
         self._stopped = threading.Event()
 
@@ -64,7 +73,7 @@ class StageProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment, "PATH": _path()},
+                env={**os.environ, **self._environment},
                 start_new_session=True,
             )
         if self._stopped.is_set():
@@ -114,6 +123,5 @@ class StageProcess:
         return StageFailed(f"{message.strip()}\nLog: {self.log}", is_transient=own is None)
 
 
-def _path() -> str:
-    """Return a PATH on which ``python`` is the interpreter that runs this, activated or not."""
-    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+def _path(first: Path) -> str:
+    return f"{first}{os.pathsep}{os.environ.get('PATH', '')}"

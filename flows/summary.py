@@ -71,9 +71,8 @@ def bundle_sha256(name: str) -> str:
     return bundle.sha256(folder) if (folder / "bundle.json").exists() else ""
 
 
-def show(models: Iterable[str], as_json: bool) -> None:
-    """Print :func:`rows` as a table, or as JSON."""
-    table = rows(models)
+def show(table: list[dict[str, Any]], as_json: bool) -> None:
+    """Print what :func:`rows` gave as a table, or as JSON."""
     if as_json:
         print(json.dumps(table, indent=2))
         return

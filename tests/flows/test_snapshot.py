@@ -20,15 +20,19 @@ def workspace(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+TABLE = [{"model": "m", "value": 0.5}]
+
+
 def _save() -> None:
-    snapshot.save(["m"], snapshot.take([Path("folder"), Path("file"), Path("absent")]))
+    files = snapshot.take([Path("folder"), Path("file"), Path("absent")])
+    snapshot.save(["m"], files, snapshot.registry(), TABLE)
 
 
 def test_holds_while_nothing_changes(workspace):
-    assert not snapshot.holds(["m"])
+    assert snapshot.recall(["m"]) is None
     _save()
-    assert snapshot.holds(["m"])
-    assert not snapshot.holds(["other"])
+    assert snapshot.recall(["m"]).table == TABLE
+    assert snapshot.recall(["other"]) is None
 
 
 @pytest.mark.parametrize(
@@ -48,18 +52,46 @@ def test_holds_while_nothing_changes(workspace):
 def test_any_change_is_seen(workspace, change):
     _save()
     change()
-    assert not snapshot.holds(["m"])
+    assert snapshot.recall(["m"]) is None
 
 
 def test_bytecode_caches_do_not_count(workspace):
     _save()
     (workspace / "folder/__pycache__").mkdir()
     (workspace / "folder/__pycache__/a.pyc").write_bytes(b"x")
-    assert snapshot.holds(["m"])
+    assert snapshot.recall(["m"])
 
 
 def test_a_file_cut_short_does_not_hold(workspace):
     _save()
     saved = next(Path(".darkroom/up-to-date").iterdir())
     saved.write_text(saved.read_text()[:10])
-    assert not snapshot.holds(["m"])
+    assert snapshot.recall(["m"]) is None
+
+
+def test_what_was_edited_while_dvc_looked_is_looked_at_again(workspace):
+    files = snapshot.take([Path("file")])
+    Path("file").write_text("edited")
+    snapshot.save(["m"], files, snapshot.registry(), TABLE)
+    assert snapshot.recall(["m"]) is None
+
+
+def test_the_registry_is_asked_again_once_it_changed(workspace):
+    database = Path(".darkroom/mlflow/mlflow.db")
+    database.parent.mkdir(parents=True)
+    database.write_bytes(b"one champion")
+    _save()
+    assert snapshot.recall(["m"]).table == TABLE
+    database.write_bytes(b"another one")
+    assert snapshot.recall(["m"]).files
+    assert snapshot.recall(["m"]).table is None
+
+
+def test_a_registry_elsewhere_is_asked_every_time(workspace, monkeypatch):
+    _save()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://registry:5000")
+    assert snapshot.recall(["m"]).table is None
+    _save()
+    assert snapshot.recall(["m"]).table is None
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert snapshot.recall(["m"]).table is None

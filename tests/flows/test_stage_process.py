@@ -13,7 +13,7 @@ from flows.stage_process import StageFailed, StageProcess
 
 
 def _stage(address: str, force: bool = False) -> StageProcess:
-    return StageProcess(address, Path(f"logs/{address}.log"), {}, force)
+    return StageProcess(address, Path(f"logs/{address}.log"), {}, force=force)
 
 
 def test_ran_then_unchanged_then_forced(toy):
