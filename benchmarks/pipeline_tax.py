@@ -88,10 +88,13 @@ DVC = [sys.executable, "-m", "dvc", "repro", "-q"]
 
 
 def clone(folder: Path) -> Path:
-    """Return a fresh clone of this checkout with a DVC remote of its own."""
+    """Return a fresh clone of this checkout, set up as ``make`` does it, with a DVC remote of its own."""
     subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
     remote = folder.with_name(f"{folder.name}-remote")
     (folder / ".dvc/config.local").write_text(f"['remote \"local\"']\n    url = {remote}\n")
+    subprocess.run(
+        [sys.executable, "-m", "flows.embedded_stores"], cwd=folder, check=True, capture_output=True
+    )
     return folder
 
 

@@ -4,5 +4,8 @@ FAMILIES = {
     "cnn": "Residual convolutional network (He et al. 2016): classification",
     "gmm": "A Gaussian mixture per class, fitted by EM (Dempster et al. 1977): density, class by Bayes",
     "logreg": "Multinomial logistic regression, solved to its optimum by L-BFGS: classification",
+    "mlp": "Neural network: linear layers and activations, fitted by backpropagation: classification",
+    "rnn": "Recurrent network over image rows: vanilla, LSTM or GRU cells: classification",
     "vae": "Variational autoencoder (Kingma & Welling 2014): generation",
+    "vit": "Vision transformer (Dosovitskiy et al. 2021): classification",
 }

@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor
+
+from models.blocks.loop import Recipe
+
+
+class Augmented(Recipe):
+    """The settings of a gradient training on changed images.
+
+    Attributes:
+        shift: pixels by which training images are moved at random.
+        flip: mirror training images at random. Right for clothes, wrong for digits.
+        cutout: side of the square blanked in training images, 0 for none.
+    """
+
+    shift: int = Field(default=0, ge=0)
+    flip: bool = False
+    cutout: int = Field(default=0, ge=0)
+
+    def change(self, x_bchw: Tensor, generator: Generator) -> Tensor:
+        """Return changed images, float [N, C, H, W] like the given ones."""
+        x_bchw = shift(x_bchw, self.shift, generator)
+        if self.flip:
+            x_bchw = flip(x_bchw, generator)
+        return cutout(x_bchw, self.cutout, generator)
 
 
 def shift(x_bchw: Tensor, reach: int, generator: Generator) -> Tensor:

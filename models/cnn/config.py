@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from models.blocks.loop import Recipe
+from models.blocks.augment import Augmented
 
 
-class Config(Recipe):
+class Config(Augmented):
     """What a ``cnn`` can be told.
 
     Attributes:
@@ -16,9 +16,6 @@ class Config(Recipe):
         stem_stride: how much the first convolution shrinks pictures of 16 or more pixels.
         dropout: probability of dropping a feature before the last layer.
         label_smoothing: probability taken from the right class and spread over all (Szegedy et al. 2016).
-        shift: pixels by which training images are moved at random.
-        flip: mirror training images at random. Right for clothes, wrong for digits.
-        cutout: side of the square blanked in training images, 0 for none.
     """
 
     widths: tuple[int, ...] = Field(default=(32, 64, 128), min_length=1)
@@ -26,16 +23,11 @@ class Config(Recipe):
     stem_stride: int = Field(default=2, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
-    shift: int = Field(default=1, ge=0)
-    flip: bool = False
-    cutout: int = Field(default=0, ge=0)
 
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: seconds on digits, about three minutes on Fashion-MNIST."""
-        return cls(
-            epochs=2, least_steps=250, batch_size=64, learning_rate=4e-3, weight_decay=0.05, ema_decay=0.99
-        )
+        return cls(shift=1, epochs=2, least_steps=250, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
 
     @classmethod
     def full(cls) -> Config:

@@ -1,0 +1,102 @@
+"""Attention: ``Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V`` (Vaswani et al. 2017, section 3.2.1).
+
+Written once for all families. Where a mask says who may not be looked at, True means "not", as it does for the padding
+mask of ``torch.nn.MultiheadAttention``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
+    """Return for each query the mean of the values, weighted by how well their keys fit: PyTorch's fused kernel.
+
+    Args:
+        query: float [..., L, E].
+        key: float [..., S, E].
+        value: float [..., S, V].
+        hidden: bool, broadcasts to [..., L, S]: True where a query must not look. Each query needs one key at least.
+
+    Returns:
+        float [..., L, V].
+    """
+    seen = None if hidden is None else ~hidden
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+
+
+def weights(query: Tensor, key: Tensor, hidden: Tensor | None = None) -> Tensor:
+    """Return the attention map [..., L, S]: how much of each value :func:`attend` takes. Each row sums to 1."""
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, -math.inf)
+    return scores.softmax(dim=-1)
+
+
+def causal(length: int, device: torch.device | None = None) -> Tensor:
+    """Return bool [L, L] that hides from each place all that come after it."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each on its own part of the width (Vaswani et al. 2017, section 3.2.2).
+
+    Self-attention where a sequence looks at itself; cross-attention where it looks at another, the ``memory``.
+    """
+
+    def __init__(self, width: int, heads: int, memory_width: int | None = None) -> None:
+        """Make ``heads`` heads of ``width / heads`` each; ``memory_width`` is the other sequence's, if not the same.
+
+        Raises:
+            ValueError: ``heads`` does not divide ``width``.
+        """
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide a width of {width}")
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(memory_width or width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor | None = None,
+        *,
+        hidden: Tensor | None = None,
+        padding: Tensor | None = None,
+    ) -> Tensor:
+        """Return float [N, L, width].
+
+        Args:
+            x: float [N, L, width], what looks.
+            memory: float [N, S, memory_width], what is looked at; ``x`` itself when None.
+            hidden: bool [L, S], True where a place must not look, as :func:`causal` gives it.
+            padding: bool [N, S], True where ``memory`` is filling.
+        """
+        query, key, value = self._project(x, x if memory is None else memory)
+        mixed = attend(query, key, value, _join(hidden, padding))
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def map(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+        """Return the attention maps [N, heads, L, S] of all heads."""
+        query, key, _ = self._project(x, x if memory is None else memory)
+        return weights(query, key)
+
+    def _project(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries [N, heads, L, width / heads], and keys and values with S in place of L."""
+        key, value = self.key_value(memory).chunk(2, dim=-1)
+        parts = (self.query(x), key, value)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        return query, key, value
+
+
+def _join(hidden: Tensor | None, padding: Tensor | None) -> Tensor | None:
+    if padding is None:
+        return hidden
+    padded = padding[:, None, None, :]
+    return padded if hidden is None else padded | hidden

@@ -1,0 +1,63 @@
+"""The transformer's encoder (Vaswani et al. 2017, section 3.1), with the norm before each part (Xiong et al. 2020)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.blocks.attention import MultiHeadAttention
+
+EPSILON = 1e-6
+"""Of the layer norms: torchvision's and the papers', a tenth of PyTorch's own."""
+
+
+class EncoderLayer(nn.Module):
+    """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(width, eps=EPSILON)
+        self.attention = MultiHeadAttention(width, heads)
+        self.dropout = nn.Dropout(dropout)
+        self.norm_feed_forward = nn.LayerNorm(width, eps=EPSILON)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, width),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, L, width] to [N, L, width]."""
+        x = x + self.dropout(self.attention(self.norm_attention(x)))
+        return x + self.feed_forward(self.norm_feed_forward(x))
+
+
+class Encoder(nn.Module):
+    """Layers, and a norm after the last."""
+
+    def __init__(self, width: int, heads: int, hidden: int, depth: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, hidden, dropout) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, L, width] to [N, L, width]."""
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+    def rollout(self, x: Tensor) -> Tensor:
+        """Return how much each place of the output draws on each of ``x``, [N, L, L], rows summing to 1.
+
+        Attention rollout (Abnar & Zuidema 2020): the product over the layers of the mean map of the heads, mixed half
+        and half with the identity for the path around the attention.
+        """
+        same = torch.eye(x.shape[1], device=x.device)
+        flow = same.expand(len(x), -1, -1)
+        for layer in self.layers:
+            maps = layer.attention.map(layer.norm_attention(x)).mean(dim=1)
+            flow = (0.5 * maps + 0.5 * same) @ flow
+            x = layer(x)
+        return flow

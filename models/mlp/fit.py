@@ -1,0 +1,39 @@
+"""Training of the neural network."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from data.prepared import PreparedData
+from models.blocks import classify, loop
+from models.mlp.network import MLP
+from models.run import Run
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean negative log-probability of the right class, in nats."""
+    return functional.cross_entropy(logits, labels)
+
+
+def mse(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean squared distance of the probabilities from the one-hot labels (Brier 1950)."""
+    return (logits.softmax(dim=1) - functional.one_hot(labels, logits.shape[1])).square().sum(dim=1).mean()
+
+
+def multi_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean hinge of the logits: what each other class lacks to be one below the right one."""
+    return functional.multi_margin_loss(logits, labels)
+
+
+LOSSES = {"cross_entropy": cross_entropy, "mse": mse, "multi_margin": multi_margin}
+
+
+def fit(model: MLP, data: PreparedData, run: Run) -> None:
+    """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
+    config = model.config
+
+    def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
+        return LOSSES[config.loss](network(x_bchw).float(), labels)
+
+    loop.train(model, data, run, config, loss=loss, validate=classify.validate, augment=config.change)

@@ -1,0 +1,56 @@
+"""Patches, class token, positions and encoder."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from data.prepared import DataSpec
+from models.blocks.encoder import Encoder
+from models.blocks.pixels import ClassifierGraph, Standardise
+from models.vit.config import Config
+
+
+class VisionTransformer(nn.Module):
+    """Images [N, C, H, W] in [0, 1] to logits [N, K]."""
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.patch = tuple(math.ceil(side / config.grid) for side in (spec.height, spec.width))
+        self.grid = (math.ceil(spec.height / self.patch[0]), math.ceil(spec.width / self.patch[1]))
+        self.padding = (
+            self.grid[1] * self.patch[1] - spec.width,
+            self.grid[0] * self.patch[0] - spec.height,
+        )
+        self.standardise = Standardise(spec)
+        self.embed = nn.Conv2d(spec.channels, config.width, self.patch, self.patch)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.positions = nn.Parameter(torch.randn(1, 1 + math.prod(self.grid), config.width) * 0.02)
+        self.dropout = nn.Dropout(config.dropout)
+        self.encoder = Encoder(config.width, config.heads, config.hidden, config.depth, config.dropout)
+        self.classify = nn.Linear(config.width, spec.num_classes)
+
+    def tokens(self, x_bchw: Tensor) -> Tensor:
+        """Return the sequence that the encoder reads, [N, 1 + patches, width]: the class token, then row by row."""
+        padded = functional.pad(x_bchw, (0, self.padding[0], 0, self.padding[1]))
+        patches = self.embed(self.standardise(padded)).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.class_token.expand(patches.shape[0], -1, -1), patches], dim=1)
+        return self.dropout(tokens + self.positions)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.classify(self.encoder(self.tokens(x_bchw))[:, 0])
+
+
+def build(config: Config, spec: DataSpec) -> VisionTransformer:
+    """Return the network with random weights."""
+    return VisionTransformer(config, spec)
+
+
+def graph(model: VisionTransformer) -> ClassifierGraph:
+    """Return the module to export: uint8 [N, H, W, C] to probabilities [N, K]."""
+    return ClassifierGraph(model).eval()
