@@ -61,11 +61,15 @@ def run(name: str) -> Measurement:
 
 
 def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) -> Arrays:
-    """Return what a generator's graph cannot tell but its family can, on the test images."""
+    """Return what the graph cannot tell but the family can, on the test images."""
     family, images, answers = trained.family, data.test.images, {}
+    model = trained.model.to(device)
+    if hasattr(family, "attention"):
+        answers["attention"] = family.attention(model, images[:24])
+    if hasattr(family, "memory"):
+        answers["memory"] = family.memory(model, images[:500])
     if family.TASK != "generation":
         return answers
-    model = trained.model.to(device)
     if hasattr(family, "log_likelihood"):
         answers["log_likelihood"] = family.log_likelihood(model, images, trained.seed)
     if hasattr(family, "reconstruct"):

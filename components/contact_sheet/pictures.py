@@ -23,6 +23,12 @@ _CAPTIONS = {
         "Hardest test examples",
         "Test images that were given the least probability of their own class.",
     ),
+    "reliability": (
+        "Reliability",
+        "How often the model is right by how sure it is; the diagonal is calibrated.",
+    ),
+    "attention": ("Attention", "Test images, bright where the model looks."),
+    "memory": ("Memory", "Gradient of the answer by how many rows back it is taken."),
     "least_likely": (
         "Least likely test examples",
         "Test images to which the model gives the least likelihood.",

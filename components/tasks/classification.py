@@ -1,4 +1,4 @@
-"""Classification: one class per image. Accuracy first, with log loss and macro F1."""
+"""Classification: one class per image. Accuracy first; log loss, macro F1, calibration."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import numpy as np
 
 from components import bootstrap
 from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, images
+from components.tasks.calibration import calibration_error, reliability
 from components.tasks.confusion import confusion_table, macro_f1, per_class
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"probabilities": Tolerance(1e-4)}
+
+TOP = 3
+"""An answer among the so many likeliest counts as right for ``top_3_accuracy``, where there are more classes."""
 
 answer = images.answer
 inputs = images.inputs
@@ -28,14 +32,19 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
-    """Return accuracy, log loss in nats, macro F1, and precision, recall and F1 of each class."""
-    labels = data.test.labels
-    table = confusion_table(labels, answers["probabilities"].argmax(axis=1), data.spec.num_classes)
+    """Return accuracy, log loss in nats, macro F1, calibration error, and precision, recall and F1 of each class."""
+    labels, probabilities, right = data.test.labels, answers["probabilities"], scores(answers, data)
+    table = confusion_table(labels, probabilities.argmax(axis=1), data.spec.num_classes)
     metrics = {
-        "accuracy": Metric.of(bootstrap.proportion(scores(answers, data)), "higher"),
-        "log_loss": Metric.of(bootstrap.mean(_log_loss(answers["probabilities"], labels)), "lower"),
+        "accuracy": Metric.of(bootstrap.proportion(right), "higher"),
+        "log_loss": Metric.of(bootstrap.mean(_log_loss(probabilities, labels)), "lower"),
         "macro_f1": Metric.of(macro_f1(table), "higher"),
+        "calibration_error": Metric.of(calibration_error(probabilities.max(axis=1), right), "lower"),
     }
+    if data.spec.num_classes > TOP:
+        likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+        among = (likeliest == labels[:, None]).any(axis=1)
+        metrics[f"top_{TOP}_accuracy"] = Metric.of(bootstrap.proportion(among), "higher")
     return Measurement("accuracy", metrics, per_class(table, data.spec.classes))
 
 
@@ -50,8 +59,13 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
-    """Draw the confusion matrix and the worst mistakes; write the confusions as CSV for ``dvc plots``."""
-    from components.pictures import confusion, grid
+    """Draw the confusions, the reliability and the worst mistakes, and what the family alone can tell.
+
+    ``attention`` [N, H, W] are its maps over the first test images, ``memory`` [H] its gradients by distance. The
+    confusions are written as CSV too, for ``dvc plots``.
+    """
+    from components.pictures import confusion, grid, memory, overlay
+    from components.pictures import reliability as diagram
     from components.pictures.style import short
 
     probabilities, labels, classes = answers["probabilities"], data.test.labels, data.spec.classes
@@ -70,6 +84,16 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     grid.draw(
         folder / "mistakes.png", data.test.images[worst], captions, wrong, title="Hardest test examples"
     )
+    found = reliability(probabilities.max(axis=1), predicted == labels)
+    title = f"Calibration error {measured.metrics['calibration_error'].value:.3f}"
+    diagram.draw(folder / "reliability.png", found.confidence, found.accuracy, found.examples, title)
+    if "attention" in answers:
+        maps = answers["attention"]
+        shaded = overlay.shade(data.test.images[: len(maps)], maps)
+        captions = [short(classes[label]) for label in labels[: len(maps)]]
+        grid.draw(folder / "attention.png", shaded, captions, title="Where it looks: attention rolled out")
+    if "memory" in answers:
+        memory.draw(folder / "memory.png", answers["memory"])
 
 
 def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

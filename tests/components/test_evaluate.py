@@ -22,14 +22,14 @@ from models import checkpoint
 from tests.components import workspace
 
 TASKS = {
-    "shapes-logreg": {"accuracy", "log_loss", "macro_f1"},
-    "shapes-cnn": {"accuracy", "log_loss", "macro_f1"},
+    "shapes-logreg": {"accuracy", "log_loss", "macro_f1", "calibration_error"},
+    "shapes-cnn": {"accuracy", "log_loss", "macro_f1", "calibration_error"},
     "shapes-gmm": {"bits_per_dim", "bayes_accuracy"},
     "shapes-vae": {"bits_per_dim", "classes_covered", "kernel_distance"},
 }
 PLOTS = {
-    "shapes-logreg": {"confusion.png", "confusion.csv", "mistakes.png", "learning_curves.png"},
-    "shapes-cnn": {"confusion.png", "confusion.csv", "mistakes.png", "learning_curves.png"},
+    "shapes-logreg": {"confusion.png", "confusion.csv", "mistakes.png", "reliability.png", "learning_curves.png"},
+    "shapes-cnn": {"confusion.png", "confusion.csv", "mistakes.png", "reliability.png", "learning_curves.png"},
     "shapes-gmm": {
         "confusion.png",
         "confusion.csv",

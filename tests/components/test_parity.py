@@ -78,7 +78,7 @@ def test_examples_and_metrics_that_agree(measured):
     answers = classification.answer(Bundle.open(layout.bundle("shapes-cnn")).predict, data)
     report = parity.examples("m", classification, answers, data, layout.evaluated("shapes-cnn"))
     assert set(report["examples"]) == {"predicted", "confidence"}
-    assert set(report["metrics"]) == {"accuracy", "log_loss", "macro_f1"}
+    assert set(report["metrics"]) == {"accuracy", "log_loss", "macro_f1", "calibration_error"}
 
 
 def test_one_other_class_is_found(measured):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.pictures import bars, confusion, curves, grid, histogram, style
+from components.pictures import bars, confusion, curves, grid, histogram, memory, overlay, reliability, style
 
 NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "an uncommonly long name of a class")
 
@@ -32,6 +32,8 @@ def _draw_all(folder: Path) -> list[Path]:
         "validation_loss": np.full(5, np.nan),
     }
     curves.draw(folder / "curves.png", history)
+    memory.draw(folder / "memory.png", np.exp(-np.arange(8.0)))
+    reliability.draw(folder / "reliability.png", values / 6, values / 7, labels + 1, "Calibration")
     return sorted(folder.iterdir())
 
 
@@ -42,7 +44,7 @@ def test_the_same_bytes_again_whatever_the_users_settings(tmp_path):
     ):
         second = [path.read_bytes() for path in _draw_all(tmp_path / "b")]
         assert matplotlib.rcParams["font.size"] == 30  # and the user's settings are left as they were
-    assert len(first) == 5 and first == second
+    assert len(first) == 7 and first == second
 
 
 def test_no_date_and_no_version_is_written(tmp_path):
@@ -112,3 +114,11 @@ def _contains(picture: np.ndarray, tile: np.ndarray) -> bool:
     height, width = tile.shape[:2]
     corners = np.argwhere((picture == tile[0, 0]).all(axis=2))
     return any(np.array_equal(picture[y : y + height, x : x + width], tile) for y, x in corners)
+
+
+def test_what_is_looked_at_is_brighter():
+    images = np.full((1, 2, 2, 1), 128, np.uint8)
+    shaded = overlay.shade(images, np.array([[[0.0, 1.0], [0.5, 1.0]]])).astype(int)
+    assert shaded.shape == (1, 2, 2, 3)
+    brightness = shaded.sum(axis=3)[0]
+    assert brightness[0, 0] < brightness[1, 0] < brightness[0, 1] == brightness[1, 1]

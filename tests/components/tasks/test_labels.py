@@ -41,6 +41,8 @@ def test_classification_agrees_with_scikit_learn(answered):
     value = {name: metric.value for name, metric in measured.metrics.items()}
     assert value["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
     assert value["macro_f1"] == pytest.approx(sklearn_metrics.f1_score(labels, predicted, average="macro"))
+    expected = sklearn_metrics.top_k_accuracy_score(labels, answers["probabilities"], k=3, labels=range(4))
+    assert value["top_3_accuracy"] == pytest.approx(expected)
     expected = sklearn_metrics.log_loss(labels, answers["probabilities"].astype(np.float64), labels=range(4))
     assert value["log_loss"] == pytest.approx(expected, rel=1e-5)
     for metric in measured.metrics.values():
