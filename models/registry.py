@@ -6,6 +6,7 @@ FAMILIES = {
     "logreg": "Multinomial logistic regression, solved to its optimum by L-BFGS: classification",
     "mlp": "Neural network: linear layers and activations, fitted by backpropagation: classification",
     "rnn": "Recurrent network over image rows: vanilla, LSTM or GRU cells: classification",
+    "svm": "Support vector machine, linear or RBF (Cortes & Vapnik 1995): classification",
     "vae": "Variational autoencoder (Kingma & Welling 2014): generation",
     "vit": "Vision transformer (Dosovitskiy et al. 2021): classification",
 }

@@ -1,0 +1,46 @@
+"""Settings of the support vector machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat
+
+from models.settings import Settings
+
+
+class Config(Settings):
+    """What an ``svm`` can be told.
+
+    Attributes:
+        kernel: ``linear``, or ``rbf``: ``exp(-gamma * |x - z|^2)``.
+        loss: ``hinge`` is solved exactly, in memory and time that grow with the square of the training images;
+            ``squared_hinge`` on the landmarks.
+        landmarks: training images that the decision function of ``rbf`` with ``squared_hinge`` is made of. With as
+            many as there are, the solution is exact and computed in float64.
+        gammas: widths of ``rbf`` to try, from the smoothest on, in multiples of 1 / (pixels * their variance), which
+            is scikit-learn's ``gamma="scale"``. ``linear`` has no width.
+        costs: weights ``C`` of the summed losses beside ``0.5 * |w|^2``, tried for each width from the smallest on,
+            each from the last one's solution, until the validation loss rises.
+        tolerance: ``squared_hinge``: the solver ends when the gradient's norm is at most this share of the weights';
+            ``hinge``: when no pair of multipliers violates the conditions of the optimum by more.
+        iterations: at most so many steps of the solver for each problem.
+    """
+
+    kernel: Literal["linear", "rbf"] = "rbf"
+    loss: Literal["hinge", "squared_hinge"] = "squared_hinge"
+    landmarks: int = Field(default=4000, ge=1)
+    gammas: tuple[PositiveFloat, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
+    costs: tuple[PositiveFloat, ...] = Field(default=(1.0, 3.0, 10.0), min_length=1)
+    tolerance: float = Field(default=1e-2, gt=0)
+    iterations: int = Field(default=100, ge=1)
+
+    @classmethod
+    def quick(cls) -> Config:
+        """Two CPU cores: a second or two on digits, a few minutes on Fashion-MNIST."""
+        return cls()
+
+    @classmethod
+    def full(cls) -> Config:
+        """One GPU: more landmarks and a finer path, solved more exactly."""
+        return cls(landmarks=16000, costs=(1.0, 2.0, 4.0, 8.0, 16.0), tolerance=1e-3)

@@ -1,0 +1,221 @@
+"""The support vector machine against scikit-learn: the same convex problems have the same optimum."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.svm import SVC, LinearSVC
+
+import models
+from data.errors import UserError
+from data.prepared import Split
+from models.run import Run
+from models.svm import dual, kernel
+from models.svm import problem as problems
+from models.svm.calibration import temperature
+from models.svm.problem import Problem
+from tests.models import tiny
+
+GAMMA, COST = 0.1, 3.0
+
+
+@pytest.fixture(scope="module")
+def split(digits):
+    """Return pixels uint8 and labels of the train split, and pixels of the test split."""
+    flat = torch.from_numpy(digits.train.images).flatten(1), torch.from_numpy(digits.test.images).flatten(1)
+    return flat[0], torch.from_numpy(digits.train.labels), flat[1]
+
+
+def decisions(split, tolerance: float, **overrides) -> np.ndarray:
+    """Solve one problem and return the decision values [N, 10] of the test split."""
+    images, labels, held_out = split
+    config = tiny.settings("svm", landmarks=len(images), **overrides)
+    machine = Problem(config, (images, labels), held_out, 10, GAMMA, torch.arange(len(images)))
+    solver = machine.solver(COST, None)
+    while solver.violation > tolerance and solver.step():
+        pass
+    return machine.decide(solver).numpy()
+
+
+def one_against_the_rest(make, x, labels, held_out) -> np.ndarray:
+    """Return the decision values of one binary machine of scikit-learn's for each class."""
+    machines = [make().fit(x, labels == label) for label in range(10)]
+    return np.stack([machine.decision_function(held_out) for machine in machines], axis=1)
+
+
+@pytest.mark.parametrize("name", ["rbf", "linear"])
+def test_hinge_is_the_machine_of_scikit_learn(split, name):
+    images, labels, held_out = split
+    theirs = one_against_the_rest(
+        lambda: SVC(kernel=name, C=COST, gamma=GAMMA, tol=1e-6), images / 255, labels, held_out / 255
+    )
+    np.testing.assert_allclose(decisions(split, 1e-6, kernel=name, loss="hinge"), theirs, atol=1e-3)
+
+
+def test_squared_hinge_is_the_machine_of_scikit_learn(split):
+    """The dual of the squared hinge is the hinge's without an upper bound, and 1 / 2C more on the diagonal."""
+    images, labels, held_out = split
+    x = images.double().numpy() / 255
+    gram = rbf_kernel(x, gamma=GAMMA) + np.eye(len(x)) / (2 * COST)
+    theirs = one_against_the_rest(
+        lambda: SVC(kernel="precomputed", C=1e9, tol=1e-6), gram, labels, rbf_kernel(held_out / 255, x, GAMMA)
+    )
+    np.testing.assert_allclose(decisions(split, 1e-8), theirs, atol=1e-3)
+
+
+def test_linear_squared_hinge_is_the_machine_of_scikit_learn(split):
+    images, labels, held_out = split
+    # Its bias is penalised like a weight, unless its pixel is very bright.
+    theirs = one_against_the_rest(
+        lambda: LinearSVC(C=COST, tol=1e-9, max_iter=100_000, dual=False, intercept_scaling=300.0),
+        images / 255,
+        labels,
+        held_out / 255,
+    )
+    np.testing.assert_allclose(decisions(split, 1e-9, kernel="linear"), theirs, atol=1e-3)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000), cost=st.floats(0.01, 100))
+def test_hinge_ends_at_the_optimality_conditions(seed, cost):
+    random = np.random.default_rng(seed)
+    x, labels = torch.from_numpy(random.normal(size=(40, 3))), torch.from_numpy(np.arange(40) % 3)
+    solver = dual.Solver(torch.exp(-torch.cdist(x, x).square()), labels, 3, cost)
+    while solver.violation > 1e-6:
+        assert solver.step()
+    coefficients, bias = solver.solution()
+    signs = 2 * np.eye(3)[labels] - 1
+    multipliers = coefficients.numpy() * signs
+    margins = signs * (solver.gram @ coefficients + bias).numpy()
+    assert (multipliers >= 0).all()
+    assert (multipliers <= cost).all()
+    np.testing.assert_allclose(coefficients.sum(dim=0), 0, atol=1e-9 * cost)
+    assert (margins[multipliers == 0] >= 1 - 1e-5).all()
+    assert (margins[multipliers == cost] <= 1 + 1e-5).all()
+
+
+def test_newton_never_raises_the_objective(split):
+    images, labels, _ = split
+    machine = Problem(tiny.settings("svm"), (images, labels), images, 10, GAMMA, torch.arange(50))
+    solver = machine.solver(COST, None)
+    values = [solver.objective]
+    while solver.violation > 1e-9 and solver.step():
+        values.append(solver.objective)
+        assert (values[-1] <= values[-2] * (1 + 1e-12)).all()
+    assert len(values) > 3
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000), bright=st.integers(0, 235))
+def test_float32_distances_of_bright_and_near_images_are_exact(seed, bright):
+    random = np.random.default_rng(seed)
+    images = torch.from_numpy(random.integers(bright, bright + 20, size=(8, 784), dtype=np.uint8))
+    middle = kernel.centre(images)
+    exact = torch.cdist(images.double(), images.double()).square().round()
+    centred = (images.double() - middle).float()
+    assert torch.equal(kernel.squared_distances(centred, centred).double(), exact)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10_000), factor=st.floats(0.1, 10))
+def test_temperature_has_the_least_loss_and_undoes_a_factor(seed, factor):
+    random = np.random.default_rng(seed)
+    labels = torch.from_numpy(random.integers(0, 4, 300))
+    logits = torch.from_numpy(random.normal(size=(300, 4))) + 1.5 * torch.nn.functional.one_hot(labels, 4)
+    warmth = temperature(logits, labels)
+    assert temperature(factor * logits, labels) == pytest.approx(factor * warmth, rel=1e-4)
+
+    def loss(value: float) -> float:
+        return float(torch.nn.functional.cross_entropy(logits / value, labels))
+
+    assert loss(warmth) <= min(loss(warmth * 1.01), loss(warmth / 1.01))
+
+
+@pytest.mark.parametrize("overrides", [{}, {"loss": "hinge"}, {"kernel": "linear"}, {"landmarks": 100}])
+def test_graph_keeps_the_margins_of_the_float64_machine(digits, tmp_path, overrides):
+    module = models.family("svm")
+    with Run("svm") as run:
+        model = module.build(tiny.settings("svm", **overrides), digits.spec)
+        module.fit(model, digits, run)
+    images = torch.from_numpy(digits.test.images)
+    file = io.BytesIO()
+    machine = module.graph(model).machine
+    torch.onnx.export(
+        machine,
+        (images[:2],),
+        file,
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {session.get_inputs()[0].name: digits.test.images})
+    ours = model(images).numpy()
+    assert ours.dtype == np.float64
+    np.testing.assert_allclose(theirs, ours, atol=2e-5)
+    margin = np.sort(ours, axis=1)[:, -1] - np.sort(ours, axis=1)[:, -2]
+    sure = margin > 4e-5
+    assert sure.mean() > 0.95
+    assert (theirs.argmax(axis=1) == ours.argmax(axis=1))[sure].all()
+
+
+@pytest.mark.parametrize("overrides", [{"loss": "hinge"}, {"kernel": "linear"}])
+def test_resumed_at_any_step_gives_the_same_bits(digits, tmp_path, overrides):
+    whole, points = _fit(digits, tmp_path / "none", overrides, stop=None)
+    for stop in range(1, points, max(1, points // 4)):
+        with pytest.raises(KeyboardInterrupt):
+            _fit(digits, tmp_path / f"{stop}", overrides, stop)
+        again, _ = _fit(digits, tmp_path / f"{stop}", overrides, stop=None)
+        for name, value in whole.items():
+            assert torch.equal(again[name], value), name
+
+
+def _fit(digits, point, overrides, stop):
+    """Fit, writing a resume point at every step, interrupted after ``stop`` of them; return weights and how many."""
+    module = models.family("svm")
+    saved = 0
+
+    with Run("svm", resume_file=point, save_seconds=0.0, save_share=1.0) as run:
+        write = run.save
+
+        def save(state):
+            nonlocal saved
+            write(state)
+            saved += 1
+            if saved == stop:
+                raise KeyboardInterrupt
+
+        run.save = save
+        model = module.build(tiny.settings("svm", **overrides), digits.spec)
+        module.fit(model, digits, run)
+    return model.state_dict(), saved
+
+
+def test_hinge_on_too_many_images_names_the_setting():
+    config = tiny.settings("svm", loss="hinge")
+    with pytest.raises(UserError, match="squared_hinge"):
+        problems.landmarks(config, problems.MOST + 1, torch.Generator())
+
+
+@pytest.mark.slow
+def test_reaches_its_floor(tmp_path):
+    ordered = tiny.prepare(tmp_path, (1797, 0, 0))
+    order = np.random.default_rng(0).permutation(1797)
+    images, labels = ordered.train.images[order], ordered.train.labels[order]
+    splits = zip(np.split(images, [1257, 1527]), np.split(labels, [1257, 1527]), strict=True)
+    train, validation, test = (Split(*split, []) for split in splits)
+    data = SimpleNamespace(train=train, validation=validation, test=test, spec=ordered.spec)
+    module = models.family("svm")
+    with Run("svm") as run:
+        model = module.build(module.Config.quick(), data.spec)
+        module.fit(model, data, run)
+    probabilities = module.graph(model)(torch.from_numpy(test.images))
+    assert (probabilities.argmax(dim=1).numpy() == test.labels).mean() >= 0.985
