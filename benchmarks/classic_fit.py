@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 
 from components import layout
 from data.prepared import PreparedData
-from models.gmm import em, start
+from models.blocks import kmeans
+from models.gmm import em
 from models.logreg.solver import Solver
 
 COMPONENTS = 10
@@ -58,9 +59,7 @@ def _gmm(x: torch.Tensor, iterations: int, repeats: int) -> dict:
     mean = x.mean(dim=0)
     x = x - mean
     prior = em.Prior(torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype), 0.0)
-    first = em.m_step(
-        x, start.responsibilities(x, COMPONENTS, torch.Generator().manual_seed(0)), prior, RIDGE
-    )
+    first = em.m_step(x, kmeans.assign(x, COMPONENTS, torch.Generator().manual_seed(0)), prior, RIDGE)
 
     def ours() -> float:
         mixture = first

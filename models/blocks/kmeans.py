@@ -1,4 +1,4 @@
-"""Where EM starts: k-means from k-means++ seeds (Arthur & Vassilvitskii 2007)."""
+"""k-means from k-means++ seeds (Arthur & Vassilvitskii 2007): where expectation maximisation starts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ ROUNDS = 10
 """Lloyd iterations: EM takes over long before k-means has settled."""
 
 
-def responsibilities(x: Tensor, num_components: int, generator: Generator) -> Tensor:
+def assign(x: Tensor, num_clusters: int, generator: Generator) -> Tensor:
     """Return hard assignments [N, M] of ``x`` [N, D] to clusters, none of them empty, as ones and zeros."""
-    centres = _seeds(x, num_components, generator)
+    centres = _seeds(x, num_clusters, generator)
     for _ in range(ROUNDS):
         nearest = torch.cdist(x, centres).argmin(dim=1)
-        assigned = torch.nn.functional.one_hot(nearest, num_components).to(x.dtype)
+        assigned = torch.nn.functional.one_hot(nearest, num_clusters).to(x.dtype)
         counts = assigned.sum(dim=0)
         # A cluster that lost all its examples stays where it was.
         centres = torch.where(counts[:, None] > 0, assigned.T @ x / counts.clamp(min=1)[:, None], centres)
     return assigned
 
 
-def _seeds(x: Tensor, num_components: int, generator: Generator) -> Tensor:
+def _seeds(x: Tensor, num_clusters: int, generator: Generator) -> Tensor:
     """Draw centres from the examples, each with a probability in proportion to its squared distance to the others."""
     weight = torch.ones_like(x[:, 0])
     chosen = []
-    for _ in range(num_components):
+    for _ in range(num_clusters):
         # The largest log-weight plus Gumbel noise is a draw in proportion to the weights.
         uniform = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
         index = (weight.log() - (-uniform.log()).log()).argmax()

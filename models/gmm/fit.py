@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from data.prepared import PreparedData, Split
-from models.gmm import em, start
+from models.blocks import kmeans
+from models.gmm import em
 from models.gmm.density import GaussianMixtures
 from models.run import Run
 
@@ -86,7 +87,7 @@ class _Fit:
             self.best_mixtures = list(self.mixtures)
 
     def _begin(self, x: Tensor) -> em.Mixture:
-        clusters = start.responsibilities(x, self.config.components, self.run.generator)
+        clusters = kmeans.assign(x, self.config.components, self.run.generator)
         return em.m_step(x, clusters, self.prior, self.model.noise)
 
     def _pooled(self) -> em.Prior:

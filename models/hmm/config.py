@@ -1,0 +1,45 @@
+"""Settings of the hidden Markov models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from models.settings import Settings
+
+
+class Config(Settings):
+    """What an ``hmm`` can be told.
+
+    Attributes:
+        topology: ``ergodic``, where every state may follow every other, or ``left_right``, which starts in the
+            first state and either stays or goes on to the next one at each row (Bakis 1976).
+        states: hidden states of each class's chain.
+        prior: how strongly every variance is pulled towards the one pooled over all states of all classes: the
+            number of its pseudo-rows for each real one of an even share.
+        roundness: how far those pooled variances themselves are pulled towards their mean. More of it makes
+            columns that never change in training less decisive: better classes, lower likelihood.
+        smoothing: pseudo-count of every transition that the topology allows. None of them is then impossible,
+            which the scaled recursions rely on.
+        iterations: at most so many iterations of Baum-Welch.
+        tolerance: Baum-Welch ends when its objective (nats an image) improves by less.
+    """
+
+    topology: Literal["ergodic", "left_right"] = "ergodic"
+    states: int = Field(default=32, ge=1)
+    prior: float = Field(default=3.0, ge=0)
+    roundness: float = Field(default=0.05, ge=0, le=1)
+    smoothing: float = Field(default=0.01, ge=1e-3)
+    iterations: int = Field(default=20, ge=1)
+    tolerance: float = Field(default=0.1, ge=0)
+
+    @classmethod
+    def quick(cls) -> Config:
+        """Two CPU cores: a second on digits, a few minutes on Fashion-MNIST."""
+        return cls()
+
+    @classmethod
+    def full(cls) -> Config:
+        """One GPU: more states, to convergence."""
+        return cls(states=64, iterations=200, tolerance=0.01)

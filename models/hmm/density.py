@@ -1,0 +1,158 @@
+"""The fitted chains as a model: likelihood of discrete images and class posterior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from data.errors import UserError
+from data.prepared import DataSpec
+from models.blocks.pixels import level, unit
+from models.hmm.baum_welch import TOPOLOGIES, Chain, features, log_densities, log_normaliser
+from models.hmm.config import Config
+
+CHUNK = 128
+"""Images computed on at a time on a CPU: what they need fits its caches."""
+DEVICE_CHUNK = 64 * CHUNK
+"""The same on a GPU, which wants more work at once."""
+
+
+class HiddenMarkovModels(nn.Module):
+    """A chain per class, ready to be evaluated. Buffers, float64, for K classes, S states and D pixels in a row:
+
+    ``shares`` [K] of the classes, ``start`` [K, S], ``transitions`` [K, S, S], ``means`` and ``variances`` [K, S, D].
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config, self.spec, self.levels = config, spec, spec.levels
+        self.dim = math.prod(spec.shape)
+        classes, states, width = spec.num_classes, config.states, spec.width * spec.channels
+        sizes = {"shares": (), "start": (states,), "transitions": (states, states)}
+        sizes |= {"means": (states, width), "variances": (states, width)}
+        for name, size in sizes.items():
+            self.register_buffer(name, torch.ones(classes, *size, dtype=torch.float64))
+
+    @property
+    def noise(self) -> float:
+        """Variance of a pixel that is spread uniformly over the cell of its level."""
+        return 1 / (12 * self.levels**2)
+
+    @property
+    def chains(self) -> list[Chain]:
+        """The chain of each class."""
+        return [
+            Chain(*parts)
+            for parts in zip(self.start, self.transitions, self.means, self.variances, strict=True)
+        ]
+
+    def put(self, label: int, share: float, chain: Chain) -> None:
+        """Make ``chain`` the density of class ``label``, which ``share`` of all examples belong to."""
+        self.shares[label] = share
+        for name in ("start", "transitions", "means", "variances"):
+            getattr(self, name)[label] = getattr(chain, name)
+
+    def row_levels(self, images_nhwc: Tensor) -> Tensor:
+        """Return the levels of uint8 [N, H, W, C] as rows, uint8 [H, N, W * C]."""
+        return level(unit(images_nhwc), self.levels).permute(2, 0, 3, 1).flatten(2).to(torch.uint8)
+
+    def chunks(self, row_levels: Tensor) -> Iterator[Tensor]:
+        """Yield the middles of the pixels' cells, float64 [H, n, D] in (0, 1), some images at a time."""
+        size = CHUNK if row_levels.device.type == "cpu" else DEVICE_CHUNK
+        for part in row_levels.split(size, dim=1):
+            yield self.middles(part)
+
+    def middles(self, row_levels: Tensor) -> Tensor:
+        """Return the middles of the cells of ``row_levels``, in the model's precision."""
+        return (row_levels.to(self.means.dtype) + 0.5) / self.levels
+
+    def log_joint(self, row_levels: Tensor) -> Tensor:
+        """Map levels [H, N, D] to ``log p(levels, class)`` float64 [N, K], in nats, a lower bound.
+
+        The probability of an image on its discrete levels is the density's mean over the cells; the mean of its
+        logarithm is below it (Theis et al. 2016). That mean is taken in closed form inside each path of states,
+        where it is below the mean of the sum's logarithm, as log-sum-exp is convex. So nothing needs to be drawn.
+        """
+        forward, parts = TOPOLOGIES[self.config.topology].forward, []
+        for x in self.chunks(row_levels):
+            both = features(x)
+            by_class = [
+                forward(log_densities(both, chain, self.noise), chain.start[None], chain.transitions)
+                for chain in self.chains
+            ]
+            parts.append(torch.stack(by_class, dim=1))
+        return torch.cat(parts) + self.shares.log() - self.dim * math.log(self.levels)
+
+    def forward(self, images_nhwc: Tensor) -> Tensor:
+        """Map uint8 [N, H, W, C] to :meth:`log_joint` [N, K]."""
+        return self.log_joint(self.row_levels(images_nhwc))
+
+
+class Graph(nn.Module):
+    """What is exported: uint8 images in, log-likelihood and class posterior out, in float32, all classes at once.
+
+    In float32 the square of the distance to a mean cannot be multiplied out as in
+    :func:`models.hmm.baum_welch.log_densities`: the difference of its large terms would leave nothing.
+    """
+
+    def __init__(self, model: HiddenMarkovModels) -> None:
+        super().__init__()
+        self.levels, self.forward_pass = model.levels, TOPOLOGIES[model.config.topology].forward
+        constants = -0.5 * log_normaliser(torch.zeros_like(model.means), model.variances, model.noise)
+        base = model.shares.log() - model.dim * math.log(model.levels)
+        buffers = {
+            "means": model.means.flatten(0, 1)[:, None],
+            "scales": model.variances.rsqrt().flatten(0, 1)[:, None],
+            "constants": constants[:, None],
+            "start": model.start[:, None],
+            "transitions": model.transitions,
+            "base": base,
+        }
+        for name, value in buffers.items():
+            self.register_buffer(name, value.float())
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Map uint8 [N, H, W, C] to log-likelihood [N] (nats, on the levels) and posterior [N, K]."""
+        x = (level(unit(image), self.levels).float() + 0.5) / self.levels
+        rows = x.permute(2, 0, 3, 1).flatten(2)
+        densities = torch.stack([self._densities(row) for row in rows.unbind()])
+        joint = self.forward_pass(densities, self.start, self.transitions).T + self.base
+        return joint.logsumexp(dim=1), joint.softmax(dim=1)
+
+    def _densities(self, row: Tensor) -> Tensor:
+        """Return log-densities [K, N, S] of a row [N, D]; row by row, to need little memory."""
+        squares = ((row - self.means) * self.scales).square().sum(dim=2)  # [K S, N]
+        return self.constants - 0.5 * squares.unflatten(0, (len(self.start), -1)).mT
+
+
+def build(config: Config, spec: DataSpec) -> HiddenMarkovModels:
+    """Return the model, empty.
+
+    Raises:
+        UserError: a ``left_right`` chain has more states than the images have rows.
+    """
+    if config.topology == "left_right" and config.states > spec.height:
+        raise UserError(
+            f"hmm: states: {config.states} is more than the {spec.height} rows of an image of {spec.name}, and a "
+            f"left_right chain enters at most one state at each row. Use at most {spec.height}, or topology: ergodic."
+        )
+    return HiddenMarkovModels(config, spec)
+
+
+def graph(model: HiddenMarkovModels) -> Graph:
+    """Return the module to export."""
+    return Graph(model).eval()
+
+
+@torch.no_grad()
+def log_likelihood(model: HiddenMarkovModels, images_nhwc: np.ndarray, seed: int) -> np.ndarray:
+    """Return nats per image, float64 [N], of uint8 [N, H, W, C] on the levels: a lower bound, see ``log_joint``.
+
+    It is in closed form: ``seed`` changes nothing.
+    """
+    images = torch.as_tensor(images_nhwc).to(model.means.device)
+    return model(images).logsumexp(dim=1).cpu().numpy()

@@ -1,0 +1,177 @@
+"""Hidden Markov models against hmmlearn, against every path of a tiny chain, and the bound on discrete pixels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hmmlearn.hmm import GaussianHMM
+
+import models
+from data.errors import UserError
+from models.hmm import Config, baum_welch, build, start
+from models.hmm.baum_welch import TOPOLOGIES, Chain, Prior
+from models.hmm.viterbi import best_paths
+from tests.models import tiny
+
+BOTH = pytest.mark.parametrize("topology", ["ergodic", "left_right"])
+IMAGES, ROWS, WIDTH, STATES = 40, 9, 5, 4
+
+
+@pytest.fixture(scope="module")
+def x() -> torch.Tensor:
+    """Rows [T, N, D] that drift from the first to the last."""
+    random = np.random.default_rng(0)
+    drift = np.linspace(0, 2, ROWS)[:, None, None] * random.normal(size=WIDTH)
+    return torch.as_tensor(drift + random.normal(size=(ROWS, IMAGES, WIDTH)))
+
+
+def chain_of(topology: str, states: int = STATES, width: int = WIDTH, seed: int = 1) -> Chain:
+    """Return a chain of random parameters."""
+    random = np.random.default_rng(seed)
+    allowed = start.blank(states, topology, torch.zeros(states, width, dtype=torch.float64))
+    first, moves = (
+        torch.as_tensor(random.uniform(0.1, 1, size=tuple(part.shape))) * (part > 0)
+        for part in (allowed.start, allowed.transitions)
+    )
+    return Chain(
+        first / first.sum(),
+        moves / moves.sum(dim=1, keepdim=True),
+        torch.as_tensor(random.normal(size=(states, width)) * 2),
+        torch.as_tensor(random.uniform(0.5, 2, size=(states, width))),
+    )
+
+
+def theirs_of(chain: Chain, prior: Prior, iterations: int = 1) -> GaussianHMM:
+    model = GaussianHMM(
+        len(chain.start),
+        startprob_prior=1 + prior.smoothing,
+        transmat_prior=1 + prior.smoothing,
+        covars_prior=prior.strength * prior.variances.numpy(),
+        covars_weight=1 + prior.strength,
+        min_covar=0.0,
+        n_iter=iterations,
+        tol=-math.inf,
+        init_params="",
+    )
+    model.startprob_, model.transmat_ = chain.start.numpy(), chain.transitions.numpy()
+    model.means_ = chain.means.numpy()
+    model.n_features = chain.means.shape[1]
+    model.covars_ = chain.variances.numpy()
+    return model
+
+
+def sequences(x: torch.Tensor) -> tuple[np.ndarray, list[int]]:
+    return x.transpose(0, 1).flatten(0, 1).numpy(), [len(x)] * x.shape[1]
+
+
+def prior_of(strength: float, smoothing: float) -> Prior:
+    return Prior(torch.linspace(0.5, 1.5, WIDTH, dtype=torch.float64), strength, smoothing)
+
+
+@BOTH
+def test_forward_and_posteriors_equal_hmmlearn_s(x, topology):
+    chain = chain_of(topology)
+    theirs = theirs_of(chain, prior_of(0, 0))
+    likelihoods, _ = baum_welch.e_step([x], chain, topology)
+    expected = [theirs.score(image) for image in x.transpose(0, 1).numpy()]
+    np.testing.assert_allclose(likelihoods, expected, rtol=1e-5)
+    densities = baum_welch.log_densities(baum_welch.features(x), chain)
+    forward = TOPOLOGIES[topology].forward(densities, chain.start[None], chain.transitions)
+    np.testing.assert_allclose(forward, expected, rtol=1e-5)
+    _, posteriors, _ = TOPOLOGIES[topology].smooth(densities, chain.start[None], chain.transitions)
+    expected = theirs.predict_proba(*sequences(x)).reshape(IMAGES, ROWS, STATES)
+    np.testing.assert_allclose(posteriors.transpose(0, 1), expected, atol=1e-5)
+
+
+@BOTH
+def test_viterbi_equals_hmmlearn_s(x, topology):
+    chain = chain_of(topology)
+    densities = baum_welch.log_densities(baum_welch.features(x), chain)
+    total, paths = best_paths(densities, chain.start, chain.transitions)
+    expected_total, expected_paths = theirs_of(chain, prior_of(0, 0)).decode(*sequences(x))
+    assert float(total.sum()) == pytest.approx(expected_total, rel=1e-5)
+    np.testing.assert_array_equal(paths.T.flatten(), expected_paths)
+
+
+@BOTH
+@pytest.mark.parametrize("iterations", [1, 8])
+@pytest.mark.parametrize(("strength", "smoothing"), [(0.0, 1e-3), (6.0, 0.5)])
+def test_baum_welch_steps_equal_hmmlearn_s(x, topology, iterations, strength, smoothing):
+    prior, ours = prior_of(strength, smoothing), chain_of(topology)
+    theirs = theirs_of(ours, prior, iterations).fit(*sequences(x))
+    for _ in range(iterations):
+        _, counts = baum_welch.e_step(x.split(17, dim=1), ours, topology)
+        ours = baum_welch.m_step(counts, ours, prior)
+    np.testing.assert_allclose(ours.start, theirs.startprob_, atol=1e-5)
+    np.testing.assert_allclose(ours.transitions, theirs.transmat_, atol=1e-5)
+    np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(ours.variances, theirs._covars_, rtol=1e-5, atol=1e-8)
+
+
+@BOTH
+def test_the_objective_never_falls(x, topology):
+    chain, prior, noise, objectives = chain_of(topology), prior_of(5.0, 0.1), 0.01, []
+    for _ in range(15):
+        likelihoods, counts = baum_welch.e_step([x], chain, topology, noise)
+        objectives.append(float(likelihoods.sum() + prior.log_density(chain)))
+        chain = baum_welch.m_step(counts, chain, prior, noise)
+    assert (np.diff(objectives) > -1e-8).all()
+    assert objectives[-1] > objectives[0]
+
+
+@BOTH
+def test_rows_that_no_state_expects_are_still_summed_over_all_paths(topology):
+    """Densities that differ by far more than float64's exponents hold; every path is summed in logarithms."""
+    chain = chain_of(topology, states=3)
+    random = np.random.default_rng(2)
+    densities = torch.as_tensor(random.normal(size=(5, 2, 3)) * 2000)
+    given = chain.start[None], chain.transitions
+    paths = [
+        chain.start[path[0]].log()
+        + sum(chain.transitions[a, b].log() for a, b in itertools.pairwise(path))
+        + sum(densities[row, :, state] for row, state in enumerate(path))
+        for path in itertools.product(range(3), repeat=5)
+    ]
+    expected = torch.stack(paths).logsumexp(dim=0)
+    topology = TOPOLOGIES[topology]
+    torch.testing.assert_close(topology.forward(densities, *given), expected)
+    torch.testing.assert_close(
+        topology.forward(densities.float(), *(part.float() for part in given)), expected.float()
+    )
+    likelihoods, posteriors, moves = topology.smooth(densities.clone(), *given)
+    torch.testing.assert_close(likelihoods, expected)
+    torch.testing.assert_close(posteriors.sum(dim=2), torch.ones(5, 2, dtype=torch.float64))
+    torch.testing.assert_close(moves.sum(), torch.tensor(8.0, dtype=torch.float64))
+
+
+@BOTH
+def test_graph_agrees_with_the_model(digits, topology):
+    """The float32 graph computes densities another way than the model, for all classes at once."""
+    family = models.family("hmm")
+    model = fitted(digits, topology)
+    images = torch.as_tensor(digits.test.images)
+    likelihoods, posterior = family.graph(model)(images)
+    joint = model(images)
+    assert (joint.logsumexp(dim=1) < 0).all()
+    torch.testing.assert_close(likelihoods.double(), joint.logsumexp(dim=1), rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(posterior.double(), joint.softmax(dim=1), rtol=0, atol=1e-3)
+    assert (joint.argmax(dim=1).numpy() == digits.test.labels).mean() > 0.6
+
+
+def fitted(digits, topology: str, states: int = 8):
+    from models.run import Run
+
+    family = models.family("hmm")
+    with Run("tiny-hmm") as run:
+        model = family.build(tiny.settings("hmm", topology=topology, states=states), digits.spec)
+        family.fit(model, digits, run)
+    return model
+
+
+def test_a_left_right_chain_cannot_have_more_states_than_rows(digits):
+    with pytest.raises(UserError, match=r"states: 9 is more than the 8 rows of an image of digits"):
+        build(Config(topology="left_right", states=9), digits.spec)
