@@ -20,7 +20,7 @@ import torch
 from components import layout, params, tasks
 from components.command import main
 from components.reference import Reference, open_trained
-from components.tasks import Arrays, Measurement
+from components.tasks import Arrays, Measurement, filling
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -68,6 +68,9 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
         answers["attention"] = family.attention(model, images[:24])
     if hasattr(family, "memory"):
         answers["memory"] = family.memory(model, images[:500])
+    if hasattr(family, "fill_in"):
+        shown = images[: filling.IMAGES]
+        answers["filled_in"] = family.fill_in(model, shown, filling.hidden(shown))
     if family.TASK != "generation":
         return answers
     if hasattr(family, "log_likelihood"):

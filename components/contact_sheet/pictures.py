@@ -18,6 +18,10 @@ _CAPTIONS = {
         "Reconstructions",
         "Test images in one row, what the model makes of each in the row below.",
     ),
+    "filled_in": (
+        "Filled in",
+        "Test images, the same with their lower halves missing, and what the model fills in.",
+    ),
     "confusion": ("Confusion", "Confusion matrix, actual class by predicted class."),
     "mistakes": (
         "Hardest test examples",

@@ -1,4 +1,8 @@
-"""Density: how likely an image is, and its class by Bayes. Bits per dimension first, then the accuracy."""
+"""Density: how likely an image is, and its class by Bayes. Bits per dimension first, then the accuracy.
+
+What only the family can tell, the evaluate stage adds to the answers: ``filled_in``, the first test images whose
+lower halves it was not shown.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, classification, images
+from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, classification, filling, images
 from components.tasks.confusion import confusion_table, per_class
 from data.prepared import DataSpec, PreparedData
 
@@ -37,13 +41,18 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
-    """Return bits per dimension and the accuracy of the class by Bayes, over all and per class."""
+    """Return bits per dimension and the accuracy of the class by Bayes, over all and per class.
+
+    And the error of filling in, where something was filled in.
+    """
     labels, bits = data.test.labels, scores(answers, data)
     predicted = answers["probabilities"].argmax(axis=1)
     metrics = {
         "bits_per_dim": Metric.of(bootstrap.mean(bits), "lower"),
         "bayes_accuracy": Metric.of(bootstrap.proportion(predicted == labels), "higher"),
     }
+    if "filled_in" in answers:
+        metrics |= filling.metrics(answers["filled_in"], data)
     table = per_class(confusion_table(labels, predicted, data.spec.num_classes), data.spec.classes)
     bits_by_class = images.mean_by_class(bits, labels, data.spec.num_classes)
     for row, value in zip(table, bits_by_class, strict=True):
@@ -57,7 +66,7 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
-    """Draw the likelihoods by class, the least likely images and the confusions of the class by Bayes."""
+    """Draw the likelihoods by class, the least likely images, the confusions of the class by Bayes, filled images."""
     from components.pictures import confusion, grid, histogram
     from components.pictures.style import short
 
@@ -71,3 +80,5 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     grid.draw(
         folder / "least_likely.png", data.test.images[least], captions, title="Least likely test examples"
     )
+    if "filled_in" in answers:
+        filling.draw(folder / "filled_in.png", answers["filled_in"], data)

@@ -9,8 +9,9 @@ posterior [N, K].
 
 from models.gmm.config import Config
 from models.gmm.density import GaussianMixtures, build, graph, log_likelihood
+from models.gmm.fill_in import fill_in
 from models.gmm.fit import fit
 
 TASK = "density"
 
-__all__ = ["TASK", "Config", "GaussianMixtures", "build", "fit", "graph", "log_likelihood"]
+__all__ = ["TASK", "Config", "GaussianMixtures", "build", "fill_in", "fit", "graph", "log_likelihood"]

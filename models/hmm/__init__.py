@@ -11,8 +11,9 @@ class) [N, K] -> log p(x) [N] and the posterior [N, K].
 
 from models.hmm.config import Config
 from models.hmm.density import HiddenMarkovModels, build, graph, log_likelihood
+from models.hmm.fill_in import fill_in
 from models.hmm.fit import fit
 
 TASK = "density"
 
-__all__ = ["TASK", "Config", "HiddenMarkovModels", "build", "fit", "graph", "log_likelihood"]
+__all__ = ["TASK", "Config", "HiddenMarkovModels", "build", "fill_in", "fit", "graph", "log_likelihood"]

@@ -80,13 +80,13 @@ def log_densities(features: Tensor, chain: Chain, noise: float = 0.0) -> Tensor:
     """
     precisions = chain.variances.reciprocal()
     weights = torch.cat([chain.means * precisions, -0.5 * precisions], dim=1)
-    constants = -0.5 * log_normaliser(chain.means.square() * precisions, chain.variances, noise)
+    constants = -0.5 * pixel_normaliser(chain.means.square() * precisions, chain.variances, noise).sum(dim=1)
     return torch.addmm(constants, features.flatten(0, 1), weights.T).unflatten(0, features.shape[:2])
 
 
-def log_normaliser(offsets: Tensor, variances: Tensor, noise: float) -> Tensor:
-    """Return the sum over pixels of ``offsets + log(2 pi variance) + noise / variance``, [..., D] to [...]."""
-    return (offsets + (2 * math.pi * variances).log() + noise / variances).sum(dim=-1)
+def pixel_normaliser(offsets: Tensor, variances: Tensor, noise: float) -> Tensor:
+    """Return what each pixel takes from twice a log-density: ``offsets + log(2 pi variance) + noise / variance``."""
+    return offsets + (2 * math.pi * variances).log() + noise / variances
 
 
 def features(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from data.errors import UserError
 from data.prepared import DataSpec
 from models.blocks.pixels import level, unit
-from models.hmm.baum_welch import TOPOLOGIES, Chain, features, log_densities, log_normaliser
+from models.hmm.baum_welch import TOPOLOGIES, Chain, features, log_densities, pixel_normaliser
 from models.hmm.config import Config
 
 CHUNK = 128
@@ -102,7 +102,9 @@ class Graph(nn.Module):
     def __init__(self, model: HiddenMarkovModels) -> None:
         super().__init__()
         self.levels, self.forward_pass = model.levels, TOPOLOGIES[model.config.topology].forward
-        constants = -0.5 * log_normaliser(torch.zeros_like(model.means), model.variances, model.noise)
+        constants = -0.5 * pixel_normaliser(torch.zeros_like(model.means), model.variances, model.noise).sum(
+            dim=2
+        )
         base = model.shares.log() - model.dim * math.log(model.levels)
         buffers = {
             "means": model.means.flatten(0, 1)[:, None],

@@ -24,17 +24,36 @@ from tests.components import workspace
 TASKS = {
     "shapes-logreg": {"accuracy", "log_loss", "macro_f1", "calibration_error"},
     "shapes-cnn": {"accuracy", "log_loss", "macro_f1", "calibration_error"},
-    "shapes-gmm": {"bits_per_dim", "bayes_accuracy"},
+    "shapes-gmm": {
+        "bits_per_dim",
+        "bayes_accuracy",
+        "filling_error",
+        "filling_error_mean_image",
+        "filling_error_nearest",
+    },
     "shapes-vae": {"bits_per_dim", "classes_covered", "kernel_distance"},
 }
 PLOTS = {
-    "shapes-logreg": {"confusion.png", "confusion.csv", "mistakes.png", "reliability.png", "learning_curves.png"},
-    "shapes-cnn": {"confusion.png", "confusion.csv", "mistakes.png", "reliability.png", "learning_curves.png"},
+    "shapes-logreg": {
+        "confusion.png",
+        "confusion.csv",
+        "mistakes.png",
+        "reliability.png",
+        "learning_curves.png",
+    },
+    "shapes-cnn": {
+        "confusion.png",
+        "confusion.csv",
+        "mistakes.png",
+        "reliability.png",
+        "learning_curves.png",
+    },
     "shapes-gmm": {
         "confusion.png",
         "confusion.csv",
         "likelihood.png",
         "least_likely.png",
+        "filled_in.png",
         "learning_curves.png",
     },
     "shapes-vae": {

@@ -9,7 +9,9 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture
 
-from models.gmm import em
+from data.prepared import DataSpec
+from models.gmm import Config, build, em, fill_in
+from models.gmm.fill_in import conditional_mean
 from tests.models import tiny
 
 SHAPES = pytest.mark.parametrize("covariance", ["full", "diag"])
@@ -94,3 +96,52 @@ def test_a_fitted_mixture_tells_classes_apart_by_bayes(digits):
     assert joint.shape == (20, 10)
     assert (joint.logsumexp(dim=1) < 0).all()
     assert (posterior.argmax(dim=1) == torch.as_tensor(digits.test.labels[:20])).double().mean() > 0.7
+
+
+@SHAPES
+@pytest.mark.parametrize("channels", [1, 3])
+def test_missing_pixels_are_the_conditional_mean(covariance, channels):
+    spec = DataSpec(
+        name="tiny", task="classification", classes=("a", "b"), height=2, width=3, channels=channels, levels=256,
+        mean=(0.5,) * channels, std=(0.3,) * channels, sha256="0",
+    )  # fmt: skip
+    dim, random = 6 * channels, np.random.default_rng(0)
+    model = build(Config(components=2, covariance=covariance), spec)
+    for label, share in enumerate((0.4, 0.6)):
+        factors = torch.as_tensor(random.normal(size=(2, dim, dim)))
+        spread = 0.01 * factors @ factors.mT + 0.02 * torch.eye(dim, dtype=torch.float64)
+        means = torch.as_tensor(random.random((2, dim)))
+        weights = torch.tensor([0.3, 0.7], dtype=torch.float64).log()
+        model.put(
+            label,
+            share,
+            em.Mixture(weights, means, spread if covariance == "full" else spread.diagonal(dim1=1, dim2=2)),
+        )
+    images = random.integers(256, size=(5, 2, 3, channels), dtype=np.uint8)
+    missing = random.random((5, 2, 3)) < 0.5
+    missing[1], missing[2] = missing[0], True  # two images with one pattern; nothing seen at all
+    expected = np.stack([_conditional_mean(model, *given) for given in zip(images, missing, strict=True)])
+    np.testing.assert_allclose(conditional_mean(model, images, missing), expected, rtol=1e-9)
+    whole = fill_in(model, images, missing)
+    np.testing.assert_array_equal(whole[~missing], images[~missing])
+    levels = np.clip(np.round(expected * 256 - 0.5), 0, 255)
+    assert np.abs(whole.astype(int) - levels)[missing].max() <= 1
+
+
+def _conditional_mean(model, image: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Bishop 2006, equations 2.81 and 2.82, each component by itself, in numpy; [H, W, C]."""
+    x = (image.transpose(2, 0, 1).ravel() + 0.5) / 256
+    gone = np.concatenate([missing.ravel()] * image.shape[2])
+    weights, means = [], []
+    log_weights = np.log(np.outer([0.4, 0.6], [0.3, 0.7])).ravel()
+    scales = model.scales.flatten(0, 1).numpy()
+    for log_weight, mean, scale in zip(log_weights, model.means.flatten(0, 1).numpy(), scales, strict=True):
+        spread = np.linalg.inv(scale @ scale.T) if scale.ndim == 2 else np.diag(scale**-2.0)
+        seen = spread[np.ix_(~gone, ~gone)]
+        offset = np.linalg.solve(seen, x[~gone] - mean[~gone])
+        square = (x[~gone] - mean[~gone]) @ offset + model.noise * np.trace(np.linalg.inv(seen))
+        weights.append(log_weight - 0.5 * (square + np.linalg.slogdet(2 * np.pi * seen)[1]))
+        means.append(x.copy())
+        means[-1][gone] = mean[gone] + spread[np.ix_(gone, ~gone)] @ offset
+    filled = np.average(means, axis=0, weights=np.exp(np.array(weights) - max(weights)))
+    return filled.reshape(image.shape[2], *image.shape[:2]).transpose(1, 2, 0)

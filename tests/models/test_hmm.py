@@ -12,8 +12,10 @@ from hmmlearn.hmm import GaussianHMM
 
 import models
 from data.errors import UserError
+from data.prepared import DataSpec
 from models.hmm import Config, baum_welch, build, start
 from models.hmm.baum_welch import TOPOLOGIES, Chain, Prior
+from models.hmm.fill_in import conditional_mean, fill_in
 from models.hmm.viterbi import best_paths
 from tests.models import tiny
 
@@ -175,3 +177,51 @@ def fitted(digits, topology: str, states: int = 8):
 def test_a_left_right_chain_cannot_have_more_states_than_rows(digits):
     with pytest.raises(UserError, match=r"states: 9 is more than the 8 rows of an image of digits"):
         build(Config(topology="left_right", states=9), digits.spec)
+
+
+@BOTH
+def test_missing_pixels_are_the_mean_over_all_paths(topology):
+    """Every class and every path of states on images of three rows of two pixels, by numpy."""
+    spec = DataSpec(
+        name="tiny", task="classification", classes=("a", "b"), height=3, width=2, channels=1, levels=256,
+        mean=(0.5,), std=(0.3,), sha256="0",
+    )  # fmt: skip
+    model = build(Config(topology=topology, states=3), spec)
+    for label, share in enumerate((0.3, 0.7)):
+        model.put(label, share, chain_of(topology, states=3, width=2, seed=label))
+    model.means.sub_(model.means.amin()).div_(model.means.amax())
+    model.variances.div_(20)
+    random = np.random.default_rng(3)
+    images = random.integers(256, size=(4, 3, 2, 1), dtype=np.uint8)
+    missing = random.random((4, 3, 2)) < 0.5
+    missing[0, 1] = True  # a whole row
+    expected = np.stack([_by_all_paths(model, *given) for given in zip(images, missing, strict=True)])
+    means = conditional_mean(model, images, missing).numpy()[..., 0]
+    np.testing.assert_allclose(means, expected, rtol=1e-9)
+    whole = fill_in(model, images, missing)
+    assert whole.dtype == np.uint8
+    np.testing.assert_array_equal(whole[~missing], images[~missing])
+    levels = np.clip(np.round(expected * 256 - 0.5), 0, 255)
+    assert np.abs(whole[..., 0].astype(int) - levels)[missing].max() <= 1
+
+
+def _by_all_paths(model, image: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    x = (image[..., 0].astype(np.float64) + 0.5) / 256
+    weights, means = [], []
+    for share, chain in zip(model.shares, model.chains, strict=True):
+        start, transitions, centres, variances = (part.numpy() for part in chain.tensors())
+        for path in map(list, itertools.product(range(3), repeat=3)):
+            m, v = centres[path], variances[path]
+            densities = np.exp(-0.5 * ((x - m) ** 2 + model.noise) / v) / np.sqrt(2 * np.pi * v)
+            moves = transitions[path[:-1], path[1:]].prod() * start[path[0]] * float(share)
+            weights.append(moves * densities[~missing].prod())
+            means.append(m)
+    return np.average(means, axis=0, weights=weights)
+
+
+def test_what_is_missing_must_fit_the_images(digits):
+    model = fitted(digits, "ergodic")
+    images = digits.test.images[:3]
+    for missing in (np.zeros((3, 8), dtype=bool), np.zeros((3, 8, 8)), np.zeros((2, 8, 8), dtype=bool)):
+        with pytest.raises(ValueError, match=r"missing is bool \[3, 8, 8\] for images \[3, 8, 8, 1\], not "):
+            fill_in(model, images, missing)

@@ -1,0 +1,64 @@
+"""Missing pixels from the others: the exact conditional mean of the fitted chains."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.blocks import missing as missing_pixels
+from models.hmm.baum_welch import TOPOLOGIES, Chain, pixel_normaliser
+from models.hmm.density import CHUNK, HiddenMarkovModels
+
+
+def fill_in(model: HiddenMarkovModels, images_nhwc: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Return uint8 [N, H, W, C]: ``images_nhwc`` with their missing pixels at the mean given the other pixels.
+
+    Args:
+        model: the fitted chains.
+        images_nhwc: uint8 [N, H, W, C]; what the missing pixels hold does not matter.
+        missing: bool [N, H, W].
+
+    Raises:
+        ValueError: the shapes do not belong together.
+    """
+    means = conditional_mean(model, images_nhwc, missing)
+    return missing_pixels.filled(images_nhwc, missing, means, model.levels)
+
+
+@torch.no_grad()
+def conditional_mean(model: HiddenMarkovModels, images_nhwc: np.ndarray, missing: np.ndarray) -> Tensor:
+    """Return the means of all pixels given the observed ones, float64 [N, H, W, C] in the model's (0, 1).
+
+    Pixels of a row are independent given its state, so a missing one adds nothing to the log-density of its row,
+    and its mean is the states' means, weighted by their posteriors given all observed pixels, over all classes.
+    """
+    missing_pixels.check(images_nhwc, missing)
+    channels, device = images_nhwc.shape[3], model.means.device
+    rows = model.row_levels(torch.as_tensor(images_nhwc).to(device))
+    seen = ~torch.as_tensor(missing).to(device).permute(1, 0, 2).repeat_interleave(channels, dim=2)
+    parts = [
+        _given(model, model.middles(x), observed)
+        for x, observed in zip(rows.split(CHUNK, dim=1), seen.split(CHUNK, dim=1), strict=True)
+    ]
+    return torch.cat(parts, dim=1).unflatten(2, (-1, channels)).transpose(0, 1)
+
+
+def _given(model: HiddenMarkovModels, x: Tensor, seen: Tensor) -> Tensor:
+    """Return the means [H, N, D] of rows ``x`` [H, N, D] of which only ``seen`` (bool [H, N, D]) is known."""
+    joint, means = [], []
+    smooth = TOPOLOGIES[model.config.topology].smooth
+    for share, chain in zip(model.shares, model.chains, strict=True):
+        densities = _log_densities(x, seen, chain, model.noise)
+        likelihood, posteriors, _ = smooth(densities, chain.start[None], chain.transitions)
+        joint.append(share.log() + likelihood)
+        means.append(posteriors @ chain.means)
+    return torch.einsum("kn,ktnd->tnd", torch.stack(joint).softmax(dim=0), torch.stack(means))
+
+
+def _log_densities(x: Tensor, seen: Tensor, chain: Chain, noise: float) -> Tensor:
+    """Return the log-densities [H, N, S] of what is ``seen`` of ``x``."""
+    precisions = chain.variances.reciprocal()
+    offsets = pixel_normaliser(chain.means.square() * precisions, chain.variances, noise)
+    terms = torch.cat([chain.means * precisions, -0.5 * precisions, -0.5 * offsets], dim=1)
+    return torch.cat([x, x.square(), torch.ones_like(x)], dim=2).mul(seen.repeat(1, 1, 3)) @ terms.T
