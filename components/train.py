@@ -50,6 +50,8 @@ def run(name: str) -> Path:
             model=model,
             outcome=training.outcome,
         )
+        if hasattr(family, "save_pretrained"):
+            family.save_pretrained(model, folder / "huggingface")
         _write_history(folder / "history.csv", training.history)
     atomic.write_json(layout.timing(name), speed | {"device": device.type})
     forget(layout.resume(name))

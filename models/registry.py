@@ -3,6 +3,7 @@
 FAMILIES = {
     "cnn": "Residual convolutional network (He et al. 2016): classification",
     "gmm": "A Gaussian mixture per class, fitted by EM (Dempster et al. 1977): density, class by Bayes",
+    "hf_classifier": "Fine-tuning of a Hugging Face classifier on few labels (Yosinski et al. 2014): classification",
     "hmm": "A hidden Markov model per class over image rows, fitted by Baum-Welch (Baum et al. 1970): density",
     "logreg": "Multinomial logistic regression, solved to its optimum by L-BFGS: classification",
     "mlp": "Neural network: linear layers and activations, fitted by backpropagation: classification",

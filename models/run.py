@@ -63,6 +63,7 @@ class Run:
         outcome: set by :meth:`finish`.
         generator: the generator, on ``device``, of all draws that are not torch's own (initial weights, dropout).
         images: how many training images were processed in this process, for the speed.
+        phase: which of several trainings of one ``fit`` is on, set by that ``fit``; a resume point belongs to one.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Run:
     outcome: Outcome | None = field(default=None, init=False)
     generator: torch.Generator = field(init=False)
     images: int = field(default=0, init=False)
+    phase: str = field(default="", init=False)
 
     def __enter__(self) -> Run:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = (
@@ -120,22 +122,29 @@ class Run:
         randomness = [torch.get_rng_state(), self.generator.get_state()]
         if self.device.type == "cuda":
             randomness.append(torch.cuda.get_rng_state(self.device))
-        resume.save(self.resume_file, {"state": dict(state), "random": randomness, "history": self.history})
+        point = {"phase": self.phase, "state": dict(state), "random": randomness, "history": self.history}
+        resume.save(self.resume_file, point)
         self._saved = time.monotonic()
         self._save_cost = self._saved - started
 
     def restore(self) -> dict[str, Any] | None:
-        """Return the ``state`` of the resume point, generators and history set back to it; None where there is none.
+        """Return the ``state`` of the phase's resume point, generators and history set back; None where there is none.
 
         Tensors are on the CPU; ``load_state_dict`` brings them where they belong.
         """
-        if self.resume_file is None or not self.resume_file.exists():
+        if not self.resumes(self.phase):
             return None
         point = resume.load(self.resume_file)
         for restore, state in zip(self._generators(), point["random"], strict=True):
             restore(state)
         self.history[:] = point["history"]
         return point["state"]
+
+    def resumes(self, phase: str) -> bool:
+        """Say whether there is a resume point and ``phase`` is the one that it was saved in."""
+        if self.resume_file is None or not self.resume_file.exists():
+            return False
+        return resume.load(self.resume_file)["phase"] == phase
 
     def finish(self, *, last: Mapping[str, Tensor], steps: int, best: Mapping[str, Any]) -> None:
         """Tell how the training ended; see :class:`Outcome`."""

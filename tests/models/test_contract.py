@@ -68,9 +68,10 @@ def test_exports_the_contract(family):
 
 def test_learns(family, trained):
     _, run = trained[family]
-    first, last = run.history[0], run.history[-1]
-    assert len(run.history) >= 2
-    assert last["train_loss"] < first["train_loss"]
+    # A phase before the last one has columns of its own.
+    losses = [row["train_loss"] for row in run.history if "train_loss" in row]
+    assert len(losses) >= 2
+    assert losses[-1] < losses[0]
     assert run.outcome.steps >= len(run.history)
     assert run.images > 0
 

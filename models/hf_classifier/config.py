@@ -1,0 +1,110 @@
+"""Settings of the fine-tuning."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from models.blocks.augment import Augmented
+from models.blocks.loop import Recipe
+from models.hf_classifier import pretrained
+from models.hf_classifier.pretrained import Pretrained
+
+OWN, SCRATCH = "own", "scratch"
+
+
+class Config(Augmented):
+    """What an ``hf_classifier`` can be told; ``epochs`` and ``learning_rate`` are those of the fine-tuning.
+
+    Attributes:
+        base: what to start from: a folder that ``save_pretrained`` wrote, a name on the Hugging Face hub
+            (``name@revision`` pins it), ``own`` for a small ViT that first learns half of the classes, ``scratch`` for
+            that ViT untrained.
+        pretrained: what lies in the folder or on the hub. It is read when the training starts and kept in the
+            checkpoint, so that the model can be built without its base; nobody needs to set it.
+        head: ``new`` for a fresh last layer, ``keep`` for the base's, whose classes must then be the data set's.
+        shots: labelled images of each class that are learned from, and as many that choose the best weights; 0 for all.
+        freeze: what of the base stays as it is: nothing, its ``embeddings`` or its ``backbone`` (all but the
+            last layer).
+        label_smoothing: probability taken from the right class and spread over all (Szegedy et al. 2016).
+        grid: patches a side of the own base at most. Images are resized to a multiple of the patch where they are none.
+        width: length of the own base's embeddings.
+        depth: its layers.
+        heads: heads of each attention; they divide ``width``.
+        hidden: units of the feed-forward part of each layer.
+        source_epochs: passes over the images that the own base learns from, all of half of the classes.
+        source_learning_rate: its highest learning rate.
+    """
+
+    base: str = OWN
+    pretrained: Pretrained | None = None
+    head: Literal["new", "keep"] = "new"
+    shots: int = Field(default=20, ge=0)
+    freeze: Literal["none", "embeddings", "backbone"] = "none"
+    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
+    grid: int = Field(default=7, ge=1)
+    width: int = Field(default=64, ge=1)
+    depth: int = Field(default=4, ge=1)
+    heads: int = Field(default=4, ge=1)
+    hidden: int = Field(default=128, ge=1)
+    source_epochs: int = Field(default=5, ge=1)
+    source_learning_rate: float = Field(default=2e-3, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_the_base(cls, values: Any) -> Any:
+        named = isinstance(values.get("base", OWN), str) and values.get("base", OWN) not in (OWN, SCRATCH)
+        if named and not values.get("pretrained"):
+            return values | {"pretrained": pretrained.read(values["base"])}
+        return values
+
+    @model_validator(mode="after")
+    def _agree(self) -> Config:
+        if self.width % self.heads:
+            raise ValueError(f"heads: {self.heads} do not divide the width of {self.width}")
+        if self.head == "keep" and self.pretrained is None:
+            raise ValueError(
+                f"head: 'keep' needs a folder or a hub name as base, not {self.base!r}; use 'new'"
+            )
+        return self
+
+    def source(self) -> Recipe:
+        """Return the recipe by which the own base learns its classes."""
+        own = {"epochs": self.source_epochs, "learning_rate": self.source_learning_rate}
+        return Recipe(**{key: getattr(self, key) for key in Recipe.model_fields} | own)
+
+    @classmethod
+    def quick(cls) -> Config:
+        """Two CPU cores: seconds on digits, some minutes on Fashion-MNIST."""
+        return cls(
+            depth=3,
+            shift=1,
+            epochs=20,
+            least_steps=300,
+            batch_size=32,
+            learning_rate=4e-3,
+            weight_decay=0.05,
+            source_epochs=4,
+            source_learning_rate=3e-3,
+        )
+
+    @classmethod
+    def full(cls) -> Config:
+        """One GPU: a deeper base on smaller patches, pre-trained for longer, with cutout."""
+        return cls(
+            grid=14,
+            width=192,
+            depth=8,
+            heads=6,
+            hidden=576,
+            shift=2,
+            cutout=8,
+            epochs=50,
+            least_steps=500,
+            batch_size=128,
+            learning_rate=5e-4,
+            weight_decay=0.1,
+            source_epochs=60,
+            source_learning_rate=1e-3,
+        )
