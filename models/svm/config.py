@@ -22,17 +22,17 @@ class Config(Settings):
             is scikit-learn's ``gamma="scale"``. ``linear`` has no width.
         costs: weights ``C`` of the summed losses beside ``0.5 * |w|^2``, tried for each width from the smallest on,
             each from the last one's solution, until the validation loss rises.
-        tolerance: ``squared_hinge``: the solver ends when the gradient's norm is at most this share of the weights';
+        tolerance: ``squared_hinge``: the solver ends when a step lowers the objective by at most this share;
             ``hinge``: when no pair of multipliers violates the conditions of the optimum by more.
         iterations: at most so many steps of the solver for each problem.
     """
 
     kernel: Literal["linear", "rbf"] = "rbf"
     loss: Literal["hinge", "squared_hinge"] = "squared_hinge"
-    landmarks: int = Field(default=4000, ge=1)
-    gammas: tuple[PositiveFloat, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
-    costs: tuple[PositiveFloat, ...] = Field(default=(1.0, 3.0, 10.0), min_length=1)
-    tolerance: float = Field(default=1e-2, gt=0)
+    landmarks: int = Field(default=3000, ge=1)
+    gammas: tuple[PositiveFloat, ...] = Field(default=(1.5, 3.0), min_length=1)
+    costs: tuple[PositiveFloat, ...] = Field(default=(3.0, 10.0), min_length=1)
+    tolerance: float = Field(default=1e-3, gt=0)
     iterations: int = Field(default=100, ge=1)
 
     @classmethod
@@ -43,4 +43,4 @@ class Config(Settings):
     @classmethod
     def full(cls) -> Config:
         """One GPU: more landmarks and a finer path, solved more exactly."""
-        return cls(landmarks=16000, costs=(1.0, 2.0, 4.0, 8.0, 16.0), tolerance=1e-3)
+        return cls(landmarks=16000, gammas=(1.0, 1.5, 2.0, 3.0), costs=(1.0, 3.0, 10.0, 30.0), tolerance=1e-4)
