@@ -1,9 +1,9 @@
-"""The Gaussian mixture and the logistic regression against scikit-learn, on all 60,000 Fashion-MNIST images.
+"""Gaussian mixture and logistic regression against scikit-learn, hidden Markov model against hmmlearn.
 
-``python -m benchmarks.classic_fit [--threads N] [--iterations N] [--repeats N] [--json FILE]``, after
-``darkroom run fashion-logreg`` has prepared the data. Both sides do the same work in the same process: EM from the
-same start for as many iterations, and L-BFGS down to the same objective; each with the same number of threads.
-The best of the repeats counts, and the sides take turns.
+``python -m benchmarks.classic_fit [--fits NAME ...] [--threads N] [--iterations N] [--repeats N] [--json FILE]``, after
+``darkroom run fashion-logreg`` has prepared the data: all 60,000 Fashion-MNIST training images. Both sides do the same
+work in the same process: EM from the same start for as many iterations, and L-BFGS down to the same objective; each
+with the same number of threads. The best of the repeats counts, and the sides take turns.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hmmlearn.hmm import GaussianHMM
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
@@ -26,9 +27,12 @@ from components import layout
 from data.prepared import PreparedData
 from models.blocks import kmeans
 from models.gmm import em
+from models.hmm import baum_welch
+from models.hmm import start as chains
 from models.logreg.solver import Solver
 
 COMPONENTS = 10
+STATES = 16
 RIDGE = 1e-3
 PENALTY = 10.0
 
@@ -41,12 +45,17 @@ def main() -> None:
     pixels, labels = _examples(data.train, data.validation)
     test = _examples(data.test)
     with threadpool_limits(options.threads):
-        rows = [
-            _gmm(pixels.double(), options.iterations, options.repeats),
-            _logreg(pixels, labels, test, options.repeats),
-        ]
+        fits = {
+            "gmm": lambda: [_gmm(pixels.double(), options.iterations, options.repeats)],
+            "logreg": lambda: [_logreg(pixels, labels, test, options.repeats)],
+            "hmm": lambda: [
+                _hmm(pixels.double(), options.iterations, options.repeats, implementation)
+                for implementation in ("log", "scaling")
+            ],
+        }
+        rows = [row for name in options.fits for row in fits[name]()]
     for row in rows:
-        print(f"{row['what']}: {row['quality']} ours {row['ours']}, scikit-learn {row['theirs']};", end=" ")
+        print(f"{row['what']}: {row['quality']} ours {row['ours']}, theirs {row['theirs']};", end=" ")
         print(
             f"{row['our_seconds']:.1f} s against {row['their_seconds']:.1f} s, {row['times_as_fast']:.2f} times as fast"
         )
@@ -115,13 +124,62 @@ def _logreg(x: torch.Tensor, y: torch.Tensor, test: tuple[torch.Tensor, torch.Te
     return row | {"objective": reached[0]}
 
 
+def _hmm(x: torch.Tensor, iterations: int, repeats: int, implementation: str) -> dict:
+    """Fit one ergodic chain to the rows of all images: mean log-likelihood after as many Baum-Welch iterations."""
+    rows = x.unflatten(1, (28, 28)).transpose(0, 1).contiguous()
+    sequences, lengths = x.reshape(-1, 28).numpy(), [28] * len(x)
+    prior = baum_welch.Prior(torch.full((28,), RIDGE, dtype=x.dtype), 1.0, 1e-3)
+    counted = chains.counts(rows[:, :1000], STATES, "ergodic", 1.0, torch.Generator().manual_seed(0))
+    first = baum_welch.m_step(counted, chains.blank(STATES, "ergodic", rows[0]), prior)
+
+    def ours() -> baum_welch.Chain:
+        chain = first
+        for _ in range(iterations):
+            _, counts = baum_welch.e_step(rows.split(128, dim=1), chain, "ergodic")
+            chain = baum_welch.m_step(counts, chain, prior)
+        return chain
+
+    def theirs() -> GaussianHMM:
+        model = GaussianHMM(
+            STATES,
+            startprob_prior=1 + prior.smoothing,
+            transmat_prior=1 + prior.smoothing,
+            covars_prior=prior.strength * prior.variances.numpy(),
+            covars_weight=1 + prior.strength,
+            n_iter=iterations,
+            tol=-np.inf,
+            init_params="",
+            implementation=implementation,
+        )
+        model.n_features = 28
+        model.startprob_, model.transmat_ = first.start.numpy(), first.transitions.numpy()
+        model.means_, model.covars_ = first.means.numpy(), first.variances.numpy()
+        return model.fit(sequences, lengths)
+
+    def of_ours(chain: baum_welch.Chain) -> float:
+        return float(baum_welch.e_step(rows.split(128, dim=1), chain, "ergodic")[0].mean())
+
+    def of_theirs(model: GaussianHMM) -> float:
+        fitted = (model.startprob_, model.transmat_, model.means_, model._covars_)
+        return of_ours(baum_welch.Chain(*map(torch.from_numpy, fitted)))
+
+    what = f"Hidden Markov model, {STATES} states, {iterations} iterations, hmmlearn's {implementation!r}"
+    return _compare(what, "mean log-likelihood", ours, theirs, repeats, of_theirs, of_ours)
+
+
 def _compare(
-    what: str, quality: str, ours: Callable, theirs: Callable, repeats: int, measure: Callable
+    what: str,
+    quality: str,
+    ours: Callable,
+    theirs: Callable,
+    repeats: int,
+    measure: Callable,
+    measure_ours: Callable = float,
 ) -> dict:
     """Run both in turns and keep each one's best time; ``measure`` tells the quality of what ``theirs`` fitted."""
     seconds, values = {ours: [], theirs: []}, {}
     for _ in range(repeats):
-        for side, judge in ((theirs, measure), (ours, float)):
+        for side, judge in ((theirs, measure), (ours, measure_ours)):
             started = time.perf_counter()
             result = side()
             seconds[side].append(time.perf_counter() - started)
@@ -147,6 +205,8 @@ def _examples(*splits) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = ["gmm", "logreg", "hmm"]
+    parser.add_argument("--fits", nargs="+", choices=names, default=names)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--iterations", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=2)

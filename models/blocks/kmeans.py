@@ -23,12 +23,13 @@ def assign(x: Tensor, num_clusters: int, generator: Generator) -> Tensor:
 
 def _seeds(x: Tensor, num_clusters: int, generator: Generator) -> Tensor:
     """Draw centres from the examples, each with a probability in proportion to its squared distance to the others."""
-    weight = torch.ones_like(x[:, 0])
+    distance = torch.ones_like(x[:, 0])
     chosen = []
-    for _ in range(num_clusters):
+    for number in range(num_clusters):
         # The largest log-weight plus Gumbel noise is a draw in proportion to the weights.
         uniform = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
-        index = (weight.log() - (-uniform.log()).log()).argmax()
+        index = (distance.log() - (-uniform.log()).log()).argmax()
         chosen.append(x[index])
-        weight = torch.cdist(x, torch.stack(chosen)).amin(dim=1).square()
+        to_last = (x - x[index]).square().sum(dim=1)
+        distance = torch.minimum(distance, to_last) if number else to_last
     return torch.stack(chosen)

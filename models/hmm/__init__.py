@@ -13,7 +13,18 @@ from models.hmm.config import Config
 from models.hmm.density import HiddenMarkovModels, build, graph, log_likelihood
 from models.hmm.fill_in import fill_in
 from models.hmm.fit import fit
+from models.hmm.viterbi import decode
 
 TASK = "density"
 
-__all__ = ["TASK", "Config", "HiddenMarkovModels", "build", "fill_in", "fit", "graph", "log_likelihood"]
+__all__ = [
+    "TASK",
+    "Config",
+    "HiddenMarkovModels",
+    "build",
+    "decode",
+    "fill_in",
+    "fit",
+    "graph",
+    "log_likelihood",
+]

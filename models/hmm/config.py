@@ -22,6 +22,8 @@ class Config(Settings):
             columns that never change in training less decisive: better classes, lower likelihood.
         smoothing: pseudo-count of every transition that the topology allows. None of them is then impossible,
             which the scaled recursions rely on.
+        height: what the height of a row, 0 to 1 from top to bottom, counts beside its pixels where the ergodic start
+            clusters rows into states: more of it makes states of places rather than of looks.
         iterations: at most so many iterations of Baum-Welch.
         tolerance: Baum-Welch ends when its objective (nats an image) improves by less.
     """
@@ -31,6 +33,7 @@ class Config(Settings):
     prior: float = Field(default=3.0, ge=0)
     roundness: float = Field(default=0.05, ge=0, le=1)
     smoothing: float = Field(default=0.01, ge=1e-3)
+    height: float = Field(default=3.0, ge=0)
     iterations: int = Field(default=20, ge=1)
     tolerance: float = Field(default=0.1, ge=0)
 

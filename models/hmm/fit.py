@@ -108,7 +108,8 @@ class _Fit:
     def _count(self, rows: Tensor) -> baum_welch.Statistics:
         order = torch.randperm(rows.shape[1], generator=self.run.generator, device=self.run.device)
         sample = self.model.middles(rows[:, order[: start.IMAGES]])
-        return start.counts(sample, self.config.states, self.config.topology, self.run.generator)
+        config = self.config
+        return start.counts(sample, config.states, config.topology, config.height, self.run.generator)
 
     def _rows(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return rows as levels [H, N, D], and labels, on the device."""

@@ -9,24 +9,22 @@ from torch.nn.functional import one_hot
 from models.blocks import kmeans
 from models.hmm.baum_welch import Chain, Statistics, features
 
-IMAGES = 2000
+IMAGES = 1000
 """So many images of a class say enough of where to start."""
-HEIGHT = 3.0
-"""What the height of a row, 0 to 1 from top to bottom, counts beside its pixels when rows are clustered."""
 
 
-def counts(x: Tensor, num_states: int, topology: str, generator: Generator) -> Statistics:
+def counts(x: Tensor, num_states: int, topology: str, height: float, generator: Generator) -> Statistics:
     """Return the counts of images ``x`` [T, N, D] whose rows have been given states [T, N].
 
     Left to right, each state gets as many rows as the next, from top to bottom. Else states are clusters of rows that
-    look alike and lie at about the same height.
+    look alike and lie at about the same height, which counts ``height`` from the top to the bottom row.
     """
     num_rows, num_images, _ = x.shape
     if topology == "left_right":
         bands = torch.arange(num_rows, device=x.device) * num_states // num_rows
         states = one_hot(bands, num_states).to(x.dtype)[:, None].expand(-1, num_images, -1)
     else:
-        heights = torch.linspace(0, HEIGHT, num_rows, dtype=x.dtype, device=x.device)
+        heights = torch.linspace(0, height, num_rows, dtype=x.dtype, device=x.device)
         places = heights[:, None, None].expand(-1, num_images, 1)
         rows = torch.cat([x, places], dim=2).flatten(0, 1)
         states = kmeans.assign(rows, num_states, generator).unflatten(0, (num_rows, num_images))

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from models.hmm.baum_welch import features, log_densities
+from models.hmm.density import CHUNK, HiddenMarkovModels
+
+
+@torch.no_grad()
+def decode(model: HiddenMarkovModels, images_nhwc: np.ndarray, label: int) -> np.ndarray:
+    """Return the most likely state of each row, int64 [N, H], of uint8 [N, H, W, C] by the chain of class ``label``."""
+    chain = model.chains[label]
+    rows = model.row_levels(torch.as_tensor(images_nhwc).to(model.means.device))
+    paths = []
+    for part in rows.split(CHUNK, dim=1):
+        densities = log_densities(features(model.middles(part)), chain, model.noise)
+        paths.append(best_paths(densities, chain.start, chain.transitions)[1].T)
+    return torch.cat(paths).cpu().numpy()
 
 
 def best_paths(log_densities: Tensor, start: Tensor, transitions: Tensor) -> tuple[Tensor, Tensor]:
