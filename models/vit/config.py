@@ -38,7 +38,18 @@ class Config(Augmented):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: seconds on digits, some minutes on Fashion-MNIST."""
-        return cls(shift=1, epochs=5, least_steps=500, batch_size=64, learning_rate=2e-3, weight_decay=0.05)
+        return cls(
+            width=48,
+            depth=3,
+            hidden=192,
+            dropout=0.1,
+            label_smoothing=0.0,
+            epochs=5,
+            least_steps=500,
+            batch_size=128,
+            learning_rate=6e-3,
+            weight_decay=0.2,
+        )
 
     @classmethod
     def full(cls) -> Config:

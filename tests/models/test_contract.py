@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +17,10 @@ from pydantic import ValidationError
 import models
 from models import checkpoint
 from models.registry import FAMILIES
-from tests.models import tiny
+from tests.models import tiny, training_process
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES)
 TASKS = {"classification", "density", "generation"}
-ROOT = Path(__file__).parents[2]
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
@@ -87,30 +84,34 @@ def test_killed_and_started_again_gives_the_same_bytes(family, digits, tmp_path)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    assert start(family, digits, whole).wait() == 0
-    kill(start(family, digits, killed), killed / "point.safetensors", points=random.randint(1, 4))
+    assert end(training_process.start(family, digits.folder, whole)) == 0
+    kill(
+        training_process.start(family, digits.folder, killed),
+        killed / "point.safetensors",
+        points=random.randint(1, 4),
+    )
     assert not (killed / "checkpoint.json").exists()
     assert (killed / "point.safetensors").exists()
-    assert start(family, digits, killed).wait() == 0
+    assert end(training_process.start(family, digits.folder, killed)) == 0
     for name in FILES:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def start(family: str, digits, out: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "tests.models.training_process", family, str(digits.folder), str(out)]
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def end(process: BaseProcess) -> int:
+    process.join()
+    return process.exitcode
 
 
-def kill(process: subprocess.Popen, point: Path, points: int) -> None:
+def kill(process: BaseProcess, point: Path, points: int) -> None:
     """Send SIGKILL some time after ``points`` resume points were seen."""
     seen: set[int] = set()
-    while len(seen) < points and process.poll() is None:
+    while len(seen) < points and process.is_alive():
         if point.exists():
             seen.add(point.stat().st_mtime_ns)
         time.sleep(0.0005)
     time.sleep(random.uniform(0, 0.01))
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the training was over before it could be killed"
+    process.kill()
+    assert end(process) == -signal.SIGKILL, "the training was over before it could be killed"
 
 
 def test_save_and_load_agree(family, trained, digits, tmp_path):

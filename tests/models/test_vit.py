@@ -81,5 +81,5 @@ def test_attention_is_told_per_patch_and_its_largest_is_one(digits):
 
 
 def test_heads_that_do_not_divide_are_named():
-    with pytest.raises(UserError, match=r"overrides.*heads: 3 do not divide the width of 64"):
-        configure(vit.Config, "quick", {"heads": 3}, "params.yaml: models.m.overrides")
+    with pytest.raises(UserError, match=r"overrides.*heads: 7 do not divide the width of 48"):
+        configure(vit.Config, "quick", {"heads": 7}, "params.yaml: models.m.overrides")

@@ -1,13 +1,16 @@
-"""A real training in a process of its own, to be killed: ``python training_process.py FAMILY DATA OUT``.
+"""A real training in a process of its own, to be killed.
 
 It writes a resume point at every opportunity, so that a kill falls between any two of them.
 """
 
 from __future__ import annotations
 
-import sys
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import torch
+import torch._dynamo  # by the first optimizer otherwise, in each process
 import models
 from data.prepared import PreparedData
 from models.run import Run
@@ -17,17 +20,25 @@ OVERRIDES = {"epochs": 8, "tolerance": 1e-12}
 """Longer than other tests' trainings, so that there is something to kill."""
 
 
-def main(family: str, data_folder: str, out: str) -> None:
-    data = PreparedData(Path(data_folder))
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])  # PyTorch is imported once for all of them
+
+
+def start(family: str, data_folder: Path, out: Path) -> BaseProcess:
+    """Train ``family`` in a process that is killed with this one at the latest."""
+    process = PROCESSES.Process(target=_train, args=(family, data_folder, out), daemon=True)
+    process.start()
+    return process
+
+
+def _train(family: str, data_folder: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    data = PreparedData(data_folder)
     module = models.family(family)
     known = {key: value for key, value in OVERRIDES.items() if key in module.Config.model_fields}
     config = tiny.settings(family, **known)
-    resume_file = Path(out) / "point.safetensors"
+    resume_file = out / "point.safetensors"
     with Run(family, resume_file=resume_file, save_seconds=0.0, save_share=1.0) as run:
         model = module.build(config, data.spec)
         module.fit(model, data, run)
-    tiny.save(Path(out), family, config, data, model, run)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tiny.save(out, family, config, data, model, run)
