@@ -133,12 +133,12 @@ class Solver:
     def _evaluate(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return each class's objective [K], its gradient [M + 1, K], and ``1 - y f`` [N, K]."""
         columns, bias = self.features.columns(theta[:-1]), theta[-1]
-        gap, products = torch.empty_like(self.signs), torch.zeros_like(columns)
+        gap, products = torch.empty_like(self.signs), torch.zeros_like(columns.T)
         for rows, signs, out in self._rows(self.signs, gap):
             torch.sub(1, signs * (rows @ columns + bias), out=out)
-            products += rows.T @ (signs * out.clamp(min=0))
+            products += (signs * out.clamp(min=0)).T @ rows
         slope = (self.signs * gap.clamp(min=0)).sum(dim=0, keepdim=True)
-        gradient = -2 * self.cost * torch.cat([self.features.back(products), slope])
+        gradient = -2 * self.cost * torch.cat([self.features.back(products.T), slope])
         gradient[:-1] += theta[:-1]
         return self._objective(theta, gap), gradient, gap
 
@@ -171,12 +171,12 @@ class Solver:
     def _hessian(self, vectors: Tensor, active: Tensor) -> Tensor:
         """Return the generalised Hessian of each class times its column of ``vectors`` [M + 1, K]."""
         columns, bias = self.features.columns(vectors[:-1]), vectors[-1]
-        products, total = torch.zeros_like(columns), torch.zeros_like(bias)
+        products, total = torch.zeros_like(columns.T), torch.zeros_like(bias)
         for rows, mask in self._rows(active):
             outputs = mask * (rows @ columns + bias)
-            products += rows.T @ outputs
+            products += outputs.T @ rows
             total += outputs.sum(dim=0)
-        bent = 2 * self.cost * torch.cat([self.features.back(products), total[None]])
+        bent = 2 * self.cost * torch.cat([self.features.back(products.T), total[None]])
         bent[:-1] += vectors[:-1]
         return bent
 
@@ -189,7 +189,8 @@ class Solver:
 
     def _precondition(self, residual: Tensor) -> Tensor:
         """Apply the inverse of about the Hessian."""
-        weights = torch.cholesky_solve(residual[:-1], self.about)
+        weights = torch.linalg.solve_triangular(self.about, residual[:-1], upper=False)
+        weights = torch.linalg.solve_triangular(self.about.T, weights, upper=True)
         return torch.cat([weights, residual[-1:] / self.curvature])
 
     def _prepare(self, share: float) -> None:
