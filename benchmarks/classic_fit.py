@@ -1,9 +1,10 @@
-"""Gaussian mixture and logistic regression against scikit-learn, hidden Markov model against hmmlearn.
+"""Gaussian mixture, logistic regression and SVM against scikit-learn, hidden Markov model against hmmlearn.
 
-``python -m benchmarks.classic_fit [--fits NAME ...] [--threads N] [--iterations N] [--repeats N] [--json FILE]``, after
+``python -m benchmarks.classic_fit [--fits NAME ...] [--threads N] [--repeats N] [--json FILE]``, after
 ``darkroom run fashion-logreg`` has prepared the data: all 60,000 Fashion-MNIST training images. Both sides do the same
 work in the same process: EM from the same start for as many iterations, and L-BFGS down to the same objective; each
-with the same number of threads. The best of the repeats counts, and the sides take turns.
+with the same number of threads. The best of the repeats counts, and the sides take turns. The support vector machines
+are two methods: ours approximates on all images, scikit-learn's is exact on ``--svm-images`` of them, once each.
 """
 
 from __future__ import annotations
@@ -21,20 +22,24 @@ from hmmlearn.hmm import GaussianHMM
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
+from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from components import layout
 from data.prepared import PreparedData
+from models import svm
 from models.blocks import kmeans
 from models.gmm import em
 from models.hmm import baum_welch
 from models.hmm import start as chains
 from models.logreg.solver import Solver
+from models.svm import problem as svm_problem
 
 COMPONENTS = 10
 STATES = 16
 RIDGE = 1e-3
 PENALTY = 10.0
+WIDTH, COST = 2.0, 10.0
 
 
 def main() -> None:
@@ -52,6 +57,7 @@ def main() -> None:
                 _hmm(pixels.double(), options.iterations, options.repeats, implementation)
                 for implementation in ("log", "scaling")
             ],
+            "svm": lambda: [_svm(pixels, labels, test, options.svm_images)],
         }
         rows = [row for name in options.fits for row in fits[name]()]
     for row in rows:
@@ -167,6 +173,29 @@ def _hmm(x: torch.Tensor, iterations: int, repeats: int, implementation: str) ->
     return _compare(what, "mean log-likelihood", ours, theirs, repeats, of_theirs, of_ours)
 
 
+def _svm(x: torch.Tensor, y: torch.Tensor, test: tuple[torch.Tensor, torch.Tensor], num_theirs: int) -> dict:
+    """Fit the RBF machine: ours on landmarks with all images, theirs exactly with the first ``num_theirs``."""
+    config = svm.Config.quick()
+    levels, held_out = ((pixels * 255).round().byte() for pixels in (x, test[0]))
+    gamma = WIDTH / (x.shape[1] * float(x.double().var()))
+
+    def ours() -> float:
+        chosen = svm_problem.landmarks(config, len(x), torch.Generator().manual_seed(0))
+        problem = svm_problem.Problem(config, (levels, y), held_out, int(y.max()) + 1, gamma, chosen)
+        solver = problem.solver(COST, None)
+        while solver.violation > config.tolerance and solver.step():
+            pass
+        return float((problem.decide(solver).argmax(dim=1) == test[1]).double().mean())
+
+    def theirs() -> SVC:
+        return SVC(C=COST, gamma=gamma, cache_size=1000).fit(x[:num_theirs].numpy(), y[:num_theirs].numpy())
+
+    what = f"RBF machine, {config.landmarks} landmarks; scikit-learn's on {num_theirs} of {len(x)} images"
+    return _compare(
+        what, "test accuracy", ours, theirs, 1, lambda model: model.score(test[0].numpy(), test[1].numpy())
+    )
+
+
 def _compare(
     what: str,
     quality: str,
@@ -205,11 +234,12 @@ def _examples(*splits) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = ["gmm", "logreg", "hmm"]
+    names = ["gmm", "logreg", "hmm", "svm"]
     parser.add_argument("--fits", nargs="+", choices=names, default=names)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--iterations", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--svm-images", type=int, default=20_000, help="scikit-learn's SVC takes these only")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
