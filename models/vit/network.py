@@ -13,7 +13,6 @@ from models.blocks.encoder import Encoder
 from models.blocks.pixels import ClassifierGraph, Standardise
 from models.vit.config import Config
 
-
 AMPLITUDE = 0.3
 
 

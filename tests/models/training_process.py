@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import torch._dynamo  # by the first optimizer otherwise, in each process
+
 import models
 from data.prepared import PreparedData
 from models.run import Run
