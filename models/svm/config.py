@@ -37,7 +37,7 @@ class Config(Settings):
 
     @classmethod
     def quick(cls) -> Config:
-        """Two CPU cores: a second or two on digits, a few minutes on Fashion-MNIST."""
+        """Two CPU cores: seconds on digits, minutes on Fashion-MNIST."""
         return cls()
 
     @classmethod
