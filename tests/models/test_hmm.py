@@ -181,7 +181,7 @@ def test_states_go_from_the_top_to_the_bottom(digits):
     assert states.shape == (len(digits.test), 8)
     assert (states[:, 0] == 0).all()
     assert np.isin(np.diff(states, axis=1), (0, 1)).all()
-    # No path of the same image is likelier: neither the one of another image nor a shifted one.
+    # No other image's path is likelier.
     chain, x = model.chains[3], model.middles(model.row_levels(torch.as_tensor(digits.test.images[:1])))
     densities = baum_welch.log_densities(baum_welch.features(x), chain, model.noise)
     best, path = best_paths(densities, chain.start, chain.transitions)

@@ -61,5 +61,5 @@ def test_every_mistake_is_told_at_once():
 
 
 def test_an_unknown_family_names_the_nearest():
-    with pytest.raises(UserError, match=r"no family 'cmm'. Did you mean 'gmm'"):
-        models.family("cmm")
+    with pytest.raises(UserError, match=r"no family 'gmn'. Did you mean 'gmm'"):
+        models.family("gmn")
