@@ -95,40 +95,34 @@ class HiddenMarkovModels(nn.Module):
 class Graph(nn.Module):
     """What is exported: uint8 images in, log-likelihood and class posterior out, in float32, all classes at once.
 
-    In float32 the square of the distance to a mean cannot be multiplied out as in
-    :func:`models.hmm.baum_welch.log_densities`: the difference of its large terms would leave nothing.
+    Only the densities are float64: multiplied out to one matrix product, as in
+    :func:`models.hmm.baum_welch.log_densities`, they are differences of terms too large for float32.
     """
 
     def __init__(self, model: HiddenMarkovModels) -> None:
         super().__init__()
         self.levels, self.forward_pass = model.levels, TOPOLOGIES[model.config.topology].forward
-        constants = -0.5 * pixel_normaliser(torch.zeros_like(model.means), model.variances, model.noise).sum(
-            dim=2
-        )
+        precisions = model.variances.reciprocal()
+        offsets = pixel_normaliser(model.means.square() * precisions, model.variances, model.noise)
+        weights = torch.cat([model.means * precisions, -0.5 * precisions], dim=2)
         base = model.shares.log() - model.dim * math.log(model.levels)
-        buffers = {
-            "means": model.means.flatten(0, 1)[:, None],
-            "scales": model.variances.rsqrt().flatten(0, 1)[:, None],
-            "constants": constants[:, None],
+        self.register_buffer("weights", weights.flatten(0, 1).T.contiguous())  # [2 D, K S]
+        self.register_buffer("constants", -0.5 * offsets.sum(dim=2).flatten())
+        for name, value in {
             "start": model.start[:, None],
             "transitions": model.transitions,
             "base": base,
-        }
-        for name, value in buffers.items():
+        }.items():
             self.register_buffer(name, value.float())
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 [N, H, W, C] to log-likelihood [N] (nats, on the levels) and posterior [N, K]."""
-        x = (level(unit(image), self.levels).float() + 0.5) / self.levels
-        rows = x.permute(2, 0, 3, 1).flatten(2)
-        densities = torch.stack([self._densities(row) for row in rows.unbind()])
-        joint = self.forward_pass(densities, self.start, self.transitions).T + self.base
+        x = (level(unit(image), self.levels).double() + 0.5) / self.levels
+        both = features(x.permute(2, 0, 3, 1).flatten(2))
+        densities = (both @ self.weights + self.constants).float()  # [H, N, K S]
+        by_class = densities.unflatten(2, (len(self.start), -1)).transpose(1, 2)
+        joint = self.forward_pass(by_class, self.start, self.transitions).T + self.base
         return joint.logsumexp(dim=1), joint.softmax(dim=1)
-
-    def _densities(self, row: Tensor) -> Tensor:
-        """Return log-densities [K, N, S] of a row [N, D]; row by row, to need little memory."""
-        squares = ((row - self.means) * self.scales).square().sum(dim=2)  # [K S, N]
-        return self.constants - 0.5 * squares.unflatten(0, (len(self.start), -1)).mT
 
 
 def build(config: Config, spec: DataSpec) -> HiddenMarkovModels:

@@ -28,7 +28,9 @@ class Config(Augmented):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: two seconds on digits, about a minute on Fashion-MNIST."""
-        return cls(dropout=0.5, epochs=8, least_steps=250, batch_size=128, learning_rate=4e-3, weight_decay=0.05)
+        return cls(
+            dropout=0.5, epochs=8, least_steps=250, batch_size=128, learning_rate=4e-3, weight_decay=0.05
+        )
 
     @classmethod
     def full(cls) -> Config:
