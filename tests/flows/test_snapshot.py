@@ -13,6 +13,7 @@ from flows import snapshot
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # mlflow.set_tracking_uri leaves it behind
     (tmp_path / "folder/inner").mkdir(parents=True)
     (tmp_path / "folder/inner/a").write_text("one")
     (tmp_path / "file").write_text("two")

@@ -18,7 +18,7 @@ from models import checkpoint
 from models.run import Run
 from models.settings import Settings, configure
 
-SHRINK = {"epochs": 2, "least_steps": 1, "iterations": 60}
+SHRINK = {"epochs": 2, "least_steps": 1, "batch_size": 32, "iterations": 60}
 """Put in place of a preset's values where a family has the setting; so a new family needs no line here."""
 
 
