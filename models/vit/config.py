@@ -45,7 +45,7 @@ class Config(Augmented):
             dropout=0.1,
             label_smoothing=0.0,
             epochs=5,
-            least_steps=500,
+            least_steps=300,
             batch_size=128,
             learning_rate=6e-3,
             weight_decay=0.2,
