@@ -17,7 +17,11 @@ def draw(path: Path, gradients: np.ndarray) -> None:
         axes.plot(
             np.arange(len(gradients)), gradients / gradients[0], color=style.MAIN, marker="o", markersize=3
         )
-        axes.set(xlabel="rows before the last", ylabel="gradient, last row = 1", yscale="log")
+        axes.set(xlabel="rows before the last", ylabel="gradient, last row = 1")
+        if gradients.min() > 0 and gradients.max() > 10 * gradients.min():
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title("How far back it remembers")
         style.ruled(axes)

@@ -21,4 +21,4 @@ def draw(path: Path, confidence: np.ndarray, accuracy: np.ndarray, examples: np.
         axes.set_aspect("equal")
         axes.set_title(title)
         style.ruled(axes)
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right")
