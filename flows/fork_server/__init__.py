@@ -52,7 +52,7 @@ def serve(folder: Path) -> Iterator[Path]:
             pass_fds=[listener.fileno()],
             # What asks whether there is a GPU must not start the driver: no copy of the process could use it then.
             env={**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # the kernel closes it when this process ends in whatever way, and the server ends
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -62,4 +62,5 @@ def serve(folder: Path) -> Iterator[Path]:
     finally:
         server.terminate()
         server.wait()
+        server.stdin.close()
         address.unlink()

@@ -116,6 +116,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._woken, selectors.EVENT_READ, self._reap)
+        self._selector.register(sys.stdin, selectors.EVENT_READ, sys.exit)  # who started this is gone
 
     def serve(self, preloads: Sequence[Callable[[], object]]) -> Request:
         """Do each of ``preloads``, and serve in between and ever after.

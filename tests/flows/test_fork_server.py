@@ -184,6 +184,24 @@ def test_without_a_server_the_interpreter_does_the_work(project, monkeypatch):
     assert json.loads(_train(programs / "python", "well").communicate(timeout=60)[0])["argv"] == ["well"]
 
 
+def test_it_ends_with_the_process_that_started_it(tmp_path):
+    holder = (
+        "import time; from pathlib import Path; import psutil; from flows import fork_server\n"
+        "with fork_server.serve(Path('run')):\n"
+        "    print(psutil.Process().children()[0].pid, flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    pid = int(process.stdout.readline())
+    process.kill()
+    process.communicate()
+    for _ in range(3):  # a library is being loaded just now
+        if _gone(pid):
+            return
+    raise AssertionError("the server goes on without its run")
+
+
 def test_a_client_that_says_nothing_or_half_does_no_harm(python, project):
     import socket
 
