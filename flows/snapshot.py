@@ -62,12 +62,13 @@ def recall(models: Iterable[str]) -> Snapshot | None:
     """Return what :func:`save` last kept for ``models`` if every file lies as it did then, else None."""
     try:
         kept = json.loads(_file(models).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        files, then, table = kept["files"], kept["registry"], kept["table"]
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):  # none, cut short, or an older version's
         return None
-    if not _stand(kept["files"]):
+    if not _stand(files):
         return None
     now = registry()
-    return Snapshot(kept["files"], kept["table"] if now and now == kept["registry"] else None)
+    return Snapshot(files, table if now and now == then else None)
 
 
 def _stand(marks: Marks) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -67,6 +68,13 @@ def test_a_file_cut_short_does_not_hold(workspace):
     _save()
     saved = next(Path(".darkroom/up-to-date").iterdir())
     saved.write_text(saved.read_text()[:10])
+    assert snapshot.recall(["m"]) is None
+
+
+def test_what_an_older_version_kept_does_not_hold(workspace):
+    _save()
+    saved = next(Path(".darkroom/up-to-date").iterdir())
+    saved.write_text(json.dumps(json.loads(saved.read_text())["files"]))
     assert snapshot.recall(["m"]) is None
 
 
