@@ -1,15 +1,43 @@
-"""What gradient-trained classifiers share: how they are validated."""
+"""What gradient-trained classifiers share: how they are trained and validated."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
+from data.prepared import PreparedData
+from models.blocks import loop
+from models.blocks.augment import Augmented
 from models.blocks.batches import Batches
 from models.blocks.pixels import unit
+from models.run import Run
 
 CHUNK = 512
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""(logits float32 [N, K], labels int64 [N]) -> scalar."""
+
+
+def train(
+    network: nn.Module,
+    data: PreparedData,
+    run: Run,
+    config: Augmented,
+    criterion: Criterion = functional.cross_entropy,
+    recipe: loop.Recipe | None = None,
+) -> None:
+    """Train ``network`` in place on ``data.train``, changed as ``config`` says; ``data.validation`` chooses weights.
+
+    The recipe is ``config``'s own unless another is given.
+    """
+
+    def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
+        return criterion(network(x_bchw).float(), labels)
+
+    loop.train(network, data, run, recipe or config, loss=loss, validate=validate, augment=config.change)
 
 
 @torch.no_grad()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from functools import partial
+
 from torch.nn import functional
 
 from data.prepared import PreparedData
-from models.blocks import classify, loop
+from models.blocks import classify
 from models.cnn.network import ResNet
 from models.run import Run
 
 
 def fit(model: ResNet, data: PreparedData, run: Run) -> None:
     """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
-    config = model.config
-
-    def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(network(x_bchw), labels, label_smoothing=config.label_smoothing)
-
-    loop.train(model, data, run, config, loss=loss, validate=classify.validate, augment=config.change)
+    criterion = partial(functional.cross_entropy, label_smoothing=model.config.label_smoothing)
+    classify.train(model, data, run, model.config, criterion)

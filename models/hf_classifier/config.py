@@ -6,16 +6,18 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from models.blocks.augment import Augmented
 from models.blocks.loop import Recipe
+from models.blocks.patches import Patched
 from models.hf_classifier import pretrained
 from models.hf_classifier.pretrained import Pretrained
 
 OWN, SCRATCH = "own", "scratch"
 
 
-class Config(Augmented):
+class Config(Patched):
     """What an ``hf_classifier`` can be told; ``epochs`` and ``learning_rate`` are those of the fine-tuning.
+
+    Patches and encoder are the own base's; images are resized to a multiple of the patch where they are none.
 
     Attributes:
         base: what to start from: a folder that ``save_pretrained`` wrote, a name on the Hugging Face hub
@@ -27,12 +29,6 @@ class Config(Augmented):
         shots: labelled images of each class that are learned from, and as many that choose the best weights; 0 for all.
         freeze: what of the base stays as it is: nothing, its ``embeddings`` or its ``backbone`` (all but the
             last layer).
-        label_smoothing: probability taken from the right class and spread over all (Szegedy et al. 2016).
-        grid: patches a side of the own base at most. Images are resized to a multiple of the patch where they are none.
-        width: length of the own base's embeddings.
-        depth: its layers.
-        heads: heads of each attention; they divide ``width``.
-        hidden: units of the feed-forward part of each layer.
         source_epochs: passes over the images that the own base learns from, all of half of the classes.
         source_learning_rate: its highest learning rate.
     """
@@ -42,12 +38,6 @@ class Config(Augmented):
     head: Literal["new", "keep"] = "new"
     shots: int = Field(default=20, ge=0)
     freeze: Literal["none", "embeddings", "backbone"] = "none"
-    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
-    grid: int = Field(default=7, ge=1)
-    width: int = Field(default=64, ge=1)
-    depth: int = Field(default=4, ge=1)
-    heads: int = Field(default=4, ge=1)
-    hidden: int = Field(default=128, ge=1)
     source_epochs: int = Field(default=5, ge=1)
     source_learning_rate: float = Field(default=2e-3, gt=0)
 
@@ -60,9 +50,7 @@ class Config(Augmented):
         return values
 
     @model_validator(mode="after")
-    def _agree(self) -> Config:
-        if self.width % self.heads:
-            raise ValueError(f"heads: {self.heads} do not divide the width of {self.width}")
+    def _keep_what_there_is(self) -> Config:
         if self.head == "keep" and self.pretrained is None:
             raise ValueError(
                 f"head: 'keep' needs a folder or a hub name as base, not {self.base!r}; use 'new'"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from functools import partial
+
+from torch import Tensor
 from torch.nn import functional
 
 from data.errors import UserError
@@ -57,8 +59,5 @@ def _source(config: Config, data: PreparedData, run: Run) -> dict[str, Tensor]:
 
 def _train(model: FineTuned, data: PreparedData | shots.Part, run: Run, recipe: loop.Recipe) -> None:
     config = model.config
-
-    def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(network(x_bchw), labels, label_smoothing=config.label_smoothing)
-
-    loop.train(model, data, run, recipe, loss=loss, validate=classify.validate, augment=config.change)
+    criterion = partial(functional.cross_entropy, label_smoothing=config.label_smoothing)
+    classify.train(model, data, run, config, criterion, recipe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import Tensor, nn
@@ -85,13 +84,12 @@ def _own(config: Config, spec: DataSpec, classes: tuple[str, ...]) -> tuple[nn.M
     """
     from transformers.models.vit import ViTConfig, ViTForImageClassification  # 3 s that only this family pays
 
-    sides = (spec.height, spec.width)
-    patch = [math.ceil(side / config.grid) for side in sides]
-    size = [math.ceil(side / length) * length for side, length in zip(sides, patch, strict=True)]
+    patch, grid = config.tiles(spec.height, spec.width)
+    size = [length * number for length, number in zip(patch, grid, strict=True)]
     colours = 3 // spec.channels
     architecture = ViTConfig(
         image_size=size,
-        patch_size=patch,
+        patch_size=list(patch),
         num_channels=3,
         hidden_size=config.width,
         num_hidden_layers=config.depth,

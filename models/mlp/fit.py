@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from data.prepared import PreparedData
-from models.blocks import classify, loop
+from models.blocks import classify
 from models.mlp.network import MLP
 from models.run import Run
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean negative log-probability of the right class, in nats."""
-    return functional.cross_entropy(logits, labels)
 
 
 def mse(logits: Tensor, labels: Tensor) -> Tensor:
@@ -26,14 +21,9 @@ def multi_margin(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.multi_margin_loss(logits, labels)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "mse": mse, "multi_margin": multi_margin}
+LOSSES = {"cross_entropy": functional.cross_entropy, "mse": mse, "multi_margin": multi_margin}
 
 
 def fit(model: MLP, data: PreparedData, run: Run) -> None:
     """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
-    config = model.config
-
-    def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
-        return LOSSES[config.loss](network(x_bchw).float(), labels)
-
-    loop.train(model, data, run, config, loss=loss, validate=classify.validate, augment=config.change)
+    classify.train(model, data, run, model.config, LOSSES[model.config.loss])

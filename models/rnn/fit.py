@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional
-
 from data.prepared import PreparedData
-from models.blocks import classify, loop
+from models.blocks import classify
 from models.rnn.network import RecurrentNetwork
 from models.run import Run
 
 
 def fit(model: RecurrentNetwork, data: PreparedData, run: Run) -> None:
     """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
-    config = model.config
-
-    def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(network(x_bchw), labels)
-
-    loop.train(model, data, run, config, loss=loss, validate=classify.validate, augment=config.change)
+    classify.train(model, data, run, model.config)

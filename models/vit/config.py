@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from models.blocks.augment import Augmented
+from models.blocks.patches import Patched
 
 
-class Config(Augmented):
-    """What a ``vit`` can be told.
+class Config(Patched):
+    """What a ``vit`` can be told. A side that the patches do not fill is padded with black.
 
     Attributes:
-        grid: patches a side at most. Their size is the side divided by it, rounded up; a side that they do not fill
-            is padded with black.
-        width: length of an embedding.
-        depth: layers of the encoder.
-        heads: heads of each attention; they divide ``width``.
-        hidden: units of the feed-forward part of each layer.
         dropout: probability of dropping a number after the embedding, the attention and each feed-forward layer.
-        label_smoothing: probability taken from the right class and spread over all (Szegedy et al. 2016).
     """
 
-    grid: int = Field(default=7, ge=1)
-    width: int = Field(default=64, ge=1)
-    depth: int = Field(default=4, ge=1)
-    heads: int = Field(default=4, ge=1)
-    hidden: int = Field(default=128, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> Config:
-        if self.width % self.heads:
-            raise ValueError(f"heads: {self.heads} do not divide the width of {self.width}")
-        return self
 
     @classmethod
     def quick(cls) -> Config:

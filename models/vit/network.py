@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,8 +20,7 @@ class VisionTransformer(nn.Module):
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config = config
-        self.patch = tuple(math.ceil(side / config.grid) for side in (spec.height, spec.width))
-        self.grid = (math.ceil(spec.height / self.patch[0]), math.ceil(spec.width / self.patch[1]))
+        self.patch, self.grid = config.tiles(spec.height, spec.width)
         self.padding = (
             self.grid[1] * self.patch[1] - spec.width,
             self.grid[0] * self.patch[0] - spec.height,
