@@ -64,6 +64,10 @@ class Mixture:
         inverses = [torch.linalg.solve_triangular(factor, identity, upper=False).T for factor in factors]
         return torch.stack(inverses)
 
+    def tensors(self) -> list[Tensor]:
+        """Return the parameters in the order of the constructor."""
+        return [self.log_weights, self.means, self.covariances]
+
 
 def log_joint(x: Tensor, mixture: Mixture, noise: float = 0.0) -> Tensor:
     """Return ``log p(x, component)`` [N, M] of ``x`` [N, D], averaged over pixel noise of variance ``noise``.
