@@ -48,7 +48,8 @@ def _give(node: Any, stored: Any) -> Any:
         return node
     ((kind, value),) = node.items()
     if kind == "tensor":
-        return stored.get_tensor(value)
+        # A copy: in the file it lies at any address, and matrix products round differently at an unaligned one.
+        return stored.get_tensor(value).clone()
     if kind == "dict":
         return {key: _give(inner, stored) for key, inner in value}
     return [_give(inner, stored) for inner in value]

@@ -13,8 +13,11 @@ class Config(Settings):
     """What an ``hmm`` can be told.
 
     Attributes:
+        strip: image rows that are one observation (strips as in Nefian & Hayes 1998, "Hidden Markov models for face
+            recognition"); the height of an image is a multiple of it. Higher ones leave less to the chain and more
+            to the states: better classes, lower likelihood.
         topology: ``ergodic``, where every state may follow every other, or ``left_right``, which starts in the
-            first state and either stays or goes on to the next one at each row (Bakis 1976).
+            first state and either stays or goes on to the next one at each strip (Bakis 1976).
         states: hidden states of each class's chain.
         prior: how strongly every variance is pulled towards the one pooled over all states of all classes: the
             number of its pseudo-rows for each real one of an even share.
@@ -28,6 +31,7 @@ class Config(Settings):
         tolerance: Baum-Welch ends when its objective (nats an image) improves by less.
     """
 
+    strip: int = Field(default=1, ge=1)
     topology: Literal["ergodic", "left_right"] = "ergodic"
     states: int = Field(default=32, ge=1)
     prior: float = Field(default=3.0, ge=0)

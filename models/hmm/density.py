@@ -14,6 +14,7 @@ from data.prepared import DataSpec
 from models.blocks.pixels import level, unit
 from models.hmm.baum_welch import TOPOLOGIES, Chain, features, log_densities, pixel_normaliser
 from models.hmm.config import Config
+from models.hmm.strips import cut
 
 CHUNK = 128
 """Images computed on at a time on a CPU: what they need fits its caches."""
@@ -22,7 +23,7 @@ DEVICE_CHUNK = 64 * CHUNK
 
 
 class HiddenMarkovModels(nn.Module):
-    """A chain per class, ready to be evaluated. Buffers, float64, for K classes, S states and D pixels in a row:
+    """A chain per class, ready to be evaluated. Buffers, float64, for K classes, S states and D pixels in a strip:
 
     ``shares`` [K] of the classes, ``start`` [K, S], ``transitions`` [K, S, S], ``means`` and ``variances`` [K, S, D].
     """
@@ -31,7 +32,7 @@ class HiddenMarkovModels(nn.Module):
         super().__init__()
         self.config, self.spec, self.levels = config, spec, spec.levels
         self.dim = math.prod(spec.shape)
-        classes, states, width = spec.num_classes, config.states, spec.width * spec.channels
+        classes, states, width = spec.num_classes, config.states, config.strip * spec.width * spec.channels
         sizes = {"shares": (), "start": (states,), "transitions": (states, states)}
         sizes |= {"means": (states, width), "variances": (states, width)}
         for name, size in sizes.items():
@@ -56,29 +57,30 @@ class HiddenMarkovModels(nn.Module):
         for name in ("start", "transitions", "means", "variances"):
             getattr(self, name)[label] = getattr(chain, name)
 
-    def row_levels(self, images_nhwc: Tensor) -> Tensor:
-        """Return the levels of uint8 [N, H, W, C] as rows, uint8 [H, N, W * C]."""
-        return level(unit(images_nhwc), self.levels).permute(2, 0, 3, 1).flatten(2).to(torch.uint8)
+    def strips(self, images_nhwc: Tensor) -> Tensor:
+        """Return the levels of uint8 [N, H, W, C] as strips, uint8 [T, N, D]."""
+        levels_bchw = level(unit(images_nhwc), self.levels).to(torch.uint8)
+        return cut(levels_bchw.permute(0, 2, 3, 1), self.config.strip)
 
-    def chunks(self, row_levels: Tensor) -> Iterator[Tensor]:
-        """Yield the middles of the pixels' cells, float64 [H, n, D] in (0, 1), some images at a time."""
-        size = CHUNK if row_levels.device.type == "cpu" else DEVICE_CHUNK
-        for part in row_levels.split(size, dim=1):
+    def chunks(self, strips: Tensor) -> Iterator[Tensor]:
+        """Yield the middles of the pixels' cells, float64 [T, n, D] in (0, 1), some images at a time."""
+        size = CHUNK if strips.device.type == "cpu" else DEVICE_CHUNK
+        for part in strips.split(size, dim=1):
             yield self.middles(part)
 
-    def middles(self, row_levels: Tensor) -> Tensor:
-        """Return the middles of the cells of ``row_levels``, in the model's precision."""
-        return (row_levels.to(self.means.dtype) + 0.5) / self.levels
+    def middles(self, strips: Tensor) -> Tensor:
+        """Return the middles of the cells of the levels ``strips``, in the model's precision."""
+        return (strips.to(self.means.dtype) + 0.5) / self.levels
 
-    def log_joint(self, row_levels: Tensor) -> Tensor:
-        """Map levels [H, N, D] to ``log p(levels, class)`` float64 [N, K], in nats, a lower bound.
+    def log_joint(self, strips: Tensor) -> Tensor:
+        """Map levels [T, N, D] to ``log p(levels, class)`` float64 [N, K], in nats, a lower bound.
 
         The probability of an image on its discrete levels is the density's mean over the cells; the mean of its
         logarithm is below it (Theis et al. 2016). That mean is taken in closed form inside each path of states,
         where it is below the mean of the sum's logarithm, as log-sum-exp is convex. So nothing needs to be drawn.
         """
         forward, parts = TOPOLOGIES[self.config.topology].forward, []
-        for x in self.chunks(row_levels):
+        for x in self.chunks(strips):
             both = features(x)
             by_class = [
                 forward(log_densities(both, chain, self.noise), chain.start[None], chain.transitions)
@@ -89,7 +91,7 @@ class HiddenMarkovModels(nn.Module):
 
     def forward(self, images_nhwc: Tensor) -> Tensor:
         """Map uint8 [N, H, W, C] to :meth:`log_joint` [N, K]."""
-        return self.log_joint(self.row_levels(images_nhwc))
+        return self.log_joint(self.strips(images_nhwc))
 
 
 class Graph(nn.Module):
@@ -101,7 +103,8 @@ class Graph(nn.Module):
 
     def __init__(self, model: HiddenMarkovModels) -> None:
         super().__init__()
-        self.levels, self.forward_pass = model.levels, TOPOLOGIES[model.config.topology].forward
+        self.levels, self.strip = model.levels, model.config.strip
+        self.forward_pass = TOPOLOGIES[model.config.topology].forward
         precisions = model.variances.reciprocal()
         offsets = pixel_normaliser(model.means.square() * precisions, model.variances, model.noise)
         weights = torch.cat([model.means * precisions, -0.5 * precisions], dim=2)
@@ -118,8 +121,8 @@ class Graph(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 [N, H, W, C] to log-likelihood [N] (nats, on the levels) and posterior [N, K]."""
         x = (level(unit(image), self.levels).double() + 0.5) / self.levels
-        both = features(x.permute(2, 0, 3, 1).flatten(2))
-        densities = (both @ self.weights + self.constants).float()  # [H, N, K S]
+        both = features(cut(x.permute(0, 2, 3, 1), self.strip))
+        densities = (both @ self.weights + self.constants).float()  # [T, N, K S]
         by_class = densities.unflatten(2, (len(self.start), -1)).transpose(1, 2)
         joint = self.forward_pass(by_class, self.start, self.transitions).T + self.base
         return joint.logsumexp(dim=1), joint.softmax(dim=1)
@@ -129,12 +132,20 @@ def build(config: Config, spec: DataSpec) -> HiddenMarkovModels:
     """Return the model, empty.
 
     Raises:
-        UserError: a ``left_right`` chain has more states than the images have rows.
+        UserError: the images cannot be cut into strips, or a ``left_right`` chain has more states than strips.
     """
-    if config.topology == "left_right" and config.states > spec.height:
+    num_strips, rest = divmod(spec.height, config.strip)
+    if rest or not num_strips:
+        fitting = [size for size in range(1, spec.height + 1) if spec.height % size == 0]
+        nearest = min(fitting, key=lambda size: abs(size - config.strip))
         raise UserError(
-            f"hmm: states: {config.states} is more than the {spec.height} rows of an image of {spec.name}, and a "
-            f"left_right chain enters at most one state at each row. Use at most {spec.height}, or topology: ergodic."
+            f"hmm: strip: {config.strip} rows do not divide the {spec.height} rows of an image of {spec.name}. "
+            f"Did you mean {nearest}? Possible are {', '.join(map(str, fitting))}."
+        )
+    if config.topology == "left_right" and config.states > num_strips:
+        raise UserError(
+            f"hmm: states: {config.states} is more than the {num_strips} strips of an image of {spec.name}, and a "
+            f"left_right chain enters at most one state at each. Use at most {num_strips}, or topology: ergodic."
         )
     return HiddenMarkovModels(config, spec)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from models.blocks import missing as missing_pixels
 from models.hmm.baum_welch import TOPOLOGIES, Chain, pixel_normaliser
 from models.hmm.density import CHUNK, HiddenMarkovModels
+from models.hmm.strips import cut, join
 
 
 def fill_in(model: HiddenMarkovModels, images_nhwc: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -30,22 +31,24 @@ def fill_in(model: HiddenMarkovModels, images_nhwc: np.ndarray, missing: np.ndar
 def conditional_mean(model: HiddenMarkovModels, images_nhwc: np.ndarray, missing: np.ndarray) -> Tensor:
     """Return the means of all pixels given the observed ones, float64 [N, H, W, C] in the model's (0, 1).
 
-    Pixels of a row are independent given its state, so a missing one adds nothing to the log-density of its row,
+    Pixels of a strip are independent given its state, so a missing one adds nothing to the log-density of its strip,
     and its mean is the states' means, weighted by their posteriors given all observed pixels, over all classes.
     """
     missing_pixels.check(images_nhwc, missing)
-    channels, device = images_nhwc.shape[3], model.means.device
-    rows = model.row_levels(torch.as_tensor(images_nhwc).to(device))
-    seen = ~torch.as_tensor(missing).to(device).permute(1, 0, 2).repeat_interleave(channels, dim=2)
+    (_, _, width, channels), device = images_nhwc.shape, model.means.device
+    strips = model.strips(torch.as_tensor(images_nhwc).to(device))
+    seen = ~torch.as_tensor(missing).to(device)[..., None].expand(-1, -1, -1, channels)
     parts = [
         _given(model, model.middles(x), observed)
-        for x, observed in zip(rows.split(CHUNK, dim=1), seen.split(CHUNK, dim=1), strict=True)
+        for x, observed in zip(
+            strips.split(CHUNK, dim=1), cut(seen, model.config.strip).split(CHUNK, dim=1), strict=True
+        )
     ]
-    return torch.cat(parts, dim=1).unflatten(2, (-1, channels)).transpose(0, 1)
+    return join(torch.cat(parts, dim=1), width, channels)
 
 
 def _given(model: HiddenMarkovModels, x: Tensor, seen: Tensor) -> Tensor:
-    """Return the means [H, N, D] of rows ``x`` [H, N, D] of which only ``seen`` (bool [H, N, D]) is known."""
+    """Return the means [T, N, D] of strips ``x`` [T, N, D] of which only ``seen`` (bool [T, N, D]) is known."""
     joint, means = [], []
     smooth = TOPOLOGIES[model.config.topology].smooth
     for share, chain in zip(model.shares, model.chains, strict=True):
@@ -57,7 +60,7 @@ def _given(model: HiddenMarkovModels, x: Tensor, seen: Tensor) -> Tensor:
 
 
 def _log_densities(x: Tensor, seen: Tensor, chain: Chain, noise: float) -> Tensor:
-    """Return the log-densities [H, N, S] of what is ``seen`` of ``x``."""
+    """Return the log-densities [T, N, S] of what is ``seen`` of ``x``."""
     precisions = chain.variances.reciprocal()
     offsets = pixel_normaliser(chain.means.square() * precisions, chain.variances, noise)
     terms = torch.cat([chain.means * precisions, -0.5 * precisions, -0.5 * offsets], dim=1)

@@ -46,7 +46,7 @@ class _Fit(ByClass):
         )
         pooled = within / sum(counts.occupancy.sum() for counts in counted)
         pooled = (1 - config.roundness) * pooled + config.roundness * pooled.mean()
-        share = self.total * self.model.spec.height / (len(self.classes) * config.states)
+        share = self.total * self.classes[0].shape[0] / (len(self.classes) * config.states)
         self.prior = Prior(pooled, config.prior * share, config.smoothing)
         return [baum_welch.m_step(counts, template, self.prior, noise) for counts in counted]
 
@@ -69,11 +69,9 @@ class _Fit(ByClass):
         return start.counts(sample, config.states, config.topology, config.height, self.run.generator)
 
     def _rows(self, split: Split) -> tuple[Tensor, Tensor]:
-        """Return rows as levels [H, N, D], and labels, on the device."""
+        """Return the levels of strips [T, N, D], and labels, on the device."""
         device = self.run.device
-        parts = [
-            self.model.row_levels(part.to(device)) for part in torch.as_tensor(split.images).split(10000)
-        ]
+        parts = [self.model.strips(part.to(device)) for part in torch.as_tensor(split.images).split(10000)]
         return torch.cat(parts, dim=1), torch.as_tensor(split.labels).to(device)
 
     def _state_dict(self) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from models.hmm.density import CHUNK, HiddenMarkovModels
 
 @torch.no_grad()
 def decode(model: HiddenMarkovModels, images_nhwc: np.ndarray, label: int) -> np.ndarray:
-    """Return the most likely state of each row, int64 [N, H], of uint8 [N, H, W, C] by the chain of class ``label``."""
+    """Return the most likely state of each strip, int64 [N, T], of uint8 [N, H, W, C] by class ``label``'s chain."""
     chain = model.chains[label]
-    rows = model.row_levels(torch.as_tensor(images_nhwc).to(model.means.device))
+    strips = model.strips(torch.as_tensor(images_nhwc).to(model.means.device))
     paths = []
-    for part in rows.split(CHUNK, dim=1):
+    for part in strips.split(CHUNK, dim=1):
         densities = log_densities(features(model.middles(part)), chain, model.noise)
         paths.append(best_paths(densities, chain.start, chain.transitions)[1].T)
     return torch.cat(paths).cpu().numpy()

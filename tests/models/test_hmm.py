@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -182,7 +183,7 @@ def test_states_go_from_the_top_to_the_bottom(digits):
     assert (states[:, 0] == 0).all()
     assert np.isin(np.diff(states, axis=1), (0, 1)).all()
     # No other image's path is likelier.
-    chain, x = model.chains[3], model.middles(model.row_levels(torch.as_tensor(digits.test.images[:1])))
+    chain, x = model.chains[3], model.middles(model.strips(torch.as_tensor(digits.test.images[:1])))
     densities = baum_welch.log_densities(baum_welch.features(x), chain, model.noise)
     best, path = best_paths(densities, chain.start, chain.transitions)
     np.testing.assert_array_equal(path[:, 0], states[0])
@@ -194,9 +195,38 @@ def _log_joint(densities: torch.Tensor, chain: Chain, path: np.ndarray) -> float
     return float(chain.start[path[0]].log() + moves + densities[np.arange(len(path)), path].sum())
 
 
-def test_a_left_right_chain_cannot_have_more_states_than_rows(digits):
-    with pytest.raises(UserError, match=r"states: 9 is more than the 8 rows of an image of digits"):
-        build(Config(topology="left_right", states=9), digits.spec)
+def test_a_left_right_chain_cannot_have_more_states_than_strips(digits):
+    with pytest.raises(UserError, match=r"states: 5 is more than the 4 strips of an image of digits"):
+        build(Config(topology="left_right", states=5, strip=2), digits.spec)
+
+
+def test_strips_divide_the_height(digits):
+    with pytest.raises(UserError, match=r"strip: 5 rows do not divide the 8 rows .* Did you mean 4\?"):
+        build(Config(strip=5), digits.spec)
+
+
+@BOTH
+def test_a_strip_of_rows_is_one_long_row(digits, topology):
+    """Two rows an observation, or images that are half as high and twice as wide: the same model."""
+    long_spec = dataclasses.replace(digits.spec, height=4, width=16)
+    strips, rows = (
+        build(Config(topology=topology, states=4, strip=strip), spec)
+        for strip, spec in ((2, digits.spec), (1, long_spec))
+    )
+    random = np.random.default_rng(0)
+    for label in range(10):
+        chain = chain_of(topology, width=16, seed=label)
+        for model in (strips, rows):
+            model.put(label, 0.1, chain)
+    images = np.array(digits.test.images[:7])
+    missing = random.random((7, 8, 8)) < 0.5
+    joint = strips(torch.as_tensor(images))
+    assert torch.equal(joint, rows(torch.as_tensor(images.reshape(7, 4, 16, 1))))
+    likelihood, _ = models.family("hmm").graph(strips)(torch.as_tensor(images))
+    torch.testing.assert_close(likelihood.double(), joint.logsumexp(dim=1), rtol=1e-5, atol=1e-3)
+    given = conditional_mean(strips, images, missing)
+    same = conditional_mean(rows, images.reshape(7, 4, 16, 1), missing.reshape(7, 4, 16))
+    np.testing.assert_array_equal(given.numpy(), same.numpy().reshape(7, 8, 8, 1))
 
 
 @BOTH
