@@ -83,6 +83,22 @@ def changed(stages: Iterable[Stage]) -> set[str]:
         }
 
 
+def may_run(stages: Iterable[Stage], stale: Collection[str], forced: Collection[str] = ()) -> list[Stage]:
+    """Return those of ``stages`` that are ``stale``, forced, or downstream of such a one.
+
+    Args:
+        stages: upstream stages first.
+        stale: addresses of stages that are not up to date now.
+        forced: items whose stages shall run in any case.
+    """
+    chosen: dict[str, Stage] = {}
+    for stage in stages:
+        follows = not chosen.keys().isdisjoint(stage.upstream)
+        if follows or stage.address in stale or stage.item in forced:
+            chosen[stage.address] = stage
+    return list(chosen.values())
+
+
 def _open():
     from dvc.repo import Repo
 

@@ -40,15 +40,14 @@ def guard(run: str) -> Iterator[None]:
 def reap(run: str) -> None:
     """End every process that carries the mark of ``run``.
 
-    Stage commands go first: DVC then sees its command fail and leaves its own files whole. What is still there
-    after :data:`PATIENCE` seconds is killed.
+    DVC passes the request on to its command and ends after it (:mod:`flows.dvc_command`). What is still there after
+    :data:`PATIENCE` seconds is killed.
     """
     import psutil
 
     marked = _marked(run)
     for process in marked:
-        if not _is_dvc(process):
-            _send(process, "terminate")
+        _send(process, "terminate")
     _, alive = psutil.wait_procs(marked, timeout=PATIENCE)
     for process in {*alive, *_marked(run)}:
         _send(process, "kill")
@@ -65,15 +64,6 @@ def _marked(run: str) -> list:
         except psutil.Error:
             continue
     return found
-
-
-def _is_dvc(process) -> bool:
-    import psutil
-
-    try:
-        return "dvc" in process.cmdline()
-    except psutil.Error:
-        return False
 
 
 def _send(process, how: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TagsContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from rich.console import Console
@@ -93,7 +94,10 @@ def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) ->
     options: dict[str, Any] = {"name": kind, "task_run_name": address}
     if kind in WORTH_RETRYING:
         options |= {"retries": 2, "retry_delay_seconds": [2, 15], "retry_condition_fn": _is_transient}
-    return step.with_options(**options).submit(retraining, address, wait_for=after)
+    # Steps do not inherit the flow run's tags: for each tag of a task Prefect asks its server for a concurrency slot, a
+    # request that was seen to take 2 s.
+    with TagsContext(current_tags=set()):
+        return step.with_options(**options).submit(retraining, address, wait_for=after)
 
 
 def _is_transient(task: Any, task_run: Any, state: Any) -> bool:

@@ -53,13 +53,13 @@ class Retraining:
         self.ran: set[str] = set()
         self.folder = layout.STATE / "runs" / run
         self._settings = settings
-        self._force = force
+        self._forced = set(models) if force else set()
         self._machine = Machine()
         self._stale = dag.changed(stages)
         self._processes: set[StageProcess] = set()
         self._stopping = threading.Event()
         self._resources = ExitStack()
-        self._forked: Path | None = None
+        self._programs: Path | None = None
         # The registry's steps of two models share one store: one at a time costs less than a retried transaction.
         self._registry = threading.Lock()
         self._after = {
@@ -74,8 +74,10 @@ class Retraining:
     def __enter__(self) -> Retraining:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resources.enter_context(self.display)
-        if (self._stale or self._force) and any(map(fork_server.takes, self.stages.values())):
-            self._forked = self._resources.enter_context(fork_server.serve(self.folder))
+        if fork_server.programs() is None:
+            may_run = dag.may_run(self.stages.values(), self._stale, self._forced)
+            self._resources.enter_context(fork_server.serve(self.folder, may_run))
+        self._programs = fork_server.programs()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,7 +119,7 @@ class Retraining:
             raise StageFailed(f"{step} was not started: the run is stopping")
 
     def _reproduce(self, stage: dag.Stage) -> str:
-        forced = self._force and stage.item in self.models
+        forced = stage.item in self._forced
         if not forced and stage.address not in self._stale and self.ran.isdisjoint(stage.upstream):
             return "unchanged"
         with self._machine.threads(self._threads(stage)), self._machine.gpu(self._wants_gpu(stage)) as gpu:
@@ -131,7 +133,7 @@ class Retraining:
                 self.folder / f"{stage.address}.log",
                 environment,
                 # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
-                programs=self._forked if gpu is None else None,
+                programs=self._programs if gpu is None else None,
                 force=forced,
             )
             self._processes.add(process)

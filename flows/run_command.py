@@ -6,12 +6,13 @@ import json
 import signal
 import sys
 import uuid
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
 
 from components import layout, params
-from flows import dag, reaper, shelf, snapshot, summary
+from flows import dag, fork_server, reaper, shelf, snapshot, summary
 from flows.retraining import lock
 
 
@@ -70,7 +71,7 @@ def _retrain(models: list[str], force: bool) -> dict[str, str]:
     from flows import prefect_server
 
     run_id = uuid.uuid4().hex
-    with reaper.guard(run_id), prefect_server.api():
+    with reaper.guard(run_id), prefect_server.api(), _fork_servers(run_id, models, force):
         # Imported here: Prefect reads its settings on import, and this takes a second in which the server starts.
         from prefect import tags
 
@@ -86,6 +87,13 @@ def _retrain(models: list[str], force: bool) -> dict[str, str]:
         except retrain.RetrainFailed as failed:
             return failed.failures
     return {}
+
+
+def _fork_servers(run_id: str, models: list[str], force: bool) -> AbstractContextManager:
+    """Return the context in which the libraries of the stages that may run are loaded, as Prefect's server starts."""
+    stages = dag.select(dag.read(), models)
+    may_run = dag.may_run(stages, dag.changed(stages), models if force else ())
+    return fork_server.serve(layout.STATE / "runs" / run_id[:8], may_run)
 
 
 def _terminate(*_: object) -> None:

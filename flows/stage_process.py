@@ -10,6 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
+from flows.fork_server.client import DVC
+
 GRACE = 10.0
 """Seconds between asking a stage to end and killing it."""
 
@@ -44,13 +46,15 @@ class StageProcess:
             address: as DVC names it, ``train@digits-cnn``.
             log: file for standard output and error.
             environment: variables to add to this process's.
-            programs: folder in which the stage's command finds its ``python``; by default this one's.
+            programs: folder of the ``python`` that runs DVC and the stage's command; by default this one's.
             force: run the command even when DVC finds the stage up to date.
         """
         self.address = address
         self.log = log
         self._options = ["--single-item", "--force"] if force else ["--single-item"]
-        self._environment = {**environment, "PATH": _path(programs or Path(sys.executable).parent)}
+        self._python = programs / "python" if programs else sys.executable
+        programs = programs or Path(sys.executable).parent
+        self._environment = {**environment, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
         self._process: subprocess.Popen | None = None
         self._stopped = threading.Event()
 
@@ -69,7 +73,7 @@ class StageProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *self._options, self.address],
+                [self._python, "-m", DVC, "--wait-for-lock", "repro", *self._options, self.address],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -96,21 +100,11 @@ class StageProcess:
         return "restored" if "is cached" in printed else "unchanged"
 
     def stop(self) -> None:
-        """Stop the stage: its command first, so that DVC ends by itself and leaves its files whole."""
+        """Stop the stage: DVC passes the request on to its command, and ends by itself."""
         self._stopped.set()
         if self._process is None or self._process.poll() is not None:
             return
-        import psutil
-
-        try:
-            commands = psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return
-        for command in commands:
-            try:
-                command.terminate()
-            except psutil.NoSuchProcess:
-                continue
+        self._process.terminate()
         try:
             self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -121,7 +115,3 @@ class StageProcess:
         own = re.search(r"^error: (.*?)(?=^ERROR: |\Z)", printed, flags=re.MULTILINE | re.DOTALL)
         message = own.group(1) if own else "\n".join(printed.strip().splitlines()[-12:])
         return StageFailed(f"{message.strip()}\nLog: {self.log}", is_transient=own is None)
-
-
-def _path(first: Path) -> str:
-    return f"{first}{os.pathsep}{os.environ.get('PATH', '')}"

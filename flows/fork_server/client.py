@@ -1,4 +1,4 @@
-"""Stands in for ``python``: a stage that needs PyTorch goes to the fork server, everything else to the interpreter.
+"""Stands in for ``python``: what a fork server has libraries for goes to it, everything else to the interpreter.
 
 Starts in 20 ms, so it imports next to nothing. Where no server answers, the interpreter does the work.
 """
@@ -10,18 +10,30 @@ import socket
 import struct
 import sys
 
-STAGES = ("components.train", "components.evaluate", "components.export")
+DVC = "flows.dvc_command"
+SERVERS = {
+    DVC: "data",
+    "components.ingest": "data",
+    "components.prepare": "data",
+    "components.validate": "expectations",
+    "components.train": "learning",
+    "components.evaluate": "learning",
+    "components.export": "learning",
+}
+"""Which server has the libraries of a module."""
+
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LENGTH = struct.Struct("!I")
 STATUS = struct.Struct("!i")
 
 
 def main(address: str, python: str, arguments: list[str]) -> None:
-    """Run ``python`` with ``arguments``, by the server at ``address`` where it can, and end as it ends."""
-    if is_preloaded(arguments):
+    """Run ``python`` with ``arguments``, by one of the servers at ``address`` where it can, and end as it ends."""
+    name = server_of(arguments)
+    if name is not None:
         with socket.socket(socket.AF_UNIX) as server:
             try:
-                server.connect(address)
+                server.connect(f"{address}-{name}")
             except OSError:
                 pass
             else:
@@ -29,9 +41,9 @@ def main(address: str, python: str, arguments: list[str]) -> None:
     os.execv(python, [python, *arguments])
 
 
-def is_preloaded(arguments: list[str]) -> bool:
-    """Whether ``python`` with ``arguments`` is a stage whose libraries the server has loaded."""
-    return len(arguments) > 1 and arguments[0] == "-m" and arguments[1] in STAGES
+def server_of(arguments: list[str]) -> str | None:
+    """Return the name of the server that has the libraries of ``python`` with ``arguments``, if there is one."""
+    return SERVERS.get(arguments[1]) if len(arguments) > 1 and arguments[0] == "-m" else None
 
 
 def ask(server: socket.socket, arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
-"""``python -m flows.fork_server.server FILE``: loads PyTorch, then forks a copy of itself for each request.
+"""``python -m flows.fork_server.server NAME FILE``: loads libraries, then forks a copy of itself for each request.
 
-``FILE`` is the number of the open socket to listen on.
+``NAME`` says which libraries; ``FILE`` is the number of the open socket to listen on.
 
 A fork copies neither threads nor a CUDA context. So PyTorch computes on one thread here, and on as many as it likes in
 a copy; and no stage on a GPU becomes one.
@@ -25,7 +25,7 @@ from functools import partial
 from importlib import import_module, invalidate_caches
 from typing import NoReturn
 
-from flows.fork_server.client import LENGTH, STATUS
+from flows.fork_server.client import DVC, LENGTH, STATUS
 
 _PATIENCE = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -149,7 +149,7 @@ class Server:
         pid = os.fork()
         if pid == 0:
             client.close()
-            self._leave()
+            self._leave(alone=request.arguments[0] == DVC)
             return request
         for file in request.files:
             os.close(file)
@@ -157,11 +157,16 @@ class Server:
         self._selector.register(client, selectors.EVENT_READ, lambda: self._pass_on(pid))
         return None
 
-    def _leave(self) -> None:
-        """In a copy: drop what belongs to the server, and die with it."""
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != self._pid:
-            os._exit(1)
+    def _leave(self, alone: bool) -> None:
+        """In a copy: drop what belongs to the server, and, unless it shall end ``alone``, die with it.
+
+        DVC must not be killed while it writes; it ends when its command does, which is a copy as well.
+        """
+        os.setsid()
+        if not alone:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self._pid:
+                os._exit(1)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._selector.close()
@@ -169,11 +174,14 @@ class Server:
             open_socket.close()
 
     def _pass_on(self, pid: int) -> None:
-        """Send the copy ``pid`` the signals that its client got; a client that died takes its copy along."""
+        """Send the copy ``pid`` the signals that its client got; a client that died takes its copy's group along."""
         numbers = self._clients[pid].recv(16)
-        for number in numbers or [signal.SIGKILL]:
+        for number in numbers:
             os.kill(pid, number)
         if not numbers:
+            with suppress(ProcessLookupError):  # it was just forked and has no group yet
+                os.killpg(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
             self._forget(pid).close()
 
     def _reap(self) -> None:
@@ -196,6 +204,23 @@ class Server:
         return client
 
 
+def _dvc() -> None:
+    from dvc.cli.parser import get_main_parser
+
+    get_main_parser()
+    for name in ("dvc.parsing", "dvc.repo.reproduce", "dvc.stage.cache", "dvc.stage.serialize", "psutil"):
+        import_module(name)
+
+
+def _tables() -> None:
+    for name in ("pandas", "pyarrow.parquet", "PIL.Image", "pydantic"):
+        import_module(name)
+
+
+def _expectations() -> None:
+    import_module("great_expectations")
+
+
 def _torch() -> None:
     import torch
 
@@ -205,14 +230,7 @@ def _torch() -> None:
 
 def _libraries() -> None:
     # Not onnxruntime: it starts a thread when it is imported, which takes no time.
-    for name in (
-        "safetensors.torch",
-        "pyarrow.parquet",
-        "pandas",
-        "matplotlib.figure",
-        "onnx",
-        "torch._dynamo",
-    ):
+    for name in ("torch._dynamo", "safetensors.torch", "matplotlib.figure", "onnx"):
         import_module(name)
 
 
@@ -225,9 +243,13 @@ def _exporter() -> None:
         torch.onnx.export(torch.nn.ReLU(), (torch.zeros(2, 1),), dynamo=True, verbose=False)
 
 
-PRELOADS = (_torch, _libraries, _exporter)
-"""In pieces, so that a request never waits long for what it may not need."""
+PRELOADS = {
+    "data": (_dvc, _tables),
+    "expectations": (_tables, _expectations),
+    "learning": (_torch, _tables, _libraries, _exporter),
+}
+"""What each server loads, in pieces, so that a request never waits long for what it may not need."""
 
 
 if __name__ == "__main__":
-    Server(socket.socket(fileno=int(sys.argv[1]))).serve(PRELOADS).become()
+    Server(socket.socket(fileno=int(sys.argv[2]))).serve(PRELOADS[sys.argv[1]]).become()

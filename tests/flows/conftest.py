@@ -32,7 +32,7 @@ stages:
 STAGE = """
 echo "$1@$2" >> ran.log
 if [ -f "fail-$1@$2" ]; then cat "fail-$1@$2" >&2; exit 2; fi
-if [ -f "sleep-$1@$2" ]; then sleep 300; fi
+if [ -f "sleep-$1@$2" ]; then echo $$ > pid; sleep 300; fi
 cat source-digits
 """
 

@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from flows import fork_server
+from flows import dag, fork_server
+from flows.dag import Stage
+from flows.stage_process import StageFailed, StageProcess
 
+TRAIN = Stage("train@x", "train", "x", "python -m components.train x", (), ())
 STAGE = """
 import json, os, sys, threading, time, torch
 report = {
@@ -54,8 +58,8 @@ def python(project) -> Path:
     before = Path.cwd()
     os.chdir(project)
     try:
-        with fork_server.serve(Path("run")) as programs:
-            yield programs / "python"
+        with fork_server.serve(Path("run"), [TRAIN]):
+            yield fork_server.programs() / "python"
     finally:
         os.chdir(before)
 
@@ -163,6 +167,34 @@ def test_an_edit_counts_at_once(python, project):
         (project / "components/train.py").write_text(STAGE)
 
 
+def test_without_stages_there_is_no_server(project, monkeypatch):
+    monkeypatch.chdir(project)
+    before = fork_server.programs()
+    with fork_server.serve(Path("none"), []):
+        assert fork_server.programs() == before
+        assert not Path("none").exists()
+
+
+def test_dvc_ends_after_its_command(toy):
+    """Asked to end, it asks its command to; so it records nothing and leaves no lock."""
+    Path("sleep-ingest@digits").touch()
+    stage = next(stage for stage in dag.read() if stage.address == "ingest@digits")
+    with fork_server.serve(Path("run"), [stage]):
+        process = StageProcess(stage.address, Path("log"), {}, programs=fork_server.programs())
+        threading.Thread(target=_stop_when_running, args=(process,)).start()
+        with pytest.raises(StageFailed, match="was stopped"):
+            process.run(60)
+    assert "failed to reproduce" in Path("log").read_text()
+    assert not Path("dvc.lock").exists()
+    assert _gone(int(Path("pid").read_text()))
+
+
+def _stop_when_running(process: StageProcess) -> None:
+    while not Path("pid").exists():
+        time.sleep(0.05)
+    process.stop()
+
+
 def test_other_commands_are_the_interpreter_s(python):
     stage = _start(python, "-c", "import sys, os; print(os.getppid(), sys.executable)")
     printed, _ = stage.communicate(timeout=30)
@@ -171,7 +203,8 @@ def test_other_commands_are_the_interpreter_s(python):
 
 def test_without_a_server_the_interpreter_does_the_work(project, monkeypatch):
     monkeypatch.chdir(project)
-    with fork_server.serve(Path("other")) as programs:
+    with fork_server.serve(Path("other"), [TRAIN]):
+        programs = fork_server.programs()
         stage = _train(programs / "python", "sleep")
         pid = _told(stage)["pid"]
         psutil.Process(pid).parent().kill()
@@ -186,25 +219,29 @@ def test_without_a_server_the_interpreter_does_the_work(project, monkeypatch):
 def test_it_ends_with_the_process_that_started_it(tmp_path):
     holder = (
         "import time; from pathlib import Path; import psutil; from flows import fork_server\n"
-        "with fork_server.serve(Path('run')):\n"
-        "    print(psutil.Process().children()[0].pid, flush=True); time.sleep(60)\n"
+        "from tests.flows.test_fork_server import TRAIN\n"
+        "with fork_server.serve(Path('run'), [TRAIN]):\n"
+        "    print(*(child.pid for child in psutil.Process().children()), flush=True); time.sleep(60)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", holder], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", holder],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    pid = int(process.stdout.readline())
+    pids = [int(pid) for pid in process.stdout.readline().split()]
     process.kill()
     process.communicate()
-    for _ in range(3):  # a library is being loaded just now
-        if _gone(pid):
-            return
-    raise AssertionError("the server goes on without its run")
+    assert len(pids) == 2, "a server for DVC and one for the training"
+    for pid in pids:  # a library may be being loaded just now
+        assert _gone(pid) or _gone(pid) or _gone(pid)
 
 
 def test_a_client_that_says_nothing_or_half_does_no_harm(python, project):
     import socket
 
-    address = str((project / "run/fork-server").relative_to(Path.cwd()))
+    address = str((project / "run/fork-server-learning").relative_to(Path.cwd()))
     for message in (b"", b"\0\0"):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(address)
@@ -216,7 +253,7 @@ def test_what_is_loaded_ahead_leaves_no_pool_of_threads_behind():
     """OpenMP's pool does not survive a fork: a copy that found one would crash or hang in its first product."""
     script = (
         "import os, signal, sys; from flows.fork_server import server\n"
-        "for preload in server.PRELOADS: preload()\n"
+        "for preload in server.PRELOADS['learning']: preload()\n"
         "import torch\n"
         "print(torch.cuda.is_initialized(), 'onnxruntime' in sys.modules, flush=True)\n"
         "pid = os.fork()\n"
