@@ -22,9 +22,12 @@ def squared_distances(x: Tensor, z: Tensor) -> Tensor:
     return (lengths - 2 * (x @ z.T)).clamp(min=0)
 
 
-def rbf(x: Tensor, z: Tensor, gamma: Tensor | float) -> Tensor:
-    """Return ``exp(-gamma * |x - z|^2)`` [N, M] of centred levels; ``gamma`` is for pixels in [0, 1]."""
-    return torch.exp(squared_distances(x, z) * (-gamma / WHITE**2))
+def rbf(x: Tensor, z: Tensor, gamma: Tensor | float, dtype: torch.dtype | None = None) -> Tensor:
+    """Return ``exp(-gamma * |x - z|^2)`` [N, M] of centred levels; ``gamma`` is for pixels in [0, 1].
+
+    ``dtype`` is that of the exponential, by default that of ``x``: a whole distance deserves more digits than it has.
+    """
+    return torch.exp(squared_distances(x, z).to(dtype or x.dtype) * (-gamma / WHITE**2))
 
 
 def centre(images: Tensor) -> Tensor:

@@ -33,12 +33,16 @@ class SupportVectorMachine(nn.Module):
         self.register_buffer("temperature", torch.ones((), dtype=torch.float64))
 
     def forward(self, images_nhwc: Tensor) -> Tensor:
-        """Map uint8 [N, H, W, C] to decision values [N, K], in the precision of the coefficients."""
-        x = images_nhwc.flatten(1).to(self.centre.dtype) - self.centre
+        """Map uint8 [N, H, W, C] to decision values [N, K], in the precision of the coefficients.
+
+        The precision of the centre is that of the distances.
+        """
+        whole, precise = self.centre.dtype, self.coefficients.dtype
+        x = images_nhwc.flatten(1).to(whole) - self.centre
         if self.config.kernel == "linear":
-            features = x / WHITE
+            features = x.to(precise) / WHITE
         else:
-            features = rbf(x, self.landmarks.to(self.centre.dtype) - self.centre, self.gamma)
+            features = rbf(x, self.landmarks.to(whole) - self.centre, self.gamma, precise)
         return features @ self.coefficients + self.bias
 
     def put(
@@ -69,15 +73,20 @@ class SupportVectorMachine(nn.Module):
 
 
 class Graph(nn.Module):
-    """What is exported: uint8 images in, class probabilities out, in float32."""
+    """What is exported: uint8 images in, class probabilities out, in float32.
+
+    So are the distances, which are whole numbers and most of the work. The rest is float64: thousands of large
+    coefficients of either sign cancel to a decision near 0, where float32 is off in the fourth digit.
+    """
 
     def __init__(self, model: SupportVectorMachine) -> None:
         super().__init__()
-        self.machine = copy.deepcopy(model).float()
+        self.machine = copy.deepcopy(model)
+        self.machine.centre = model.centre.float()
 
     def forward(self, image: Tensor) -> Tensor:
         """Map uint8 [N, H, W, C] to class probabilities float32 [N, K]."""
-        return (self.machine(image) / self.machine.temperature).softmax(dim=1)
+        return (self.machine(image) / self.machine.temperature).softmax(dim=1).float()
 
 
 def build(config: Config, spec: DataSpec) -> SupportVectorMachine:
