@@ -47,6 +47,8 @@ GENERATION_PLOTS = {
     "samples.png",
     "coverage.png",
     "reconstructions.png",
+    "interpolation.png",
+    "traversal.png",
     "likelihood.png",
     "learning_curves.png",
 }
