@@ -19,8 +19,8 @@ import torch
 
 from components import layout, params, tasks
 from components.command import main
-from components.reference import Reference, open_trained
-from components.tasks import Arrays, Measurement, filling
+from components.reference import Reference, arguments, open_trained
+from components.tasks import Arrays, Measurement, filling, walks
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -38,11 +38,10 @@ def run(name: str) -> Measurement:
     """
     settings = params.load().model(name)
     trained, data = open_trained(name, settings)
-    task = tasks.of(trained.family.TASK)
+    graph = trained.family.graph(trained.model)
+    task = tasks.of(trained.family.TASK, arguments(graph))
     device = find_device(settings.device, f"{params.FILE}: models.{name}.device")
-    predict = Reference(
-        trained.family.graph(trained.model), task.signature(data.spec)[1], device, settings.threads
-    )
+    predict = Reference(graph, task.signature(data.spec)[1], device, settings.threads)
     try:
         answers = task.answer(predict, data)
     except ValueError as error:
@@ -50,6 +49,10 @@ def run(name: str) -> Measurement:
             f"{layout.trained(name)}: {error}. The training diverged: lower its learning rate."
         ) from None
     answers |= _by_family(trained, data, device)
+    if "label" in answers:
+        from components.judging import augmentation
+
+        answers["augmentation"] = augmentation.answers(answers["image"], answers["label"], data)
     measurement = task.measure(answers, data)
     with atomic.folder(layout.evaluated(name)) as folder:
         shared = {"task": trained.family.TASK, "dataset": settings.dataset, "num_examples": len(data.test)}
@@ -73,6 +76,9 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
         answers["filled_in"] = family.fill_in(model, shown, filling.hidden(shown))
     if family.TASK != "generation":
         return answers
+    for walk in walks.PICTURES:
+        if hasattr(family, walk):
+            answers[walk] = getattr(family, walk)(model, trained.seed)
     if hasattr(family, "log_likelihood"):
         answers["log_likelihood"] = family.log_likelihood(model, images, trained.seed)
     if hasattr(family, "reconstruct"):

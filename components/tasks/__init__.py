@@ -18,7 +18,7 @@ it. A task module has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from types import ModuleType
@@ -33,6 +33,9 @@ Predict = Callable[[Mapping[str, np.ndarray]], Arrays]
 """Graph inputs by name to graph outputs by name."""
 
 TASKS = ("classification", "density", "generation")
+
+VARIANTS = {("generation", "label"): "conditional_generation"}
+"""By task and the name of an input that only some of its graphs have: the module for graphs that have it."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,17 @@ class Measurement:
         primary: the metric that versions are compared by.
         metrics: every metric by name.
         per_class: a row of numbers per class, each with ``class`` and ``examples``.
+        judge: SHA-256 of the judge that looked at generated images; metrics of different judges do not compare.
     """
 
     primary: str
     metrics: dict[str, Metric]
     per_class: list[dict[str, Any]]
+    judge: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values, ``judge`` only where there is one."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,12 @@ class Tolerance:
         return float(difference.max()), float(excess.max())
 
 
-def of(name: str) -> ModuleType:
-    """Return the module of task ``name``, one of :data:`TASKS`."""
+def of(name: str, inputs: Collection[str] = ()) -> ModuleType:
+    """Return the module of task ``name``, one of :data:`TASKS`, for a graph whose inputs have these names.
+
+    Without them it is the module for graphs that have only the inputs that every graph of the task has.
+    """
     if name not in TASKS:
         raise ValueError(f"no task {name!r}: {', '.join(TASKS)}")
-    return import_module(f"components.tasks.{name}")
+    variants = [module for (task, extra), module in VARIANTS.items() if task == name and extra in inputs]
+    return import_module(f"components.tasks.{(variants or [name])[0]}")

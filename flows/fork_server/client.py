@@ -16,6 +16,7 @@ SERVERS = {
     "components.ingest": "data",
     "components.prepare": "data",
     "components.validate": "expectations",
+    "components.judge": "learning",
     "components.train": "learning",
     "components.evaluate": "learning",
     "components.export": "learning",

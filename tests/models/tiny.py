@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -29,11 +31,13 @@ def settings(family: str, **overrides: object) -> Settings:
     return configure(config, "quick", shrunk | overrides, "tests")
 
 
-def fitted(family: str, data: PreparedData, **run: object):
-    """Train a shrunk model of ``family``; return it and its run."""
+def fitted(
+    family: str, data: PreparedData, *, overrides: Mapping[str, object] = MappingProxyType({}), **run: object
+):
+    """Train a shrunk model of ``family``, with ``overrides`` in its settings; return it and its run."""
     module = models.family(family)
     with Run(f"tiny-{family}", **run) as training:
-        model = module.build(settings(family), data.spec)
+        model = module.build(settings(family, **overrides), data.spec)
         module.fit(model, data, training)
     return model, training
 
@@ -47,7 +51,7 @@ def save(folder: Path, family: str, config: Settings, data: PreparedData, model:
 def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> PreparedData:
     """Write the first digits of each split, real pixels and labels, as the ``prepare`` stage would."""
     folder.mkdir(parents=True, exist_ok=True)
-    images, labels = _digits()
+    images, labels = digits()
     ids, digest = {}, hashlib.sha256()
     bounds = np.cumsum([0, *sizes])
     for split, start, stop in zip(("train", "validation", "test"), bounds[:-1], bounds[1:], strict=True):
@@ -73,7 +77,8 @@ def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> Prepar
 
 
 @cache
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    digits = load_digits()
-    images = np.round(digits.images * 255 / 16).astype(np.uint8)[..., None]
-    return images, digits.target.astype(np.int64)
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return all digits there are, uint8 [1797, 8, 8, 1], and their labels."""
+    loaded = load_digits()
+    images = np.round(loaded.images * 255 / 16).astype(np.uint8)[..., None]
+    return images, loaded.target.astype(np.int64)
