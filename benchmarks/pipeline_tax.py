@@ -29,10 +29,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 BARE = """
 import sys, time
-from components import evaluate, export, gate, ingest, params, prepare, register, train, validate
+from components import evaluate, export, gate, ingest, judge, params, prepare, register, train, validate
 started = time.monotonic()
 for dataset in params.load().datasets:
-    for stage in (ingest, validate, prepare):
+    for stage in (ingest, validate, prepare, judge):
         stage.run(dataset)
 for model in params.load().models:
     for stage in (train, evaluate, export, register, gate):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.blocks.attention import MultiHeadAttention
+from models.blocks.dropout import Dropout
 
 EPSILON = 1e-6
 """Of the layer norms: torchvision's and the papers', a tenth of PyTorch's own."""
@@ -18,14 +19,14 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.norm_attention = nn.LayerNorm(width, eps=EPSILON)
         self.attention = MultiHeadAttention(width, heads)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_feed_forward = nn.LayerNorm(width, eps=EPSILON)
         self.feed_forward = nn.Sequential(
             nn.Linear(width, hidden),
             nn.GELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(hidden, width),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:

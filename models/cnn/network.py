@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
+from models.blocks.dropout import Dropout
 from models.blocks.pixels import ClassifierGraph, Standardise
 from models.cnn.config import Config
 
@@ -45,7 +46,7 @@ class ResNet(nn.Module):
                 width_in = width
         self.standardise = Standardise(spec)
         self.features = nn.Sequential(*layers, nn.BatchNorm2d(width_in), nn.ReLU())
-        self.classify = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width_in, spec.num_classes))
+        self.classify = nn.Sequential(Dropout(config.dropout), nn.Linear(width_in, spec.num_classes))
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return the logits."""

@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
+from models.blocks.dropout import Dropout
 from models.blocks.pixels import ClassifierGraph, Standardise
 from models.mlp.config import Config
 
@@ -26,7 +27,7 @@ class MLP(nn.Module):
             layers += [
                 nn.Linear(width_in, width),
                 ACTIVATIONS[config.activation](),
-                nn.Dropout(config.dropout),
+                Dropout(config.dropout),
             ]
             width_in = width
         self.layers = nn.Sequential(*layers, nn.Linear(width_in, spec.num_classes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
+from models.blocks.dropout import Dropout
 from models.blocks.pixels import ClassifierGraph, Standardise
 from models.rnn.config import Config
 
@@ -22,7 +23,7 @@ class RecurrentNetwork(nn.Module):
         self.cells = CELLS[config.cell](
             spec.channels * spec.width, config.width, config.depth, batch_first=True, dropout=between
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.output = nn.Linear(config.width, spec.num_classes)
 
     def rows(self, x_bchw: Tensor) -> Tensor:

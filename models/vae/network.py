@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
+from models.blocks.dropout import Dropout
 from models.blocks.pixels import Standardise, level
 from models.vae import logistic
 from models.vae.config import Config
@@ -22,7 +23,7 @@ class Layer(nn.Module):
             nn.LayerNorm(width),
             nn.Linear(width, width),
             nn.SiLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(width, width),
         )
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.prepared import DataSpec
+from models.blocks.dropout import Dropout
 from models.blocks.encoder import Encoder
 from models.blocks.pixels import ClassifierGraph, Standardise
 from models.vit.config import Config
@@ -29,7 +30,7 @@ class VisionTransformer(nn.Module):
         self.embed = nn.Conv2d(spec.channels, config.width, self.patch, self.patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.positions = nn.Parameter(_positions(self.grid, config.width))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = Encoder(config.width, config.heads, config.hidden, config.depth, config.dropout)
         self.classify = nn.Linear(config.width, spec.num_classes)
 
