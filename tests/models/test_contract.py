@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 
 import models
+from components.reference import arguments
 from models import checkpoint
 from models.registry import FAMILIES
 from tests.models import tiny, training_process
@@ -37,10 +38,16 @@ def save(folder: Path, family: str, digits, model, run) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
-def inputs(task: str, digits, count: int) -> dict[str, torch.Tensor]:
+def inputs(graph: torch.nn.Module, digits, count: int) -> dict[str, torch.Tensor]:
     """Return real inputs of a graph, ``count`` examples of them."""
-    if task == "generation":
-        return {"seed": torch.tensor([2**40 + 7]), "count": torch.tensor([count])}
+    names = arguments(graph)
+    if "seed" in names:
+        given = {
+            "seed": torch.tensor([2**40 + 7]),
+            "count": torch.tensor([count]),
+            "label": torch.tensor([-1]),
+        }
+        return {name: given[name] for name in names}
     return {"image": torch.from_numpy(digits.test.images[:count])}
 
 
@@ -124,7 +131,7 @@ def test_save_and_load_agree(family, trained, digits, tmp_path):
     assert loaded.family is models.family(family)
     assert loaded.config == tiny.settings(family)
     assert loaded.spec == digits.spec
-    given = inputs(loaded.family.TASK, digits, 5)
+    given = inputs(loaded.family.graph(loaded.model), digits, 5)
     for ours, theirs in zip(
         answer(loaded.family.graph(loaded.model), given),
         answer(loaded.family.graph(model), given),
@@ -135,7 +142,8 @@ def test_save_and_load_agree(family, trained, digits, tmp_path):
 
 def test_graph_has_the_signature_of_its_task(family, trained, digits):
     task = models.family(family).TASK
-    answers = answer(models.family(family).graph(trained[family][0]), inputs(task, digits, 3))
+    graph = models.family(family).graph(trained[family][0])
+    answers = answer(graph, inputs(graph, digits, 3))
     shapes = [(output.dtype, tuple(output.shape)) for output in answers]
     assert (
         shapes
@@ -152,7 +160,7 @@ def test_graph_has_the_signature_of_its_task(family, trained, digits):
 def test_exported_graph_agrees(family, trained, digits, tmp_path):
     module = models.family(family)
     graph = module.graph(trained[family][0])
-    given = inputs(module.TASK, digits, 2)
+    given = inputs(graph, digits, 2)
     batch = None if module.TASK == "generation" else ({0: torch.export.Dim("batch")},)
     file = tmp_path / "graph.onnx"
     torch.onnx.export(
@@ -166,7 +174,7 @@ def test_exported_graph_agrees(family, trained, digits, tmp_path):
     )
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for count in (1, 2, 7):
-        given = inputs(module.TASK, digits, count)
+        given = inputs(graph, digits, count)
         theirs = session.run(None, {name: value.numpy() for name, value in given.items()})
         for expected, actual in zip(answer(graph, given), theirs, strict=True):
             if expected.dtype == torch.uint8:  # a half rounds either way
