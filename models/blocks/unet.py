@@ -114,8 +114,10 @@ class UNet(nn.Module):
         """
         super().__init__()
         self.patch = patch
-        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1) if patch == 1 else (
-            nn.Conv2d(channels, widths[0], patch, stride=patch)
+        self.stem = (
+            nn.Conv2d(channels, widths[0], 3, padding=1)
+            if patch == 1
+            else (nn.Conv2d(channels, widths[0], patch, stride=patch))
         )
         heads_of = [heads if level >= len(widths) - attention else 0 for level in range(len(widths))]
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()

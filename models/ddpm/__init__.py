@@ -12,7 +12,8 @@ from models.ddpm.config import Config
 from models.ddpm.fill_in import fill_in
 from models.ddpm.fit import fit
 from models.ddpm.network import Denoiser, build
-from models.ddpm.sample import graph, interpolate, trajectory
+from models.ddpm.sample import graph
+from models.ddpm.trajectory import interpolate, trajectory
 
 TASK = "generation"
 

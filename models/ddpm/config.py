@@ -26,7 +26,8 @@ class Config(Recipe):
         times: how many times the forward process has.
         conditional: learn the classes too, so that one can be asked for.
         label_dropout: share of the training images whose class is hidden, for guidance and for filling in.
-        guidance: how much further than to the class's own answer to go from the answer without a class; 1 is no guidance.
+        guidance: how far to go from the answer without a class towards the one with it; 1 is just that one, which
+            takes half the time.
         sampler: ``dpm_solver``, ``ddim`` or ``ancestral``.
         steps: steps of the sampler, at most ``times``.
     """
@@ -63,7 +64,9 @@ class Config(Recipe):
     @model_validator(mode="after")
     def _guidance_needs_hidden_labels(self) -> Self:
         if self.conditional and self.guidance != 1 and not self.label_dropout:
-            raise ValueError("guidance: needs a label_dropout above 0, to learn what images are like without a class")
+            raise ValueError(
+                "guidance: needs a label_dropout above 0, to learn what images are like without a class"
+            )
         return self
 
     @classmethod

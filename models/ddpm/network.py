@@ -19,7 +19,7 @@ LARGE = 16
 
 
 class Denoiser(nn.Module):
-    """``forward`` is what is trained; ``image`` what it says of a mixture. Images are float32 [N, C, H, W] in [-1, 1].
+    """``forward`` is what is trained, ``estimate`` says what image is in a mixture; images are in [-1, 1].
 
     Attributes:
         alpha: float32 [T], how much of the image is in the mixture at each time.
@@ -64,7 +64,7 @@ class Denoiser(nn.Module):
             condition = condition + self.label(labels)
         return self.unet(mixture, condition)
 
-    def image(self, mixture: Tensor, time: Tensor, labels: Tensor | None, guidance: float) -> Tensor:
+    def estimate(self, mixture: Tensor, time: Tensor, labels: Tensor | None, guidance: float) -> Tensor:
         """Return the image that is thought to be in a mixture, in [-1, 1].
 
         Args:
