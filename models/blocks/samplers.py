@@ -72,17 +72,18 @@ def reverse(steps: Sampler, denoise: Denoise, draw: Draw, x: Tensor) -> Tensor:
     times, weights = steps.times.to(x.device), steps.weights.to(x.device, torch.float32)
 
     def step(number: Tensor, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        image = denoise(x, times.index_select(0, number))
-        a, b, c, d = weights.index_select(0, number)[0].unbind()
+        place = number.reshape(1)
+        image = denoise(x, times.index_select(0, place))
+        a, b, c, d = weights.index_select(0, place)[0].unbind()
         x = a * x + b * image + c * before
         if steps.random:
-            x = x + d * draw(number, x.shape[0])
+            x = x + d * draw(place, x.shape[0])
         return number + 1, x, image
 
-    state = torch.zeros(1, dtype=torch.int64, device=x.device), x, torch.zeros_like(x)
+    state = torch.zeros((), dtype=torch.int64, device=x.device), x, torch.zeros_like(x)
     if torch.compiler.is_exporting():
         total = len(steps)
-        return torch.while_loop(lambda number, *_: number[0] < total, step, state)[1]
+        return torch.while_loop(lambda number, *_: number < total, step, state)[1]
     for _ in range(len(steps)):  # outside of an export, PyTorch's own loop would be compiled first
         state = step(*state)
     return state[1]
