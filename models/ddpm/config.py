@@ -43,7 +43,7 @@ class Config(Recipe):
     times: int = Field(default=1000, ge=1)
     conditional: bool = True
     label_dropout: float = Field(default=0.1, ge=0, lt=1)
-    guidance: float = Field(default=1.5, ge=0)
+    guidance: float = Field(default=1.0, ge=0)
     sampler: SamplerName = "dpm_solver"
     steps: int = Field(default=10, ge=1)
 
