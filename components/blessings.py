@@ -12,6 +12,7 @@ from typing import Any
 
 from components import comparison, layout, manifest
 from components.bundle import Bundle
+from components.judging import judge
 from components.params import FILE, GatePolicy, Threshold
 from data.errors import UserError, nearest
 from data.prepared import PreparedData
@@ -86,11 +87,20 @@ def fingerprint(dataset: str) -> str | None:
 
 
 def thresholds(name: str, bundle: Bundle, policy: GatePolicy) -> Blessing:
-    """Bless the metrics that the bundle was exported with, against the absolute bounds of the policy."""
+    """Bless the metrics that the bundle was exported with, against the absolute bounds of the policy.
+
+    What another judge than the present one measured is not held against them.
+    """
     where = f"{FILE}: gate.{name}.thresholds"
     metrics = bundle.description["metrics"]
     if not policy.thresholds:
         return _one("thresholds", False, f"{where}: none: a model without thresholds is never promoted", {})
+    judges = bundle.description.get("judge"), judge.fingerprint(bundle.description["dataset"])
+    if judges[0] and judges[0] != judges[1]:
+        told = (
+            f"measured by judge {judges[0][:12]}, which is not the present one: evaluate and export it again"
+        )
+        return _one("thresholds", False, told, {"measured_by": judges[0], "present_judge": judges[1]})
     good, bad = [], []
     for metric, bound in policy.thresholds.items():
         if bound.at_least is None and bound.at_most is None:

@@ -9,7 +9,7 @@ What holds is decided on intervals, never on values alone:
   of a small data set.
 
 Generators have no score per test example: their kernel distance to the test images is taken for each of
-several seeds, the same for both, and the differences are paired by seed.
+several seeds, the same for both and by the same judge, and the differences are paired by seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from components import bootstrap, tasks
 from components.bootstrap import Interval
 from components.bundle import Bundle
 from components.params import GatePolicy
-from components.tasks import Arrays, samples
 from data.prepared import PreparedData
 
 
@@ -119,11 +118,7 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
             Score("bits_per_dim", "lower", module.scores(answers, data), labels),
             Score("bayes_accuracy", "higher", right),
         ]
-    return [Score("kernel_distance", "lower", _distances(answers, data, len(module.SEEDS)))]
-
-
-def _distances(answers: Arrays, data: PreparedData, seeds: int) -> np.ndarray:
-    return np.array([samples.kernel_distance(part, data).value for part in np.split(answers["image"], seeds)])
+    return [Score("kernel_distance", "lower", module.kernel_distances(answers, data))]
 
 
 def _difference(a: Score, b: Score, of: str, chosen: Any, margin: float, rule: Any) -> Difference:

@@ -20,7 +20,7 @@ import torch
 from components import layout, params, tasks
 from components.command import main
 from components.reference import Reference, arguments, open_trained
-from components.tasks import Arrays, Measurement, filling
+from components.tasks import Arrays, Measurement, filling, walks
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -49,6 +49,10 @@ def run(name: str) -> Measurement:
             f"{layout.trained(name)}: {error}. The training diverged: lower its learning rate."
         ) from None
     answers |= _by_family(trained, data, device)
+    if "label" in answers:
+        from components.judging import augmentation
+
+        answers["augmentation"] = augmentation.answers(answers["image"], answers["label"], data)
     measurement = task.measure(answers, data)
     with atomic.folder(layout.evaluated(name)) as folder:
         shared = {"task": trained.family.TASK, "dataset": settings.dataset, "num_examples": len(data.test)}
@@ -72,6 +76,9 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
         answers["filled_in"] = family.fill_in(model, shown, filling.hidden(shown))
     if family.TASK != "generation":
         return answers
+    for walk in walks.PICTURES:
+        if hasattr(family, walk):
+            answers[walk] = getattr(family, walk)(model, trained.seed)
     if hasattr(family, "log_likelihood"):
         answers["log_likelihood"] = family.log_likelihood(model, images, trained.seed)
     if hasattr(family, "reconstruct"):

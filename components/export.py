@@ -133,6 +133,8 @@ def _describe(
         "classes": list(spec.classes),
         "primary": measured["primary"],
         "metrics": measured["metrics"],
+        # Who looked at generated images: metrics of different judges do not compare.
+        **({"judge": measured["judge"]} if "judge" in measured else {}),
         "data": spec.sha256,
         "params": _hash_json(settings.model_dump(mode="json")),
         "code": hash_code(settings.family, Path(models.__file__).parents[1]),

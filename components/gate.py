@@ -15,6 +15,7 @@ from typing import Any, Literal
 from components import blessings, ledger, promotion, registry, store
 from components.blessings import Blessing
 from components.bundle import Bundle
+from components.judging.judge import fingerprint
 from components.layout import prepared, validation_file
 from components.ledger import Entry
 from components.params import GatePolicy, load
@@ -212,7 +213,9 @@ def _question(
 ) -> dict[str, Any]:
     """Return what a decision depends on."""
     validation = validation_file(present.spec.name)
-    return {
+    generates = candidate.tags["task"] == "generation"
+    judge = {"judge": fingerprint(present.spec.name)} if generates else {}
+    return judge | {
         "rules": RULES,
         "model": candidate.name,
         "bundle": candidate.bundle_sha256,

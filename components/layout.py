@@ -44,6 +44,11 @@ def prepared(dataset: str) -> Path:
     return Path("artifacts/data") / dataset / "prepared"
 
 
+def judge(dataset: str) -> Path:
+    """Folder of the classifier by which the data set's generators are judged, and of what it sees in real images."""
+    return Path("artifacts/data") / dataset / "judge"
+
+
 def trained(model: str) -> Path:
     """Folder with ``model.safetensors``, ``last.safetensors``, ``checkpoint.json``, ``history.csv``."""
     return Path("artifacts/models") / model / "train"

@@ -12,7 +12,7 @@ from data.errors import UserError, nearest
 
 FILE = Path("params.yaml")
 
-StageName = Literal["ingest", "validate", "prepare", "train", "evaluate", "export"]
+StageName = Literal["ingest", "validate", "prepare", "judge", "train", "evaluate", "export"]
 
 
 class ModelParams(BaseModel):

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from components import layout, ledger, params, registry
-from components.contact_sheet import data_set, model, numbers
+from components.contact_sheet import data_set, generative, model, numbers
 from components.contact_sheet.model import ModelSheet
 from components.params import GatePolicy
 from data import atomic
@@ -78,7 +78,12 @@ def render(models: list[ModelSheet], written: datetime) -> str:
     environment.globals["folder"] = lambda name: layout.bundle(name).as_posix()
     style = Markup((_FOLDER / "style.css").read_text())
     page = environment.get_template("page.html")
-    return page.render(models=models, written=written.isoformat(timespec="seconds"), style=style)
+    return page.render(
+        models=models,
+        generative=generative.tables(models),
+        written=written.isoformat(timespec="seconds"),
+        style=style,
+    )
 
 
 def _day(moment: str) -> str:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-DATA_COLUMNS = ("ingest", "validate", "prepare")
+DATA_COLUMNS = ("ingest", "validate", "prepare", "judge")
 MODEL_COLUMNS = ("train", "evaluate", "export", "register", "gate")
 _STYLES = {"ran": "green", "restored": "green", "unchanged": "dim", "failed": "bold red", "stopped": "yellow"}
 

@@ -21,6 +21,7 @@ TIME_LIMITS = {
     "ingest": 240.0,
     "validate": 60.0,
     "prepare": 120.0,
+    "judge": 240.0,
     "train": 1440.0,
     "evaluate": 120.0,
     "export": 60.0,
@@ -147,7 +148,7 @@ class Retraining:
     def _threads(self, stage: dag.Stage) -> int:
         if stage.kind in ("ingest", "prepare"):
             return self._machine.cores
-        return 1 if stage.kind == "validate" else self._settings.models[stage.item].threads
+        return 1 if stage.kind in ("validate", "judge") else self._settings.models[stage.item].threads
 
     def _wants_gpu(self, stage: dag.Stage) -> bool:
         return stage.kind in ("train", "evaluate") and self._settings.models[stage.item].device != "cpu"

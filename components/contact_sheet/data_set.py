@@ -7,6 +7,7 @@ from typing import Any
 
 from components import layout
 from components.contact_sheet.files import read_json
+from components.judging.judge import fingerprint
 from data.prepared import SPLITS
 
 
@@ -19,6 +20,7 @@ class DataSet:
         spec: ``spec.json`` of the prepared data; None before ``prepare``.
         counts: examples of each split.
         verdict: the last verdict of its validation, passed or failed; None before ``validate``.
+        judge: SHA-256 of the classifier that judges generated images of it; None where there is none.
         docs: address of its Data Docs, relative to the sheet; empty when there are none.
     """
 
@@ -26,6 +28,7 @@ class DataSet:
     spec: dict[str, Any] | None
     counts: dict[str, int]
     verdict: dict[str, Any] | None
+    judge: str | None
     docs: str
 
     @property
@@ -51,5 +54,6 @@ def read(name: str) -> DataSet:
         counts={split: len(ids[split]) for split in SPLITS if split in ids},
         # A failure is kept beside the last verdict that passed, and goes when the data passes again.
         verdict=read_json(layout.failed_validation_file(name)) or read_json(layout.validation_file(name)),
+        judge=fingerprint(name),
         docs=docs.relative_to(layout.REPORT.parent).as_posix() if docs.exists() else "",
     )

@@ -106,6 +106,11 @@ class ModelSheet:
         return self.measured["task"] if self.measured else ""
 
     @property
+    def judge(self) -> str | None:
+        """SHA-256 of the judge that measured its generated images; None where nothing was judged."""
+        return (self.measured or {}).get("judge")
+
+    @property
     def metrics(self) -> list[MetricRow]:
         """Every metric, the primary one first, then thresholds on metrics that the model does not have."""
         measured = self.measured["metrics"] if self.measured else {}
@@ -139,6 +144,10 @@ class ModelSheet:
             told.append(f"Trained on an older state of {self.data.name} than the one that is prepared now.")
         if self.measured and exported and self.measured["metrics"] != exported["metrics"]:
             told.append("The bundle was exported before these metrics were measured.")
+        if self.judge and self.judge != self.data.judge:
+            told.append(
+                "These distances were measured by another judge than the present one: they compare with no other's."
+            )
         if self.evidence and self.evidence["question"]["policy"] != self.policy.model_dump():
             told.append("The gate's rules in params.yaml were changed after this decision.")
         recorded = (ledger.served(self.history[::-1]) or [None])[-1]

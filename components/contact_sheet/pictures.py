@@ -14,6 +14,12 @@ from components.contact_sheet.files import read_rows
 # In the order of the sheet; pictures that are not named here come after these, learning curves last.
 _CAPTIONS = {
     "samples": ("Samples", "Grid of new images that the model drew."),
+    "interpolation": ("Interpolation", "Rows of new images, each from one sample to another."),
+    "traversal": (
+        "Traversal",
+        "Rows of new images, in each of which one number of the code goes from low to high.",
+    ),
+    "trajectory": ("Trajectory", "Rows of images, each from noise to a sample."),
     "reconstructions": (
         "Reconstructions",
         "Test images in one row, what the model makes of each in the row below.",

@@ -61,15 +61,17 @@ class Measurement:
         primary: the metric that versions are compared by.
         metrics: every metric by name.
         per_class: a row of numbers per class, each with ``class`` and ``examples``.
+        judge: SHA-256 of the judge that looked at generated images; metrics of different judges do not compare.
     """
 
     primary: str
     metrics: dict[str, Metric]
     per_class: list[dict[str, Any]]
+    judge: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values, ``judge`` only where there is one."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

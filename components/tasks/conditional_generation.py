@@ -9,10 +9,29 @@ from __future__ import annotations
 import numpy as np
 
 from components.tasks import Arrays, Predict, Tensor, generation
-from components.tasks.generation import COUNT, SEEDS, TOLERANCES, draw, measure, rows, scores
+from components.tasks.generation import (
+    COUNT,
+    SEEDS,
+    TOLERANCES,
+    draw,
+    kernel_distances,
+    measure,
+    rows,
+    scores,
+)
 from data.prepared import DataSpec, PreparedData
 
-__all__ = ["SEEDS", "TOLERANCES", "answer", "draw", "inputs", "measure", "rows", "scores", "signature"]
+__all__ = [
+    "TOLERANCES",
+    "answer",
+    "draw",
+    "inputs",
+    "kernel_distances",
+    "measure",
+    "rows",
+    "scores",
+    "signature",
+]
 
 EVERY = -1
 """The label that asks for every class in turn: image ``i`` is of class ``i mod K``."""

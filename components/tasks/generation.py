@@ -1,7 +1,7 @@
-"""Generation: new images from a seed. Coverage, distance, and bits per dimension where there is a likelihood.
+"""Generation: new images from a seed. Distances, coverage, and bits per dimension where there is a likelihood.
 
 The graph is asked for images of :data:`SEEDS` alone. What only the family can tell, the evaluate stage adds
-to the answers: ``log_likelihood`` and ``reconstruction`` of the test images.
+to the answers: ``log_likelihood``, ``reconstruction`` and ``filled_in`` of test images, ``augmentation``, and walks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, images, samples
+from components.judging import distances, manifold
+from components.judging.judge import Judge
+from components.tasks import (
+    Arrays,
+    Measurement,
+    Metric,
+    Predict,
+    Tensor,
+    Tolerance,
+    filling,
+    images,
+    samples,
+    walks,
+)
 from components.tasks.samples import COVERED
 from data.prepared import DataSpec, PreparedData
 
@@ -46,31 +59,54 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     return images.bits_per_dim(answers["log_likelihood"], data.spec)
 
 
-def measure(answers: Arrays, data: PreparedData) -> Measurement:
-    """Return bits per dimension (where there is a likelihood), covered classes and kernel distance.
+def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
+    """Return float64 [8]: the kernel distance of each seed's samples to the test images."""
+    judge = Judge.of(data.spec)
+    real = judge.references()["test"]
+    return np.array(
+        [distances.kernel(judge.look(part)[0], real).value for part in np.split(answers["image"], len(SEEDS))]
+    )
 
-    And how often an image is of the class that it was asked to be of, where one was asked for.
+
+def measure(answers: Arrays, data: PreparedData) -> Measurement:
+    """Return how near the samples are to real images, as the data set's judge sees it, and what else is known.
+
+    That is: bits per dimension where there is a likelihood, how often an image is of the class that it was asked
+    to be of, the error of filling in, and what the samples bring a classifier that has few labelled images.
     """
     spec, labels = data.spec, data.test.labels
-    seen = samples.classes(answers["image"], data)
+    judge = Judge.of(spec)
+    features, probabilities = judge.look(answers["image"])
+    seen, real = probabilities.argmax(axis=1), judge.references()
     shares = np.bincount(seen, minlength=spec.num_classes) / len(seen)
+    precision, recall = manifold.precision_recall(features, real["train"])
     metrics = {
-        "classes_covered": Metric.of(samples.classes_covered(shares, len(answers["image"])), "higher"),
-        "kernel_distance": Metric.of(samples.kernel_distance(answers["image"], data), "lower"),
+        "kernel_distance": Metric.of(distances.kernel(features, real["test"]), "lower"),
+        "frechet_distance": Metric.of(distances.frechet(features, real["train"]), "lower"),
+        "precision": Metric.of(precision, "higher"),
+        "recall": Metric.of(recall, "higher"),
+        "classes_covered": Metric.of(samples.classes_covered(shares, len(seen)), "higher"),
+        "memorised": Metric.of(samples.memorised(answers["image"], data), "lower"),
     }
     if "label" in answers:
         metrics["class_agreement"] = Metric.of(bootstrap.proportion(seen == answers["label"]), "higher")
+    if "augmentation" in answers:
+        without, augmented = answers["augmentation"].astype(np.float64)
+        metrics["augmented_accuracy"] = Metric.of(bootstrap.proportion(augmented), "higher")
+        metrics["augmentation_gain"] = Metric.of(bootstrap.paired(augmented, without), "higher")
+    if "filled_in" in answers:
+        metrics |= filling.metrics(answers["filled_in"], data)
     per_class = [
         {"class": name, "examples": int((labels == k).sum()), "share": float(shares[k])}
         for k, name in enumerate(spec.classes)
     ]
     if "log_likelihood" not in answers:
-        return Measurement("kernel_distance", metrics, per_class)
+        return Measurement("kernel_distance", metrics, per_class, judge.sha256)
     bits = scores(answers, data)
     metrics["bits_per_dim"] = Metric.of(bootstrap.mean(bits), "lower")
     for row, value in zip(per_class, images.mean_by_class(bits, labels, spec.num_classes), strict=True):
         row["bits_per_dim"] = value
-    return Measurement("bits_per_dim", metrics, per_class)
+    return Measurement("bits_per_dim", metrics, per_class, judge.sha256)
 
 
 def rows(answers: Arrays, data: PreparedData) -> Arrays:
@@ -105,6 +141,9 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
             columns=SHOWN,
             title="Test images above, reconstructions below",
         )
+    walks.draw(folder, answers)
+    if "filled_in" in answers:
+        filling.draw(folder / "filled_in.png", answers["filled_in"], data)
     if "log_likelihood" in answers:
         histogram.draw(
             folder / "likelihood.png", scores(answers, data), labels, spec.classes, axis="bits per dimension"

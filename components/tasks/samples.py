@@ -1,9 +1,8 @@
-"""What samples are held against: classes of the nearest training images, distance to the test images."""
+"""What samples are held against: the nearest training images, and the classes that there are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,17 +13,23 @@ from data.prepared import PreparedData
 COVERED = 0.1
 """A class is covered when at least this much of its fair share, 1 / K, of the samples falls to it."""
 
-FEATURES = 64
 NUMBERS = 1024
 """Images of more numbers than this are compared by averages over square blocks, at about so many numbers."""
 
-_PCA_IMAGES = 5_000
+NEAR = 0.01
+"""This share of the test images is nearer to a training image than what counts as memorised."""
+
+MOST = 2048
+"""At most so many real images of a split are compared with."""
+
 _CHUNK = 2**22  # products held at once
 
 
-def classes(images: np.ndarray, data: PreparedData) -> np.ndarray:
-    """Return int64 [N]: the class of the training image that is nearest to each of ``images``."""
-    return data.train.labels[nearest(images, data.train.images)]
+def evenly(values: np.ndarray) -> np.ndarray:
+    """Return at most :data:`MOST` of ``values``, evenly spread: they may be in the order of their classes."""
+    if len(values) <= MOST:
+        return values
+    return values[np.arange(MOST) * len(values) // MOST]
 
 
 def classes_covered(shares: np.ndarray, size: int) -> Interval:
@@ -32,6 +37,21 @@ def classes_covered(shares: np.ndarray, size: int) -> Interval:
     least = COVERED / len(shares)
     counts = np.random.default_rng(0).multinomial(size, shares, size=bootstrap.DRAWS)
     return bootstrap.percentile(float((shares >= least).sum()), (counts / size >= least).sum(axis=1))
+
+
+def memorised(images: np.ndarray, data: PreparedData) -> Interval:
+    """Return the share of ``images`` that lie nearer to a training image than 99 of 100 test images do.
+
+    In pixels, where a copy is a copy. By chance it is 0.01: so much of fresh images of the true distribution.
+    """
+    usual = distances(evenly(data.test.images), data.train.images)
+    return bootstrap.proportion(distances(images, data.train.images) < np.quantile(usual, NEAR))
+
+
+def distances(images: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Return float64 [N]: the distance of each of ``images`` to the nearest of ``references``, uint8 [-1, H, W, C]."""
+    apart = _pixels(images) - _pixels(references[nearest(images, references)])
+    return np.sqrt((apart**2).sum(axis=1))
 
 
 def nearest(images: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -55,31 +75,6 @@ def nearest(images: np.ndarray, references: np.ndarray) -> np.ndarray:
     return index
 
 
-def kernel_distance(images: np.ndarray, data: PreparedData) -> Interval:
-    """Return the squared maximum mean discrepancy between ``images`` and as many test images.
-
-    The unbiased estimate with the cubic kernel of the Kernel Inception Distance (Binkowski et al.,
-    "Demystifying MMD GANs", 2018, section 4), on principal components of the training pixels in place of
-    Inception features: the components are those of the data set alone, so that distances of different models
-    compare. About 0 for samples of the true distribution, where it may fall below 0. The interval draws
-    samples and test images anew.
-    """
-    project = principal_components(data.train.images)
-    generated, real = project(images), project(data.test.images[: len(images)])
-    return _discrepancy(_kernel(generated, generated), _kernel(real, real), _kernel(generated, real))
-
-
-def principal_components(images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the map, fitted on ``images``, of uint8 [N, H, W, C] to at most 64 features of mean square 1."""
-    pixels = _pixels(images[:_PCA_IMAGES])
-    mean = pixels.mean(axis=0)
-    variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(pixels, rowvar=False)))
-    kept = directions[:, ::-1][:, :FEATURES]
-    # Training images that are all alike have no scale: their distances are taken as they are.
-    scale = np.sqrt(max(variances[::-1][:FEATURES].mean(), 0.0)) or 1.0
-    return lambda images: (_pixels(images) - mean) @ kept / scale
-
-
 def _pixels(images: np.ndarray) -> np.ndarray:
     """Return the pixels of uint8 [N, H, W, C] as float64 [N, D]; of large images the sums over blocks."""
     count, height, width, channels = images.shape
@@ -88,31 +83,3 @@ def _pixels(images: np.ndarray) -> np.ndarray:
     whole = images[:, : rows * block, : columns * block]
     blocks = whole.reshape(count, rows, whole.shape[1] // rows, columns, whole.shape[2] // columns, channels)
     return blocks.sum(axis=(2, 4), dtype=np.float64).reshape(count, -1)
-
-
-def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a @ b.T / a.shape[1] + 1) ** 3
-
-
-def _discrepancy(aa: np.ndarray, bb: np.ndarray, ab: np.ndarray) -> Interval:
-    """Return the U-statistic of kernel matrices [n, n], [m, m], [n, m]; drawn again, no item meets itself."""
-
-    def estimate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (
-            _mean_pair(aa, a)
-            + _mean_pair(bb, b)
-            - 2 * ((a @ ab) * b).sum(axis=1) / (a.sum(axis=1) * b.sum(axis=1))
-        )
-
-    random = np.random.default_rng(0)
-    counts = [
-        random.multinomial(len(k), np.full(len(k), 1 / len(k)), size=500).astype(np.float64) for k in (aa, bb)
-    ]
-    once = [np.ones((1, len(k))) for k in (aa, bb)]
-    return bootstrap.percentile(float(estimate(*once)[0]), estimate(*counts))
-
-
-def _mean_pair(kernel: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return [B]: the kernel's mean over pairs of different items, weighted by ``counts`` [B, n]."""
-    pairs = ((counts @ kernel) * counts).sum(axis=1) - counts**2 @ np.diag(kernel)
-    return pairs / (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1))

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 
-STAGES = ("components.train", "components.evaluate", "components.export")
+STAGES = ("components.judge", "components.train", "components.evaluate", "components.export")
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LENGTH = struct.Struct("!I")
 STATUS = struct.Struct("!i")

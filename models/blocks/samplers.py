@@ -64,9 +64,10 @@ def sampler(name: SamplerName, schedule: Schedule, steps: int) -> Sampler:
     return Sampler(times, weights, random=name == "ancestral")
 
 
-def reverse(steps: Sampler, denoise: Denoise, draw: Draw, x: Tensor) -> Tensor:
+def reverse(steps: Sampler, denoise: Denoise, draw: Draw | None, x: Tensor) -> Tensor:
     """Return the images float32 [N, C, H, W] that the noise ``x`` of that shape becomes.
 
+    A sampler that is not random never calls ``draw``.
     In an exported graph it is a loop of one network, however many steps there are.
     """
     times, weights = steps.times.to(x.device), steps.weights.to(x.device, torch.float32)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.blocks import noise, samplers
 from models.blocks.condition import asked
+from models.blocks.interpolation import spherical
 from models.ddpm.network import Denoiser
 from models.ddpm.sample import graph, render
 
@@ -36,19 +37,16 @@ def interpolate(model: Denoiser, seed: int) -> np.ndarray:
     On the great circle between the two (Song et al. 2021, section 5.3), by the sampler without fresh noise. With
     classes, row ``i`` is of class ``i mod K``.
     """
-    device = model.alpha.device
-    ends = noise.normal(torch.tensor([seed], device=device), 2 * ROWS, model.dim).unflatten(0, (2, ROWS, 1))
-    share = torch.linspace(0, 1, STAGES, device=device)[:, None]
-    norms = ends.norm(dim=3, keepdim=True)
-    angle = torch.arccos((ends[0] * ends[1]).sum(dim=2, keepdim=True) / (norms[0] * norms[1]))
-    between = (((1 - share) * angle).sin() * ends[0] + (share * angle).sin() * ends[1]) / angle.sin()
+    key = torch.tensor([seed], device=model.alpha.device)
+    ends = noise.normal(key, 2 * ROWS, model.dim).chunk(2)
+    between = spherical(*ends, STAGES).reshape(-1, *model.shape)
     labels = _in_turn(model, ROWS)
     every = None if labels is None else labels.repeat_interleave(STAGES)
     images = samplers.reverse(
         model.sampler("dpm_solver", model.config.steps),
         lambda x, time: model.estimate(x, time, every, model.config.guidance),
         None,
-        between.reshape(-1, *model.shape),
+        between,
     )
     return render(images).unflatten(0, (ROWS, STAGES)).cpu().numpy()
 

@@ -11,7 +11,19 @@ from models.vae.fit import fit
 from models.vae.likelihood import log_likelihood
 from models.vae.network import VAE, build
 from models.vae.sample import graph, reconstruct
+from models.vae.walks import interpolate, traverse
 
 TASK = "generation"
 
-__all__ = ["TASK", "VAE", "Config", "build", "fit", "graph", "log_likelihood", "reconstruct"]
+__all__ = [
+    "TASK",
+    "VAE",
+    "Config",
+    "build",
+    "fit",
+    "graph",
+    "interpolate",
+    "log_likelihood",
+    "reconstruct",
+    "traverse",
+]

@@ -21,6 +21,15 @@ from data.prepared import PreparedData
 from models import checkpoint
 from tests.components import workspace
 
+GENERATION = {
+    "bits_per_dim",
+    "classes_covered",
+    "frechet_distance",
+    "kernel_distance",
+    "memorised",
+    "precision",
+    "recall",
+}
 TASKS = {
     "shapes-logreg": {"accuracy", "log_loss", "macro_f1", "calibration_error"},
     "shapes-cnn": {"accuracy", "log_loss", "macro_f1", "calibration_error"},
@@ -31,13 +40,15 @@ TASKS = {
         "filling_error_mean_image",
         "filling_error_nearest",
     },
-    "shapes-vae": {"bits_per_dim", "classes_covered", "kernel_distance"},
-    "shapes-vae-by-class": {"bits_per_dim", "classes_covered", "kernel_distance", "class_agreement"},
+    "shapes-vae": GENERATION,
+    "shapes-vae-by-class": GENERATION | {"class_agreement", "augmented_accuracy", "augmentation_gain"},
 }
 GENERATION_PLOTS = {
     "samples.png",
     "coverage.png",
     "reconstructions.png",
+    "interpolation.png",
+    "traversal.png",
     "likelihood.png",
     "learning_curves.png",
 }
@@ -72,7 +83,8 @@ PLOTS = {
 @pytest.mark.parametrize("name", TASKS)
 def test_every_metric_has_its_interval_and_direction(measured, name):
     written = json.loads((layout.evaluated(name) / "metrics.json").read_text())
-    assert set(written) == {"task", "primary", "dataset", "num_examples", "metrics", "per_class"}
+    judged = {"judge"} if written["task"] == "generation" else set()
+    assert set(written) == {"task", "primary", "dataset", "num_examples", "metrics", "per_class"} | judged
     assert written["num_examples"] == workspace.SIZES["test"]
     assert set(written["metrics"]) == TASKS[name] and written["primary"] in TASKS[name]
     for metric in written["metrics"].values():

@@ -277,6 +277,19 @@ def test_generators_are_compared_by_samples_of_the_same_seeds(sqlite_project):
     assert difference["high"] < 0
 
 
+def test_what_another_judge_measured_is_not_taken(sqlite_project):
+    workspace.write_params({"m": {"thresholds": {"classes_covered": {"at_least": 2}}}}, task="generation")
+    assert _put(task="generation").verdict == "promoted"
+    workspace.export(task="generation", seed=3)
+    workspace.judge(seed=1)
+    register.run("m")
+    refused = gate.run("m")
+    assert refused.verdict == "refused"
+    assert any("is not the present one: evaluate and export it again" in told for told in refused.reasons)
+    # Measured again, and compared with the champion by the present judge, it is decided on anew.
+    assert _put(seed=3, task="generation").verdict == "promoted"
+
+
 @pytest.mark.parametrize(
     ("rule", "low", "high", "holds"),
     [

@@ -403,3 +403,16 @@ def test_nothing_is_wider_than_the_screen(trained):
     assert phone[2] > 0 and screen[2] == 0, (
         "tables scroll inside their boxes on a phone, and need not on a screen"
     )
+
+
+def test_generative_models_stand_in_one_table_and_other_judges_are_left_out(measured, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    text = written()[1].text
+    table = text.partition("Generative models of shapes")[2].partition("What another judge measured")[0]
+    for name in ("shapes-gmm", "shapes-vae", "shapes-vae-by-class", "bits per dim", "frechet distance"):
+        assert name in table
+    assert "another judge" not in table and "measured by another judge" not in text
+    workspace.judge(seed=1)
+    text = written()[1].text
+    table = text.partition("Generative models of shapes")[2].partition("What another judge measured")[0]
+    assert "another judge" in table and "measured by another judge than the present one" in text

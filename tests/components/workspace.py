@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from components import layout, manifest, tasks
 from components.bundle import GOLDEN, MODEL, TRITON, sha256
+from components.judging.judge import FEATURES, Judge, signature
 from components.onnx_graph import OnnxGraph
 from data import atomic
 from data.prepared import DataSpec, PreparedData
@@ -49,6 +50,7 @@ def make(root: Path) -> None:
     )
     write_params({})
     prepare()
+    judge()
     validate()
 
 
@@ -104,7 +106,7 @@ def export(
             golden[f"output/{key}"] = value + value.dtype.type(golden_off)
         save_file(golden, folder / GOLDEN)
         measured = module.measure(module.answer(predict, data), data).to_json()
-        atomic.write_json(folder / "bundle.json", _describe(folder, name, task, data, measured["metrics"]))
+        atomic.write_json(folder / "bundle.json", _describe(folder, name, task, data, measured))
     shared = {"task": task, "dataset": DATASET, "num_examples": len(data.test)}
     atomic.write_json(layout.evaluated(name) / "metrics.json", shared | measured)
     atomic.write_bytes(layout.evaluated(name) / "plots" / "confusion.png", b"\x89PNG")
@@ -112,7 +114,7 @@ def export(
     return sha256(layout.bundle(name))
 
 
-def _describe(folder: Path, name: str, task: str, data: PreparedData, metrics: dict) -> dict:
+def _describe(folder: Path, name: str, task: str, data: PreparedData, measured: dict) -> dict:
     module = tasks.of(task)
     inputs, outputs = module.signature(data.spec)
     return {
@@ -132,7 +134,8 @@ def _describe(folder: Path, name: str, task: str, data: PreparedData, metrics: d
             "resample": "BILINEAR",
         },
         "classes": list(data.spec.classes),
-        "metrics": metrics,
+        "metrics": measured["metrics"],
+        **({"judge": measured["judge"]} if "judge" in measured else {}),
         "parity": {"batches": {"1": {"probabilities": EXACT}}, "examples": {}, "metrics": {}},
         "golden": {"tolerances": {key: t.to_json() for key, t in module.TOLERANCES.items()}},
         "data": data.spec.sha256,
@@ -177,6 +180,26 @@ def prepare() -> None:
         )
         atomic.write_json(folder / "spec.json", spec.to_json())
         atomic.write_json(folder / "ids.json", ids)
+
+
+def judge(seed: int = 0) -> None:
+    """Write a judge that knows the class means; its features are of another direction for each ``seed``."""
+    data = PreparedData(layout.prepared(DATASET))
+    directions = np.random.default_rng(seed).normal(size=(np.prod(data.spec.shape), FEATURES)) / 4
+    nodes, constants = _classifier(data, 0.0, 0)
+    nodes.append(helper.make_node("MatMul", ["flat", "directions"], ["features"]))
+    constants += _constants({"directions": directions.astype(np.float32)})
+    inputs, outputs = signature(data.spec)
+    graph = helper.make_graph(nodes, "judge", [*map(_value, inputs)], [*map(_value, outputs)], constants)
+    opset = [helper.make_opsetid("", 18)]
+    content = helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+    description = {"judges": True, "sha256": hashlib.sha256(content).hexdigest(), "data": data.spec.sha256}
+    folder = layout.judge(DATASET)
+    atomic.write_bytes(folder / "model.onnx", content)
+    seen = Judge(folder / "model.onnx", content, data.spec, description)
+    references = {name: seen.look(getattr(data, name).images)[0] for name in ("train", "test")}
+    save_file(references, folder / "references.safetensors")
+    atomic.write_json(folder / "judge.json", description | {"accuracy": 1.0})
 
 
 def _means(data: PreparedData, noise: float, seed: int) -> np.ndarray:

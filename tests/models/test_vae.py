@@ -11,9 +11,11 @@ from scipy import stats
 from torch.distributions import Normal, kl_divergence
 
 from models import vae
+from models.blocks import noise
 from models.vae import logistic
 from models.vae.likelihood import _bound, log_likelihood
 from models.vae.network import divergence
+from models.vae.sample import render
 from tests.models import tiny
 
 
@@ -114,3 +116,24 @@ def test_a_conditional_model_rebuilds_images_without_being_told_their_class(cond
     rebuilt = vae.reconstruct(conditional, images)
     means = np.abs(images - digits.train.images.mean(axis=0)).mean()
     assert np.abs(rebuilt.astype(float) - images).mean() < 0.7 * means
+
+
+def test_a_traversal_moves_one_number_of_the_code(model):
+    rows = vae.traverse(model, 1)
+    assert rows.shape == (8, 10, 8, 8, 1)
+    changed = np.abs(rows[:, 0].astype(float) - rows[:, -1]).sum(axis=(1, 2, 3))
+    assert (np.diff(changed) <= 0).all()  # the most heeded number first
+    z = noise.normal(torch.tensor([1]), 1, model.config.latents)
+    places = []
+    for end in rows[:, -1]:
+        tried = z.repeat(model.config.latents, 1)
+        tried.fill_diagonal_(3.0)
+        places += [k for k, image in enumerate(render(model, tried).numpy()) if (image == end).all()][:1]
+    assert len(set(places)) == 8
+
+
+def test_a_conditional_traversal_is_of_one_class_and_an_interpolation_of_all(conditional):
+    assert vae.traverse(conditional, 0).shape == (8, 10, 8, 8, 1)
+    ends = vae.interpolate(conditional, 5)[:, 0]
+    sampled = vae.graph(conditional)(torch.tensor([5]), torch.tensor([8]), torch.tensor([-1]))
+    np.testing.assert_allclose(ends.astype(int), sampled.numpy(), atol=1)

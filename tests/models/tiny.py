@@ -51,7 +51,7 @@ def save(folder: Path, family: str, config: Settings, data: PreparedData, model:
 def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> PreparedData:
     """Write the first digits of each split, real pixels and labels, as the ``prepare`` stage would."""
     folder.mkdir(parents=True, exist_ok=True)
-    images, labels = _digits()
+    images, labels = digits()
     ids, digest = {}, hashlib.sha256()
     bounds = np.cumsum([0, *sizes])
     for split, start, stop in zip(("train", "validation", "test"), bounds[:-1], bounds[1:], strict=True):
@@ -77,7 +77,8 @@ def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> Prepar
 
 
 @cache
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    digits = load_digits()
-    images = np.round(digits.images * 255 / 16).astype(np.uint8)[..., None]
-    return images, digits.target.astype(np.int64)
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return all digits there are, uint8 [1797, 8, 8, 1], and their labels."""
+    loaded = load_digits()
+    images = np.round(loaded.images * 255 / 16).astype(np.uint8)[..., None]
+    return images, loaded.target.astype(np.int64)
