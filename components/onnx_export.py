@@ -55,6 +55,7 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
             raise UserError(f"the graph cannot be exported to ONNX: {error}") from error
     model = program.model_proto
     _strip(model)
+    _enclose(model.graph)
     return model.SerializeToString(deterministic=True)
 
 
@@ -69,3 +70,33 @@ def _strip(message: Any) -> None:
         if field.message_type is not None and not isinstance(message, onnx.TensorProto):
             for item in value if field.is_repeated else [value]:
                 _strip(item)
+
+
+def _enclose(graph: onnx.GraphProto) -> None:
+    """Move each weight that only one loop's or branch's body uses into that body.
+
+    ONNX Runtime arranges a convolution's weights for the processor only where they are in the graph of the node:
+    a diffusion model's loop is then about 1.5 times as fast.
+    """
+    bodies = [body for node in graph.node for body in _subgraphs(node)]
+    used = [_used(body) for body in bodies]
+    outside = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    for weight in list(graph.initializer):
+        users = [number for number, names in enumerate(used) if weight.name in names]
+        if weight.name not in outside and len(users) == 1:
+            bodies[users[0]].initializer.append(weight)
+            graph.initializer.remove(weight)
+    for body in bodies:
+        _enclose(body)
+
+
+def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+
+
+def _used(graph: onnx.GraphProto) -> set[str]:
+    """Return the names that the nodes and outputs of a graph use, however deep."""
+    names = {output.name for output in graph.output}
+    for node in graph.node:
+        names |= set(node.input).union(*map(_used, _subgraphs(node)))
+    return names

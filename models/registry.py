@@ -2,6 +2,7 @@
 
 FAMILIES = {
     "cnn": "Residual convolutional network (He et al. 2016): classification",
+    "ddpm": "Denoising diffusion, class-conditional (Ho et al. 2020): generation",
     "gan": "Generative adversarial network (Goodfellow et al. 2014): generation, by class",
     "gmm": "A Gaussian mixture per class, fitted by EM (Dempster et al. 1977): density, class by Bayes",
     "hf_classifier": "Fine-tuning of a Hugging Face classifier on few labels (Yosinski et al. 2014): classification",

@@ -39,8 +39,8 @@ def philox(even: Tensor, odd: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         key: int64 [2], in the same range.
     """
     lanes = (2,) + (1,) * (even.ndim - 1)
-    swapped = torch.tensor(MULTIPLIERS[::-1], device=key.device).view(lanes)
-    weyl = torch.tensor(WEYL, device=key.device) * torch.arange(ROUNDS, device=key.device)[:, None]
+    swapped = _SWAPPED.to(key.device).view(lanes)
+    weyl = _WEYL.to(key.device) * torch.arange(ROUNDS, device=key.device)[:, None]
     keys = (key + weyl) & WORD
     for round_key in keys.view(ROUNDS, *lanes).unbind():
         high, low = _multiply(even.flip(0), swapped)
@@ -48,32 +48,32 @@ def philox(even: Tensor, odd: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
     return even, odd
 
 
-def words(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) -> Tensor:
+def words(seed: Tensor, count: int, size: int, stream: int | Tensor = 0, first: int = 0) -> Tensor:
     """Return int64 [count, size] of random 32-bit words.
 
     Args:
         seed: int64 [1], any value.
         count: how many images; may be symbolic while exporting.
         size: words an image.
-        stream: tells apart the several draws of one model.
+        stream: tells apart the several draws of one model; int64 [1] where a loop in the graph counts them.
         first: number of the first image.
     """
     blocks = math.ceil(size / 4)
     image = torch.arange(count, device=seed.device)[None, :, None] + first
     block = torch.arange(blocks, device=seed.device)[None, None, :]
-    even = torch.cat([block, torch.full_like(block, stream)])
+    even = torch.cat([block, torch.zeros_like(block) + stream])
     odd = torch.cat([image, torch.zeros_like(image)])
     key = torch.cat([seed & WORD, (seed >> 32) & WORD])
     four = torch.stack(philox(even, odd, key), dim=-1)  # [2, count, blocks, 2]
     return four.permute(1, 2, 0, 3).reshape(-1, 4 * blocks)[:, :size]
 
 
-def uniform(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) -> Tensor:
+def uniform(seed: Tensor, count: int, size: int, stream: int | Tensor = 0, first: int = 0) -> Tensor:
     """Return float32 [count, size], uniform on the multiples of ``2**-24`` in [0, 1); see :func:`words`."""
     return (words(seed, count, size, stream, first) >> 8).float() * 2.0**-24
 
 
-def normal(seed: Tensor, count: int, size: int, stream: int = 0, first: int = 0) -> Tensor:
+def normal(seed: Tensor, count: int, size: int, stream: int | Tensor = 0, first: int = 0) -> Tensor:
     """Return float32 [count, size], standard normal; see :func:`words`.
 
     The logarithm and cosine of the usual methods differ in the last bit between libraries. Here each half of a
@@ -102,4 +102,7 @@ def _quantiles() -> Tensor:
     return (quantiles / quantiles.square().mean().sqrt()).float()
 
 
+# Tensors already: one that is made inside a loop of the graph cannot be exported.
 _QUANTILES = _quantiles()
+_SWAPPED = torch.tensor(MULTIPLIERS[::-1])
+_WEYL = torch.tensor(WEYL)
