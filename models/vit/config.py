@@ -26,7 +26,7 @@ class Config(Patched):
             dropout=0.1,
             label_smoothing=0.0,
             epochs=5,
-            least_steps=300,
+            least_steps=600,
             batch_size=128,
             learning_rate=6e-3,
             weight_decay=0.2,
