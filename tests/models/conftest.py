@@ -1,12 +1,30 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from data.prepared import PreparedData
-from tests.models import tiny
+from tests.models import hf_bases, tiny
 
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> PreparedData:
     """240 real digits to train on, 80 to validate, 80 to test."""
     return tiny.prepare(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline():
+    """What a machine without a network has."""
+    from huggingface_hub import constants
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "HF_HUB_OFFLINE", True)
+        yield
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    """A base of other classes, on three channels and larger images than ours."""
+    return hf_bases.write_base(tmp_path_factory.mktemp("bases") / "letters", ("a", "b", "c"))
