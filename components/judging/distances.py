@@ -31,15 +31,31 @@ def frechet(generated: np.ndarray, real: np.ndarray) -> Interval:
     return Interval(value, max(0.0, float(value - reach)), float(value + reach))
 
 
-def kernel(generated: np.ndarray, real: np.ndarray) -> Interval:
+def kernel(
+    generated: np.ndarray,
+    real: np.ndarray,
+    generated_strata: np.ndarray | None = None,
+    real_strata: np.ndarray | None = None,
+) -> Interval:
     """Return the squared maximum mean discrepancy between ``generated`` and ``real``, [N, D] each.
 
     The unbiased estimate with the cubic kernel of the Kernel Inception Distance (Binkowski et al., "Demystifying
     MMD GANs", 2018, section 4). About 0 for samples of the true distribution, where it may fall below 0. The
     interval draws both sets anew.
+
+    Args:
+        generated: features of generated images.
+        real: features of real ones.
+        generated_strata: int64 [N], where it was laid down how many are of which class: fewer pairs are of one
+            class then than among images drawn freely, and each of them counts for more to make up for it.
+        real_strata: the same of the real ones.
     """
+    strata = [
+        np.zeros(len(features), dtype=np.int64) if given is None else given
+        for features, given in ((generated, generated_strata), (real, real_strata))
+    ]
     generated, real = generated.astype(np.float64), real.astype(np.float64)
-    return _discrepancy(_cubic(generated, generated), _cubic(real, real), _cubic(generated, real))
+    return _discrepancy(_cubic(generated, generated), _cubic(real, real), _cubic(generated, real), *strata)
 
 
 def _frechet(a: np.ndarray, b: np.ndarray) -> float:
@@ -64,15 +80,14 @@ def _cubic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
-def _discrepancy(aa: np.ndarray, bb: np.ndarray, ab: np.ndarray) -> Interval:
-    """Return the U-statistic of kernel matrices [n, n], [m, m], [n, m]; drawn again, no item meets itself."""
+def _discrepancy(
+    aa: np.ndarray, bb: np.ndarray, ab: np.ndarray, of_a: np.ndarray, of_b: np.ndarray
+) -> Interval:
+    """Return the U-statistic of kernel matrices [n, n], [m, m], [n, m] with strata [n] and [m]."""
 
     def estimate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (
-            _mean_pair(aa, a)
-            + _mean_pair(bb, b)
-            - 2 * ((a @ ab) * b).sum(axis=1) / (a.sum(axis=1) * b.sum(axis=1))
-        )
+        between = ((a @ ab) * b).sum(axis=1) / (a.sum(axis=1) * b.sum(axis=1))
+        return _mean_pair(aa, a, of_a) + _mean_pair(bb, b, of_b) - 2 * between
 
     random = np.random.default_rng(0)
     counts = [
@@ -83,7 +98,19 @@ def _discrepancy(aa: np.ndarray, bb: np.ndarray, ab: np.ndarray) -> Interval:
     return bootstrap.percentile(float(estimate(*once)[0]), estimate(*counts))
 
 
-def _mean_pair(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return [B]: the kernel's mean over pairs of different items, weighted by ``counts`` [B, n]."""
-    pairs = ((counts @ matrix) * counts).sum(axis=1) - counts**2 @ np.diag(matrix)
-    return pairs / (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1))
+def _mean_pair(matrix: np.ndarray, counts: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Return [B]: the kernel's mean over pairs, weighted by ``counts`` [B, n]; no item meets itself.
+
+    Pairs within one of the ``strata`` [n] weigh as much together as they would with those of items with themselves.
+    """
+    total = ((counts @ matrix) * counts).sum(axis=1)
+    for stratum in np.unique(strata):
+        inside = np.flatnonzero(strata == stratum)
+        drawn, part = counts[:, inside], matrix[np.ix_(inside, inside)]
+        itself = drawn**2 @ np.diag(part)
+        pairs = ((drawn @ part) * drawn).sum(axis=1) - itself
+        size, own = drawn.sum(axis=1) ** 2, (drawn**2).sum(axis=1)
+        # An item alone in its stratum has no other to pair with, and stands for itself.
+        weight = np.divide(size, size - own, out=np.ones(len(counts)), where=size > own)
+        total += np.where(size > own, (weight - 1) * pairs - itself, 0.0)
+    return total / counts.sum(axis=1) ** 2

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from components.judging.judge import FEATURES
 from data.prepared import DataSpec, Split
 from models.blocks import classify
 from models.blocks.augment import Augmented
 from models.blocks.pixels import Standardise, unit
 from models.run import Run
 
-FEATURES = 64
 RECIPE = Augmented(shift=1, epochs=2, least_steps=400, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
 _LARGE = 16  # pictures from this many pixels on are halved at once
 _CHUNK = 512

@@ -7,10 +7,12 @@ to the answers: ``log_likelihood``, ``reconstruction`` and ``filled_in`` of test
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from components import bootstrap
+from components.bootstrap import Interval
 from components.judging import distances, manifold
 from components.judging.judge import Judge
 from components.tasks import (
@@ -62,10 +64,9 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return float64 [8]: the kernel distance of each seed's samples to the test images."""
     judge = Judge.of(data.spec)
-    real = judge.references()["test"]
-    return np.array(
-        [distances.kernel(judge.look(part)[0], real).value for part in np.split(answers["image"], len(SEEDS))]
-    )
+    features, real = judge.look(answers["image"])[0], judge.references()["test"]
+    parts = np.split(np.arange(len(features)), len(SEEDS))
+    return np.array([_kernel_distance(features, real, answers, data, part).value for part in parts])
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
@@ -81,7 +82,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     shares = np.bincount(seen, minlength=spec.num_classes) / len(seen)
     precision, recall = manifold.precision_recall(features, real["train"])
     metrics = {
-        "kernel_distance": Metric.of(distances.kernel(features, real["test"]), "lower"),
+        "kernel_distance": Metric.of(_kernel_distance(features, real["test"], answers, data), "lower"),
         "frechet_distance": Metric.of(distances.frechet(features, real["train"]), "lower"),
         "precision": Metric.of(precision, "higher"),
         "recall": Metric.of(recall, "higher"),
@@ -107,6 +108,14 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     for row, value in zip(per_class, images.mean_by_class(bits, labels, spec.num_classes), strict=True):
         row["bits_per_dim"] = value
     return Measurement("bits_per_dim", metrics, per_class, judge.sha256)
+
+
+def _kernel_distance(
+    features: np.ndarray, real: np.ndarray, answers: Arrays, data: PreparedData, part: Any = slice(None)
+) -> Interval:
+    """Return the kernel distance of the samples ``part`` to the test images."""
+    asked = answers["label"][part] if "label" in answers else None
+    return distances.kernel(features[part], real, asked, samples.evenly(data.test.labels))
 
 
 def rows(answers: Arrays, data: PreparedData) -> Arrays:

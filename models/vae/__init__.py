@@ -7,6 +7,7 @@ Shapes: image uint8 [N, H, W, C] -> mean and log-variance [N, Z] each -> z [N, Z
 """
 
 from models.vae.config import Config
+from models.vae.fill_in import fill_in
 from models.vae.fit import fit
 from models.vae.likelihood import log_likelihood
 from models.vae.network import VAE, build
@@ -20,6 +21,7 @@ __all__ = [
     "VAE",
     "Config",
     "build",
+    "fill_in",
     "fit",
     "graph",
     "interpolate",

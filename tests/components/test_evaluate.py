@@ -24,6 +24,9 @@ from tests.components import workspace
 GENERATION = {
     "bits_per_dim",
     "classes_covered",
+    "filling_error",
+    "filling_error_mean_image",
+    "filling_error_nearest",
     "frechet_distance",
     "kernel_distance",
     "memorised",
@@ -47,6 +50,7 @@ GENERATION_PLOTS = {
     "samples.png",
     "coverage.png",
     "reconstructions.png",
+    "filled_in.png",
     "interpolation.png",
     "traversal.png",
     "likelihood.png",

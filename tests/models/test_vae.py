@@ -137,3 +137,38 @@ def test_a_conditional_traversal_is_of_one_class_and_an_interpolation_of_all(con
     ends = vae.interpolate(conditional, 5)[:, 0]
     sampled = vae.graph(conditional)(torch.tensor([5]), torch.tensor([8]), torch.tensor([-1]))
     np.testing.assert_allclose(ends.astype(int), sampled.numpy(), atol=1)
+
+
+def test_filled_pixels_are_at_their_mean_given_the_seen_ones(digits):
+    """Against codes of the prior, weighted by the seen pixels alone: right by definition, and slow."""
+    model = tiny.fitted("vae", digits, overrides={"latents": 2, "epochs": 30, "draws": 512})[0].eval()
+    images = digits.test.images[:6]
+    missing = np.zeros((6, 8, 8), dtype=bool)
+    missing[:, 6:] = True
+    z = torch.randn(10_000, 2, generator=torch.Generator().manual_seed(0))
+    errors = []
+    with torch.no_grad():
+        pixels = model.decode(z)
+        for image, filled in zip(images, vae.fill_in(model, images, missing), strict=True):
+            likely = pixels.log_probability(
+                torch.round(torch.as_tensor(image / 255).flatten() * 16).long(), 17
+            )
+            weights = likely[:, :48].double().sum(dim=1).softmax(dim=0)
+            expected = 255 * (weights[:, None] * pixels.mean()).sum(dim=0).reshape(8, 8).numpy()
+            errors.append(np.abs(filled[6:, :, 0] - expected[6:]).mean())
+    assert np.mean(errors) < 10  # of 255 grey levels: both are drawn
+
+
+@pytest.mark.parametrize("kind", ["model", "conditional"])
+def test_filling_in_beats_the_mean_image_and_keeps_what_is_seen(kind, request, digits):
+    model = request.getfixturevalue(kind)
+    images = digits.test.images
+    missing = np.zeros(images.shape[:3], dtype=bool)
+    missing[:, 4:] = True
+    filled = vae.fill_in(model, images, missing)
+    assert filled.dtype == np.uint8 and (filled[:, :4] == images[:, :4]).all()
+    spoilt = np.where(missing[..., None], np.uint8(200), images)
+    np.testing.assert_array_equal(vae.fill_in(model, spoilt, missing), filled)
+    if kind == "conditional":  # the other is hardly trained
+        mean = digits.train.images.mean(axis=0)
+        assert ((filled.astype(float) - images) ** 2).mean() < 0.8 * ((mean - images)[:, 4:] ** 2).mean() / 2

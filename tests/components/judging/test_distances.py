@@ -80,4 +80,27 @@ def test_kernel_is_about_zero_for_the_same_distribution():
 def test_drawn_again_no_item_meets_itself():
     matrix = np.array([[9.0, 1, 2], [1, 9, 4], [2, 4, 9]])
     # Items 0, 0, 2: the pairs of different items are 0-2, twice each way.
-    assert distances._mean_pair(matrix, np.array([[2.0, 0, 1]]))[0] == pytest.approx(2.0)
+    one = np.zeros(3, dtype=int)
+    assert distances._mean_pair(matrix, np.array([[2.0, 0, 1]]), one)[0] == pytest.approx(2.0)
+    # Of two strata: pairs 0-0 and 2-2 stand for themselves where there is no other.
+    expected = (4 * 9 + 4 * 2 + 9) / 9
+    assert distances._mean_pair(matrix, np.array([[2.0, 0, 1]]), np.array([0, 0, 1]))[0] == pytest.approx(
+        expected
+    )
+
+
+def test_kernel_is_unbiased_for_classes_in_turn_too():
+    """As many of each class, as when classes are asked for in turn: without strata it falls below the truth."""
+
+    def balanced(seed: int, size: int) -> np.ndarray:
+        return drawn(seed, size, 4) + 4 * np.eye(4)[np.arange(size) % 4]
+
+    def error(**strata: np.ndarray) -> tuple[float, float]:
+        found = [distances.kernel(balanced(k, 24), balanced(99 + k, 24), **strata).value for k in range(150)]
+        return np.mean(found), np.std(found) / np.sqrt(len(found))
+
+    turn = np.arange(24) % 4
+    plain, scatter = error()
+    assert plain < -10 * scatter
+    corrected, scatter = error(generated_strata=turn, real_strata=turn)
+    assert abs(corrected) < 3 * scatter
