@@ -108,7 +108,7 @@ def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: Gat
 
 
 def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
-    module = tasks.of(task)
+    module = tasks.of(task, [tensor["name"] for tensor in bundle.description["inputs"]])
     answers = module.answer(bundle.predict, data)
     labels = data.test.labels
     if task == "classification":

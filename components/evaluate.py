@@ -19,7 +19,7 @@ import torch
 
 from components import layout, params, tasks
 from components.command import main
-from components.reference import Reference, open_trained
+from components.reference import Reference, arguments, open_trained
 from components.tasks import Arrays, Measurement, filling
 from data import atomic
 from data.errors import UserError
@@ -38,11 +38,10 @@ def run(name: str) -> Measurement:
     """
     settings = params.load().model(name)
     trained, data = open_trained(name, settings)
-    task = tasks.of(trained.family.TASK)
+    graph = trained.family.graph(trained.model)
+    task = tasks.of(trained.family.TASK, arguments(graph))
     device = find_device(settings.device, f"{params.FILE}: models.{name}.device")
-    predict = Reference(
-        trained.family.graph(trained.model), task.signature(data.spec)[1], device, settings.threads
-    )
+    predict = Reference(graph, task.signature(data.spec)[1], device, settings.threads)
     try:
         answers = task.answer(predict, data)
     except ValueError as error:

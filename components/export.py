@@ -22,7 +22,7 @@ from components.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
 from components.command import main
 from components.onnx_graph import OnnxGraph
 from components.params import ModelParams
-from components.reference import Reference, open_trained
+from components.reference import Reference, arguments, open_trained
 from components.tasks import Predict, Tensor
 from data import atomic
 from data.errors import UserError
@@ -47,9 +47,9 @@ def run(name: str) -> Bundle:
     evaluated = layout.evaluated(name)
     if not (evaluated / "metrics.json").exists():
         raise UserError(f"{evaluated}: no metrics there. Run the evaluate stage first.")
-    task = tasks.of(trained.family.TASK)
-    inputs, outputs = task.signature(data.spec)
     graph = trained.family.graph(trained.model)
+    task = tasks.of(trained.family.TASK, arguments(graph))
+    inputs, outputs = task.signature(data.spec)
     # Compared on the CPU: it is there everywhere, and its bits do not change from run to run.
     pytorch = Reference(graph, outputs, torch.device("cpu"), settings.threads)
     with atomic.folder(layout.bundle(name)) as folder:
@@ -65,6 +65,7 @@ def run(name: str) -> Bundle:
             name,
             settings,
             trained.family.TASK,
+            (inputs, outputs),
             data.spec,
             json.loads((evaluated / "metrics.json").read_text()),
         )
@@ -103,10 +104,15 @@ def _triton(name: str, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> s
 
 
 def _describe(
-    name: str, settings: ModelParams, task: str, spec: DataSpec, measured: dict[str, Any]
+    name: str,
+    settings: ModelParams,
+    task: str,
+    signature: tuple[list[Tensor], list[Tensor]],
+    spec: DataSpec,
+    measured: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what ``bundle.json`` says beside parity, golden examples and hashes of files."""
-    inputs, outputs = tasks.of(task).signature(spec)
+    inputs, outputs = signature
     return {
         "schema": SCHEMA,
         "name": name,

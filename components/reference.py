@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +34,11 @@ def open_trained(name: str, settings: ModelParams) -> tuple[Checkpoint, Prepared
             "Run the train stage again."
         )
     return trained, data
+
+
+def arguments(graph: nn.Module) -> list[str]:
+    """Return the names of the graph's inputs: the arguments of its ``forward``."""
+    return list(inspect.signature(graph.forward).parameters)
 
 
 class Reference:

@@ -18,7 +18,7 @@ it. A task module has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from types import ModuleType
@@ -33,6 +33,9 @@ Predict = Callable[[Mapping[str, np.ndarray]], Arrays]
 """Graph inputs by name to graph outputs by name."""
 
 TASKS = ("classification", "density", "generation")
+
+VARIANTS = {("generation", "label"): "conditional_generation"}
+"""By task and the name of an input that only some of its graphs have: the module for graphs that have it."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,12 @@ class Tolerance:
         return float(difference.max()), float(excess.max())
 
 
-def of(name: str) -> ModuleType:
-    """Return the module of task ``name``, one of :data:`TASKS`."""
+def of(name: str, inputs: Collection[str] = ()) -> ModuleType:
+    """Return the module of task ``name``, one of :data:`TASKS`, for a graph whose inputs have these names.
+
+    Without them it is the module for graphs that have only the inputs that every graph of the task has.
+    """
     if name not in TASKS:
         raise ValueError(f"no task {name!r}: {', '.join(TASKS)}")
-    return import_module(f"components.tasks.{name}")
+    variants = [module for (task, extra), module in VARIANTS.items() if task == name and extra in inputs]
+    return import_module(f"components.tasks.{(variants or [name])[0]}")

@@ -47,13 +47,19 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
-    """Return bits per dimension (where there is a likelihood), covered classes and kernel distance."""
+    """Return bits per dimension (where there is a likelihood), covered classes and kernel distance.
+
+    And how often an image is of the class that it was asked to be of, where one was asked for.
+    """
     spec, labels = data.spec, data.test.labels
-    shares = samples.class_shares(answers["image"], data)
+    seen = samples.classes(answers["image"], data)
+    shares = np.bincount(seen, minlength=spec.num_classes) / len(seen)
     metrics = {
         "classes_covered": Metric.of(samples.classes_covered(shares, len(answers["image"])), "higher"),
         "kernel_distance": Metric.of(samples.kernel_distance(answers["image"], data), "lower"),
     }
+    if "label" in answers:
+        metrics["class_agreement"] = Metric.of(bootstrap.proportion(seen == answers["label"]), "higher")
     per_class = [
         {"class": name, "examples": int((labels == k).sum()), "share": float(shares[k])}
         for k, name in enumerate(spec.classes)
@@ -77,8 +83,7 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     from components.pictures import bars, grid, histogram
 
     spec, labels = data.spec, data.test.labels
-    drawn = answers["image"]
-    grid.draw(folder / "samples.png", drawn[:64], columns=8, title=f"Samples of seed {SEEDS[0]}")
+    _draw_samples(folder / "samples.png", answers)
     references = {
         "train": np.bincount(data.train.labels, minlength=spec.num_classes) / len(data.train),
         "samples": np.array([row["share"] for row in measured.per_class]),
@@ -104,3 +109,18 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
         histogram.draw(
             folder / "likelihood.png", scores(answers, data), labels, spec.classes, axis="bits per dimension"
         )
+
+
+def _draw_samples(path: Path, answers: Arrays) -> None:
+    """Draw the first images; where classes were asked for, a row of each."""
+    from components.pictures import grid
+
+    drawn, columns = answers["image"], 8
+    if "label" not in answers:
+        grid.draw(path, drawn[: 8 * columns], columns=columns, title=f"Samples of seed {SEEDS[0]}")
+        return
+    classes = np.unique(answers["label"])
+    rows = [np.flatnonzero(answers["label"] == k)[:columns] for k in classes]
+    columns = min(map(len, rows))
+    chosen = np.concatenate([row[:columns] for row in rows])
+    grid.draw(path, drawn[chosen], columns=columns, title=f"Samples of seed {SEEDS[0]}, a row for each class")

@@ -22,10 +22,9 @@ _PCA_IMAGES = 5_000
 _CHUNK = 2**22  # products held at once
 
 
-def class_shares(images: np.ndarray, data: PreparedData) -> np.ndarray:
-    """Return float64 [K]: the share of ``images`` whose nearest training image is of each class."""
-    classes = data.train.labels[nearest(images, data.train.images)]
-    return np.bincount(classes, minlength=data.spec.num_classes) / len(images)
+def classes(images: np.ndarray, data: PreparedData) -> np.ndarray:
+    """Return int64 [N]: the class of the training image that is nearest to each of ``images``."""
+    return data.train.labels[nearest(images, data.train.images)]
 
 
 def classes_covered(shares: np.ndarray, size: int) -> Interval:

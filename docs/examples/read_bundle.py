@@ -3,6 +3,7 @@
 python read_bundle.py artifacts/bundles/digits-cnn picture.png              classify a picture
 python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... and say how likely it is
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
+python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
 """
 
 import argparse
@@ -21,6 +22,9 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="the picture to read, or the one to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=16)
+    parser.add_argument(
+        "--class", dest="wanted", metavar="CLASS", help="one of the classes; all in turn without it"
+    )
     arguments = parser.parse_args()
 
     description = json.loads((arguments.bundle / "bundle.json").read_text())
@@ -28,7 +32,13 @@ def main() -> None:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
     if description["task"] == "generation":
-        images = generate(session, arguments.seed, arguments.count)
+        conditional = "label" in [tensor["name"] for tensor in description["inputs"]]
+        if arguments.wanted and not conditional:
+            parser.error(f"--class: {description['name']} draws no images by class")
+        if arguments.wanted and arguments.wanted not in description["classes"]:
+            parser.error(f"--class: must be one of {', '.join(description['classes'])}")
+        label = description["classes"].index(arguments.wanted) if arguments.wanted else -1
+        images = generate(session, arguments.seed, arguments.count, label if conditional else None)
         grid(images).save(arguments.picture)
         print(f"{len(images)} images of seed {arguments.seed} in {arguments.picture}")
         return
@@ -52,9 +62,16 @@ def read_image(path: Path, how: dict) -> np.ndarray:
     return np.asarray(image).reshape(1, how["height"], how["width"], how["channels"])
 
 
-def generate(session: onnxruntime.InferenceSession, seed: int, count: int) -> np.ndarray:
-    """Return uint8 [count, H, W, C]; the same seed gives the same images, whatever the count."""
+def generate(
+    session: onnxruntime.InferenceSession, seed: int, count: int, label: int | None = None
+) -> np.ndarray:
+    """Return uint8 [count, H, W, C]; the same seed gives the same images, whatever the count.
+
+    A conditional model needs ``label``: the index of a class, or -1 for every class in turn.
+    """
     request = {"seed": np.array([seed], np.int64), "count": np.array([count], np.int64)}
+    if label is not None:
+        request["label"] = np.array([label], np.int64)
     return session.run(["image"], request)[0]
 
 

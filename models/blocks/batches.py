@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -15,6 +16,13 @@ from data.prepared import Split
 
 AHEAD = 3
 """Streamed batches that are on their way while one is being computed on."""
+
+
+def order(num: int, seed: int, epoch: int) -> Tensor:
+    """Return int64 [num]: the order of ``num`` examples in an epoch, from the seed and its number alone."""
+    # A hash, because the CPU's generator takes 32 bits of a seed only.
+    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
+    return torch.randperm(num, generator=torch.Generator().manual_seed(int.from_bytes(digest[:4], "little")))
 
 
 class Batches:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.prepared import PreparedData
-from models.blocks.batches import Batches
+from models.blocks.batches import Batches, order
 from models.blocks.ema import EMA
 from models.blocks.pixels import unit
 from models.run import Run
@@ -120,13 +119,13 @@ class _Training:
         return self.step % self.epoch_steps == 0 or self.finished
 
     def batches(self, split: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches that are still to come. An epoch's order follows from the seed and its number alone."""
+        """Yield the batches that are still to come."""
         size = self.batch_size
         while not self.finished:
             epoch, position = divmod(self.step, self.epoch_steps)
-            order = torch.randperm(self.num_images, generator=_shuffler(self.run.seed, epoch))
+            chosen = order(self.num_images, self.run.seed, epoch)
             stop = min(self.epoch_steps, position + self.steps - self.step)
-            yield from split.read(order[position * size : stop * size], size)
+            yield from split.read(chosen[position * size : stop * size], size)
 
     def update(self, loss: Loss, x_bchw: Tensor, labels: Tensor) -> None:
         """Take one optimizer step."""
@@ -196,12 +195,6 @@ class _Training:
         latest = self.run.history[-1] if self.run.history else {}
         metrics = {key: value for key, value in latest.items() if key != "step"}
         self.run.progress(self.step, self.steps, "step", **metrics)
-
-
-def _shuffler(seed: int, epoch: int) -> torch.Generator:
-    """Return a generator of its own for one epoch. A hash, because the CPU's generator takes 32 bits of a seed only."""
-    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
 
 
 def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

@@ -16,6 +16,7 @@ class Config(Recipe):
         depth: residual layers in each of the two.
         dropout: probability of dropping a hidden unit of the encoder while training.
         mixture: logistic distributions mixed in each pixel's probabilities.
+        conditional: whether encoder and decoder are told the class, and images are asked for by class.
         draws: samples of ``z`` an image in the importance-weighted bound.
     """
 
@@ -24,6 +25,7 @@ class Config(Recipe):
     depth: int = Field(default=1, ge=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     mixture: int = Field(default=3, ge=1)
+    conditional: bool = False
     draws: int = Field(default=64, ge=1)
 
     @classmethod

@@ -23,15 +23,15 @@ def fit(model: VAE, data: PreparedData, run: Run) -> None:
 
     def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
         drawn = torch.randn(len(x_bchw), model.config.latents, generator=run.generator, device=run.device)
-        return -network(x_bchw, drawn).mean() / bits
+        return -network(x_bchw, drawn, labels).mean() / bits
 
     @torch.no_grad()
     def validate(network: nn.Module, split: Batches) -> dict[str, float]:
         seed = torch.zeros(1, dtype=torch.int64, device=run.device)  # the same z noise each time: comparable
         total, first = 0.0, 0
-        for images, _ in split.read(torch.arange(len(split)), CHUNK):
+        for images, labels in split.read(torch.arange(len(split)), CHUNK):
             drawn = noise.normal(seed, len(images), model.config.latents, first=first)
-            total += float(network(unit(images), drawn).double().sum())
+            total += float(network(unit(images), drawn, labels).double().sum())
             first += len(images)
         return {"loss": -total / len(split) / bits}
 

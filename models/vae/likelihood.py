@@ -21,25 +21,32 @@ def log_likelihood(model: VAE, images_nhwc: np.ndarray, seed: int) -> np.ndarray
     """Return nats per image, float64 [N], of uint8 [N, H, W, C] on the levels.
 
     It is a lower bound in expectation, tighter with more draws. An image's draws follow from ``seed`` and its place.
+    A conditional model's is of the mixture of its classes, each as likely as another.
     """
     device = next(model.parameters()).device
     bounds, first = [], 0
     for chunk in torch.as_tensor(images_nhwc).split(CHUNK):
-        bounds.append(_bound(model, unit(chunk.to(device)), seed, first))
+        x_bchw = unit(chunk.to(device))
+        if model.config.conditional:
+            classes = torch.arange(model.num_classes, device=device)
+            by_class = torch.stack([_bound(model, x_bchw, k, seed, first) for k in classes])
+            bounds.append(by_class.logsumexp(dim=0) - math.log(model.num_classes))
+        else:
+            bounds.append(_bound(model, x_bchw, None, seed, first))
         first += len(chunk)
     return torch.cat(bounds).cpu().numpy()
 
 
-def _bound(model: VAE, x_bchw: Tensor, seed: int, first: int) -> Tensor:
+def _bound(model: VAE, x_bchw: Tensor, label: Tensor | None, seed: int, first: int) -> Tensor:
     draws, latents = model.config.draws, model.config.latents
     key = torch.tensor([seed], device=x_bchw.device)
-    mean, log_variance = model.encode(x_bchw)
+    mean, log_variance = model.encode(x_bchw, label)
     drawn = noise.normal(key, len(x_bchw), draws * latents, first=first).unflatten(1, (draws, latents))
     z = mean[:, None] + (0.5 * log_variance[:, None]).exp() * drawn
     # Both normal densities have the same factor (2 pi)^(-Z / 2), which cancels.
     log_prior = -0.5 * z.square().sum(dim=2)
     log_posterior = -0.5 * (drawn.square() + log_variance[:, None]).sum(dim=2)
     k = level(x_bchw, model.levels).flatten(1)[:, None]
-    log_image = model.decode(z).log_probability(k, model.levels).double().sum(dim=2)
+    log_image = model.decode(z, label).log_probability(k, model.levels).double().sum(dim=2)
     weights = log_image + (log_prior - log_posterior).double()
     return weights.logsumexp(dim=1) - math.log(draws)

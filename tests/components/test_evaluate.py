@@ -32,6 +32,14 @@ TASKS = {
         "filling_error_nearest",
     },
     "shapes-vae": {"bits_per_dim", "classes_covered", "kernel_distance"},
+    "shapes-vae-by-class": {"bits_per_dim", "classes_covered", "kernel_distance", "class_agreement"},
+}
+GENERATION_PLOTS = {
+    "samples.png",
+    "coverage.png",
+    "reconstructions.png",
+    "likelihood.png",
+    "learning_curves.png",
 }
 PLOTS = {
     "shapes-logreg": {
@@ -56,13 +64,8 @@ PLOTS = {
         "filled_in.png",
         "learning_curves.png",
     },
-    "shapes-vae": {
-        "samples.png",
-        "coverage.png",
-        "reconstructions.png",
-        "likelihood.png",
-        "learning_curves.png",
-    },
+    "shapes-vae": GENERATION_PLOTS,
+    "shapes-vae-by-class": GENERATION_PLOTS,
 }
 
 
@@ -97,6 +100,12 @@ def test_likelihoods_of_the_graph_are_those_of_the_family(measured):
     exact = trained.family.log_likelihood(trained.model, test.images, 0)
     written = pq.read_table(layout.evaluated("shapes-gmm") / "examples.parquet")["log_likelihood"].to_numpy()
     np.testing.assert_allclose(written, exact, rtol=1e-5, atol=1e-3)
+
+
+def test_a_conditional_model_is_held_to_the_class_that_it_was_asked_for(measured):
+    metrics = json.loads((layout.evaluated("shapes-vae-by-class") / "metrics.json").read_text())["metrics"]
+    assert metrics["class_agreement"]["value"] > 0.8
+    assert metrics["classes_covered"]["value"] == len(workspace.CLASSES)
 
 
 @pytest.mark.parametrize("name", PLOTS)

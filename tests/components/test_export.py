@@ -18,6 +18,7 @@ import torch
 from components import export, layout, onnx_export, tasks
 from components.bundle import Bundle
 from components.export import hash_code
+from components.reference import arguments
 from data.errors import UserError
 from data.prepared import PreparedData
 from models import checkpoint
@@ -32,7 +33,7 @@ def test_the_bundle_is_whole(measured, name):
     bundle = Bundle.open(layout.bundle(name))
     bundle.check_golden()
     described = bundle.description
-    task = tasks.of(described["task"])
+    task = tasks.of(described["task"], [tensor["name"] for tensor in described["inputs"]])
     inputs, outputs = task.signature(PreparedData(layout.prepared(workspace.DATASET)).spec)
     assert [tensor["name"] for tensor in described["inputs"]] == [tensor.name for tensor in inputs]
     assert [tensor["name"] for tensor in described["outputs"]] == [tensor.name for tensor in outputs]
@@ -49,10 +50,11 @@ def test_the_bundle_is_whole(measured, name):
 def test_any_batch_agrees_with_pytorch(measured, name, batch):
     trained = checkpoint.load(layout.trained(name))
     data = PreparedData(layout.prepared(workspace.DATASET))
-    task = tasks.of(trained.family.TASK)
+    graph = trained.family.graph(trained.model)
+    task = tasks.of(trained.family.TASK, arguments(graph))
     request = task.inputs(data, "test", 5, batch)
     with torch.inference_mode():
-        expected = trained.family.graph(trained.model)(**{k: torch.from_numpy(v) for k, v in request.items()})
+        expected = graph(**{k: torch.from_numpy(v) for k, v in request.items()})
     expected = (expected,) if isinstance(expected, torch.Tensor) else expected
     answers = Bundle.open(layout.bundle(name)).predict(request)
     for (output, answer), reference in zip(answers.items(), expected, strict=True):
@@ -71,6 +73,23 @@ def test_a_seed_gives_its_images_whatever_the_count(measured):
     np.testing.assert_array_equal(draw(7, 3), many[:3])
     assert not np.array_equal(draw(8, 20), many)
     assert draw(-(2**63), 2).shape == (2, 4, 4, 1) and draw(7, 0).shape == (0, 4, 4, 1)
+
+
+def test_a_conditional_bundle_draws_the_class_that_is_asked_for(measured):
+    bundle = Bundle.open(layout.bundle("shapes-vae-by-class"))
+    assert [tensor["name"] for tensor in bundle.description["inputs"]] == ["seed", "count", "label"]
+    golden, _ = bundle.golden()
+    assert golden["label"] == -1
+
+    def draw(count: int, label: int) -> np.ndarray:
+        request = {"seed": np.array([7]), "count": np.array([count]), "label": np.array([label])}
+        return bundle.predict(request)["image"]
+
+    every = draw(9, -1)
+    np.testing.assert_array_equal(draw(4, -1), every[:4])
+    for k in range(len(workspace.CLASSES)):
+        np.testing.assert_array_equal(draw(9, k)[k::3], every[k::3])
+        assert not np.array_equal(draw(9, k), every)
 
 
 @pytest.mark.parametrize("name", NAMES)

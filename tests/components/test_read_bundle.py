@@ -56,6 +56,31 @@ def test_draws_images_of_a_seed(measured):
         np.testing.assert_array_equal(sheet[top : top + 24 : 6, left : left + 24 : 6], image[:, :, 0])
 
 
+def test_draws_images_of_a_class(measured):
+    bundle = Bundle.open(layout.bundle("shapes-vae-by-class"))
+    for wanted, label in ((["--class", workspace.CLASSES[1]], 1), ([], -1)):
+        _run(layout.bundle("shapes-vae-by-class"), "grid.png", "--count", "8", *wanted)
+        request = {"seed": np.array([0]), "count": np.array([8]), "label": np.array([label])}
+        images = bundle.predict(request)["image"]
+        sheet = np.asarray(Image.open("grid.png"))
+        for k, image in enumerate(images):
+            left = k * (4 * 6 + 4) + 2
+            np.testing.assert_array_equal(sheet[2:26:6, left : left + 24 : 6], image[:, :, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "told"),
+    [
+        ("shapes-vae", "dot", "shapes-vae draws no images by class"),
+        ("shapes-vae-by-class", "dott", "must be one of bar, dot, ring"),
+    ],
+)
+def test_a_class_that_cannot_be_drawn(measured, name, wanted, told):
+    command = [sys.executable, str(SCRIPT), str(layout.bundle(name)), "grid.png", "--class", wanted]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and told in done.stderr and not Path("grid.png").exists()
+
+
 def _run(*arguments: object) -> str:
     command = [sys.executable, "-I", "-c", RUN, str(SCRIPT), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -30,6 +30,10 @@ FAMILY_MODELS = {
         "family": "vae",
         "overrides": {"epochs": 10, "least_steps": 10, "width": 16, "latents": 4, "draws": 2},
     },
+    "shapes-vae-by-class": {
+        "family": "vae",
+        "overrides": {"epochs": 40, "width": 16, "latents": 4, "draws": 2, "conditional": True},
+    },
 }
 """Models of every family, small enough to be trained in a test."""
 EXACT = {"difference": 0.0, "tolerance": {"absolute": 1e-4, "relative": 0.0}}

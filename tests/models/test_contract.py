@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 
 import models
+from components.reference import arguments
 from models import checkpoint
 from models.registry import FAMILIES
 from tests.models import tiny, training_process
@@ -37,10 +38,16 @@ def save(folder: Path, family: str, digits, model, run) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
-def inputs(task: str, digits, count: int) -> dict[str, torch.Tensor]:
+def inputs(graph: torch.nn.Module, digits, count: int) -> dict[str, torch.Tensor]:
     """Return real inputs of a graph, ``count`` examples of them."""
-    if task == "generation":
-        return {"seed": torch.tensor([2**40 + 7]), "count": torch.tensor([count])}
+    names = arguments(graph)
+    if "seed" in names:
+        given = {
+            "seed": torch.tensor([2**40 + 7]),
+            "count": torch.tensor([count]),
+            "label": torch.tensor([-1]),
+        }
+        return {name: given[name] for name in names}
     return {"image": torch.from_numpy(digits.test.images[:count])}
 
 
@@ -60,14 +67,16 @@ def test_exports_the_contract(family):
     assert callable(module.build)
     assert callable(module.fit)
     assert callable(module.graph)
-    assert (module.TASK == "classification") or callable(module.log_likelihood)
+    assert module.TASK != "density" or callable(module.log_likelihood)
 
 
 def test_learns(family, trained):
     _, run = trained[family]
-    # Each row is of one phase of the training; a phase before the last one has columns of its own.
-    columns = [next(key for key in row if key.startswith("train_")) for row in run.history]
-    assert columns[-1] == "train_loss"
+    # Each row is of one phase of the training; a phase before the last one has columns of its own. Where two
+    # networks play against each other no loss has to fall: the distance to the validation images does.
+    courses = ("train_", "validation_energy_distance")
+    columns = [next(key for key in row if key.startswith(courses)) for row in run.history]
+    assert columns[-1] in ("train_loss", "validation_energy_distance")
     for column in set(columns):
         losses = [row[column] for row in run.history if column in row]
         assert len(losses) >= 2
@@ -124,7 +133,7 @@ def test_save_and_load_agree(family, trained, digits, tmp_path):
     assert loaded.family is models.family(family)
     assert loaded.config == tiny.settings(family)
     assert loaded.spec == digits.spec
-    given = inputs(loaded.family.TASK, digits, 5)
+    given = inputs(loaded.family.graph(loaded.model), digits, 5)
     for ours, theirs in zip(
         answer(loaded.family.graph(loaded.model), given),
         answer(loaded.family.graph(model), given),
@@ -135,7 +144,8 @@ def test_save_and_load_agree(family, trained, digits, tmp_path):
 
 def test_graph_has_the_signature_of_its_task(family, trained, digits):
     task = models.family(family).TASK
-    answers = answer(models.family(family).graph(trained[family][0]), inputs(task, digits, 3))
+    graph = models.family(family).graph(trained[family][0])
+    answers = answer(graph, inputs(graph, digits, 3))
     shapes = [(output.dtype, tuple(output.shape)) for output in answers]
     assert (
         shapes
@@ -152,7 +162,7 @@ def test_graph_has_the_signature_of_its_task(family, trained, digits):
 def test_exported_graph_agrees(family, trained, digits, tmp_path):
     module = models.family(family)
     graph = module.graph(trained[family][0])
-    given = inputs(module.TASK, digits, 2)
+    given = inputs(graph, digits, 2)
     batch = None if module.TASK == "generation" else ({0: torch.export.Dim("batch")},)
     file = tmp_path / "graph.onnx"
     torch.onnx.export(
@@ -166,7 +176,7 @@ def test_exported_graph_agrees(family, trained, digits, tmp_path):
     )
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for count in (1, 2, 7):
-        given = inputs(module.TASK, digits, count)
+        given = inputs(graph, digits, count)
         theirs = session.run(None, {name: value.numpy() for name, value in given.items()})
         for expected, actual in zip(answer(graph, given), theirs, strict=True):
             if expected.dtype == torch.uint8:  # a half rounds either way
@@ -198,3 +208,18 @@ def test_reconstructions_are_images(family, trained, digits):
     rebuilt = module.reconstruct(trained[family][0], images)
     assert rebuilt.dtype == np.uint8
     assert rebuilt.shape == images.shape
+
+
+@pytest.mark.parametrize("walk", ["interpolate", "traverse", "trajectory"])
+def test_walks_are_rows_of_images(family, walk, trained, digits):
+    module = models.family(family)
+    if not hasattr(module, walk):
+        pytest.skip(f"nothing to {walk}")
+    model = trained[family][0]
+    rows = getattr(module, walk)(model, 3)
+    assert rows.dtype == np.uint8
+    assert rows.ndim == 5 and rows.shape[2:] == digits.spec.shape
+    assert rows.shape[0] >= 2 and rows.shape[1] >= 2
+    assert (rows[:, 0] != rows[:, -1]).any()
+    np.testing.assert_array_equal(rows, getattr(module, walk)(model, 3))
+    assert (rows != getattr(module, walk)(model, 4)).any()

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch.distributions import Normal, kl_divergence
 
+from models import vae
 from models.vae import logistic
-from models.vae.likelihood import log_likelihood
+from models.vae.likelihood import _bound, log_likelihood
 from models.vae.network import divergence
 from tests.models import tiny
 
@@ -19,6 +20,11 @@ from tests.models import tiny
 @pytest.fixture(scope="module")
 def model(digits):
     return tiny.fitted("vae", digits)[0].eval()
+
+
+@pytest.fixture(scope="module")
+def conditional(digits):
+    return tiny.fitted("vae", digits, overrides={"conditional": True, "epochs": 60})[0].eval()
 
 
 def _mixture(seed: int, num: int, pixels: int = 3) -> logistic.Mixture:
@@ -78,3 +84,33 @@ def test_one_draw_is_the_evidence_lower_bound(model, digits):
         ]
     error = np.sqrt((weighted.var(axis=0) + np.var(exact, axis=0)) / 300)
     assert (np.abs(weighted.mean(axis=0) - np.mean(exact, axis=0)) < 5 * error).all()
+
+
+def test_a_conditional_model_draws_the_class_that_is_asked_for(conditional, digits):
+    sampler = vae.graph(conditional)
+    every = sampler(torch.tensor([5]), torch.tensor([40]), torch.tensor([-1]))
+    for k in range(10):
+        of_class = sampler(torch.tensor([5]), torch.tensor([40]), torch.tensor([k]))
+        assert torch.equal(every[k::10], of_class[k::10])
+        others = torch.arange(40) % 10 != k
+        assert (every[others] != of_class[others]).flatten(1).any(dim=1).all()
+    means = np.stack([digits.train.images[digits.train.labels == k].mean(axis=0) for k in range(10)])
+    distance = ((every[:, None].numpy() - means[None]) ** 2).sum(axis=(2, 3, 4))
+    assert (distance.argmin(axis=1) == np.arange(40) % 10).mean() > 0.8
+
+
+def test_a_conditional_likelihood_is_of_the_mixture_of_classes(conditional, digits):
+    images, labels = digits.test.images, digits.test.labels
+    x_bchw = torch.as_tensor(images).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        by_class = torch.stack([_bound(conditional, x_bchw, torch.tensor(k), 0, 0) for k in range(10)])
+    mixture = log_likelihood(conditional, images, 0)
+    np.testing.assert_allclose(mixture, np.log(np.exp(by_class.numpy()).mean(axis=0)), rtol=1e-9)
+    assert (by_class.argmax(dim=0).numpy() == labels).mean() > 0.7  # the class by Bayes
+
+
+def test_a_conditional_model_rebuilds_images_without_being_told_their_class(conditional, model, digits):
+    images = digits.test.images
+    rebuilt = vae.reconstruct(conditional, images)
+    means = np.abs(images - digits.train.images.mean(axis=0)).mean()
+    assert np.abs(rebuilt.astype(float) - images).mean() < 0.7 * means

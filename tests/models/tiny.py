@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -29,11 +31,13 @@ def settings(family: str, **overrides: object) -> Settings:
     return configure(config, "quick", shrunk | overrides, "tests")
 
 
-def fitted(family: str, data: PreparedData, **run: object):
-    """Train a shrunk model of ``family``; return it and its run."""
+def fitted(
+    family: str, data: PreparedData, *, overrides: Mapping[str, object] = MappingProxyType({}), **run: object
+):
+    """Train a shrunk model of ``family``, with ``overrides`` in its settings; return it and its run."""
     module = models.family(family)
     with Run(f"tiny-{family}", **run) as training:
-        model = module.build(settings(family), data.spec)
+        model = module.build(settings(family, **overrides), data.spec)
         module.fit(model, data, training)
     return model, training
 

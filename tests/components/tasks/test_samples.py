@@ -52,9 +52,9 @@ def test_nearest_in_chunks(data, monkeypatch):
     np.testing.assert_array_equal(samples.nearest(data.test.images, data.train.images), whole)
 
 
-def test_shares_are_of_the_nearest_classes(data):
+def test_classes_are_of_the_nearest_training_images(data):
     some = data.test.images[data.test.labels < 2]
-    np.testing.assert_allclose(samples.class_shares(some, data), [0.5, 0.5, 0, 0])
+    np.testing.assert_array_equal(samples.classes(some, data), data.test.labels[data.test.labels < 2])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""Generation by class: the graph's third input ``label`` is a class, or -1 for every class in turn.
+
+Measured on images of every class in turn, so that each has its share and its class is known: what is measured
+besides is how often an image is of the class that was asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from components.tasks import Arrays, Predict, Tensor, generation
+from components.tasks.generation import COUNT, SEEDS, TOLERANCES, draw, measure, rows, scores
+from data.prepared import DataSpec, PreparedData
+
+__all__ = ["SEEDS", "TOLERANCES", "answer", "draw", "inputs", "measure", "rows", "scores", "signature"]
+
+EVERY = -1
+"""The label that asks for every class in turn: image ``i`` is of class ``i mod K``."""
+
+
+def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
+    """Return inputs and outputs of the graph."""
+    inputs, outputs = generation.signature(spec)
+    return [*inputs, Tensor("label", "int64", (1,))], outputs
+
+
+def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
+    """Return a request for ``count`` images: of every class in turn for ``start`` 0, else of one class."""
+    label = start % (data.spec.num_classes + 1) + EVERY
+    return generation.inputs(data, split, start, count) | {"label": np.array([label], dtype=np.int64)}
+
+
+def answer(predict: Predict, data: PreparedData) -> Arrays:
+    """Return ``image`` uint8 [1024, H, W, C], and ``label`` int64 [1024]: the class that each was asked to be of."""
+    every = {"label": np.array([EVERY], dtype=np.int64)}
+    answers = generation.answer(lambda request: predict(request | every), data)
+    return answers | {"label": np.tile(np.arange(COUNT) % data.spec.num_classes, len(SEEDS))}

@@ -1,0 +1,221 @@
+"""Training of a generator against a discriminator: two optimizers, averaged generator, exact resume of all of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from data.errors import UserError
+from data.prepared import PreparedData
+from models.blocks.adversarial import LossName, told_apart
+from models.blocks.batches import Batches, order
+from models.blocks.ema import EMA
+from models.blocks.pixels import unit
+from models.run import Run
+from models.settings import Settings
+
+DiscriminatorLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""(images float32 [N, C, H, W] in [0, 1], labels int64 [N]) -> loss, scores of real and of generated images."""
+GeneratorLoss = Callable[[Tensor, Tensor], Tensor]
+"""(images and labels as above) -> loss."""
+Validate = Callable[[nn.Module, Batches], dict[str, float]]
+"""(averaged generator, the validation split) -> metrics for the history."""
+
+SUMS = ("generator_loss", "discriminator_loss", "accuracy_real", "accuracy_fake")
+
+
+class AdversarialRecipe(Settings):
+    """The settings of an adversarial training; families inherit them in their ``Config``.
+
+    Attributes:
+        epochs: passes over the train split.
+        least_steps: steps that a small data set gets nevertheless, by more passes.
+        batch_size: images a step (all of the train split where it has fewer).
+        loss: what the two play for, by its name in :mod:`models.blocks.adversarial`.
+        learning_rate: the generator's; constant, and over the second half of the steps it falls linearly to 0.
+        discriminator_learning_rate: the discriminator's, which falls alike.
+        beta1: Adam's decay of the gradient's mean, in both; momentum makes the game circle.
+        beta2: Adam's decay of the gradient's square.
+        discriminator_steps: steps of the discriminator for each of the generator.
+        ema_decay: of the averaged generator, which is the one that is used.
+    """
+
+    epochs: int = Field(default=10, ge=1)
+    least_steps: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    loss: LossName = "non_saturating"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    discriminator_learning_rate: float = Field(default=1e-3, gt=0)
+    beta1: float = Field(default=0.0, ge=0, lt=1)
+    beta2: float = Field(default=0.99, ge=0, lt=1)
+    discriminator_steps: int = Field(default=1, ge=1)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+
+
+def train(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    data: PreparedData,
+    run: Run,
+    recipe: AdversarialRecipe,
+    *,
+    discriminator_loss: DiscriminatorLoss,
+    generator_loss: GeneratorLoss,
+    validate: Validate,
+) -> None:
+    """Train both in place; at the end ``generator`` holds its averaged weights.
+
+    Neither loss says how good the images are, so that no step is better than another: the last average is used.
+    Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
+
+    Raises:
+        UserError: a loss became NaN or infinite.
+    """
+    pair = nn.ModuleDict({"generator": generator, "discriminator": discriminator}).to(run.device)
+    game = _Game(pair, recipe, run, len(data.train))
+    held_out = Batches(data.validation, run.device)
+    for images, labels in game.batches(Batches(data.train, run.device)):
+        x_bchw = unit(images)
+        game.update_discriminator(discriminator_loss, x_bchw, labels)
+        if game.step % recipe.discriminator_steps == 0:
+            game.update_generator(generator_loss, x_bchw, labels)
+        if game.at_epoch_end:
+            game.validated(validate(game.ema.average, held_out))
+        if run.save_due() and not game.finished:
+            run.save(game.state_dict())
+    game.finish()
+
+
+class _Game:
+    """Everything that changes while training, so that all of it can be saved and restored."""
+
+    def __init__(self, pair: nn.ModuleDict, recipe: AdversarialRecipe, run: Run, num_images: int) -> None:
+        self.pair, self.recipe, self.run = pair, recipe, run
+        self.num_images, self.batch_size = num_images, min(recipe.batch_size, num_images)
+        self.epoch_steps = num_images // self.batch_size
+        self.steps = max(recipe.epochs * self.epoch_steps, recipe.least_steps)
+        rates = {"generator": recipe.learning_rate, "discriminator": recipe.discriminator_learning_rate}
+        self.optimizers = {
+            name: torch.optim.Adam(
+                pair[name].parameters(), lr=rate, betas=(recipe.beta1, recipe.beta2), fused=True
+            )
+            for name, rate in rates.items()
+        }
+        self.rates = rates
+        self.ema = EMA(pair["generator"], recipe.ema_decay)
+        self.step = 0
+        self.sums = torch.zeros(len(SUMS), dtype=torch.float64, device=run.device)
+        self.counts = torch.zeros(len(SUMS), dtype=torch.float64)
+        state = run.restore()
+        if state is not None:
+            self._load_state_dict(state)
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.steps
+
+    @property
+    def at_epoch_end(self) -> bool:
+        return self.step % self.epoch_steps == 0 or self.finished
+
+    def batches(self, split: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches that are still to come."""
+        size = self.batch_size
+        while not self.finished:
+            epoch, position = divmod(self.step, self.epoch_steps)
+            chosen = order(self.num_images, self.run.seed, epoch)
+            stop = min(self.epoch_steps, position + self.steps - self.step)
+            yield from split.read(chosen[position * size : stop * size], size)
+
+    def update_discriminator(self, loss: DiscriminatorLoss, x_bchw: Tensor, labels: Tensor) -> None:
+        """Take one step of the discriminator, and count it."""
+        self.pair.train()
+        with self.run.autocast():
+            value, real, fake = loss(x_bchw, labels)
+        self._descend("discriminator", value)
+        self.step += 1
+        self._add({"discriminator_loss": value})
+        accuracies = told_apart(self.recipe.loss, real.detach(), fake.detach())
+        self._add(dict(zip(("accuracy_real", "accuracy_fake"), accuracies, strict=True)))
+        self.run.images += len(labels)
+        self._show()
+
+    def update_generator(self, loss: GeneratorLoss, x_bchw: Tensor, labels: Tensor) -> None:
+        """Take one step of the generator; the discriminator stays as it is."""
+        self.pair["discriminator"].requires_grad_(False)
+        with self.run.autocast():
+            value = loss(x_bchw, labels)
+        self._descend("generator", value)
+        self.pair["discriminator"].requires_grad_(True)
+        self.ema.update(self.pair["generator"])
+        self._add({"generator_loss": value})
+
+    def validated(self, metrics: dict[str, float]) -> None:
+        """Add a row to the history: means since the last one."""
+        means = (self.sums.cpu() / self.counts).tolist()
+        row = {name: mean for name, mean, count in zip(SUMS, means, self.counts, strict=True) if count}
+        broken = [name for name, mean in row.items() if not math.isfinite(mean)]
+        if broken:
+            raise UserError(
+                f"{self.run.name}: {broken[0]} became {row[broken[0]]} by step {self.step}."
+                f" Lower learning_rate (now {self.recipe.learning_rate}) in its overrides."
+            )
+        self.sums.zero_()
+        self.counts.zero_()
+        self.run.record(
+            step=self.step, **row, **{f"validation_{key}": value for key, value in metrics.items()}
+        )
+
+    def finish(self) -> None:
+        """Put the averaged weights into the generator and tell the run how it ended."""
+        generator, discriminator = self.pair["generator"], self.pair["discriminator"]
+        last = {f"generator.{key}": value for key, value in generator.state_dict().items()}
+        last |= {f"discriminator.{key}": value for key, value in discriminator.state_dict().items()}
+        best = {"metric": "the last averaged generator", "value": self.recipe.ema_decay, "step": self.step}
+        self.run.finish(last=last, steps=self.step, best=best)
+        generator.load_state_dict(self.ema.average.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "pair": self.pair.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "ema": self.ema.state_dict(),
+            "sums": self.sums,
+            "counts": self.counts,
+        }
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self.pair.load_state_dict(state["pair"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.ema.load_state_dict(state["ema"])
+        self.sums.copy_(state["sums"])
+        self.counts.copy_(state["counts"])
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        left = 1 - self.step / self.steps
+        optimizer = self.optimizers[name]
+        for group in optimizer.param_groups:
+            group["lr"] = self.rates[name] * min(1.0, 2 * left)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    def _add(self, values: dict[str, Tensor]) -> None:
+        for name, value in values.items():
+            self.sums[SUMS.index(name)] += (
+                value.detach()
+            )  # stays on the device: reading it would make a GPU wait
+            self.counts[SUMS.index(name)] += 1
+
+    def _show(self) -> None:
+        latest = self.run.history[-1] if self.run.history else {}
+        metrics = {key: value for key, value in latest.items() if key != "step"}
+        self.run.progress(self.step, self.steps, "step", **metrics)
