@@ -119,6 +119,8 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
             Score("bits_per_dim", "lower", module.scores(answers, data), labels),
             Score("bayes_accuracy", "higher", right),
         ]
+    if task == "translation":
+        return [Score("l1", "lower", module.scores(answers, data), labels)]
     return [Score("kernel_distance", "lower", _distances(answers, data, len(module.SEEDS)))]
 
 

@@ -8,6 +8,7 @@ FAMILIES = {
     "hmm": "A hidden Markov model per class over image rows, fitted by Baum-Welch (Baum et al. 1970): density",
     "logreg": "Multinomial logistic regression, solved to its optimum by L-BFGS: classification",
     "mlp": "Neural network: linear layers and activations, fitted by backpropagation: classification",
+    "pix2pix": "U-Net and patch discriminator, L1 and adversarial (Isola et al. 2017): translation of images",
     "rnn": "Recurrent network over image rows: vanilla, LSTM or GRU cells: classification",
     "svm": "Support vector machine, linear or RBF (Cortes & Vapnik 1995): classification",
     "vae": "Variational autoencoder (Kingma & Welling 2014): generation",

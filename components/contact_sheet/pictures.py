@@ -14,6 +14,14 @@ from components.contact_sheet.files import read_rows
 # In the order of the sheet; pictures that are not named here come after these, learning curves last.
 _CAPTIONS = {
     "samples": ("Samples", "Grid of new images that the model drew."),
+    "translations": (
+        "Translations",
+        "Test inputs in the first row, what the model makes of them in the second, what they should be in the third.",
+    ),
+    "worst_translations": (
+        "Worst translations",
+        "The same three rows for the test examples with the greatest errors.",
+    ),
     "reconstructions": (
         "Reconstructions",
         "Test images in one row, what the model makes of each in the row below.",

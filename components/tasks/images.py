@@ -11,13 +11,18 @@ BATCH = 256
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
-    """Return the graph's answers on the whole test split, in its order, asked for in batches.
+    """Return the graph's answers on the images of the whole test split; see :func:`ask`."""
+    return ask(predict, {"image": data.test.images}, data)
+
+
+def ask(predict: Predict, inputs: Arrays, data: PreparedData) -> Arrays:
+    """Return the graph's answers on ``inputs`` of the whole test split, in its order, asked for in batches.
 
     Raises:
         ValueError: an answer is not finite.
     """
-    images = data.test.images
-    parts = [predict({"image": images[start : start + BATCH]}) for start in range(0, len(images), BATCH)]
+    starts = range(0, len(data.test), BATCH)
+    parts = [predict({name: values[i : i + BATCH] for name, values in inputs.items()}) for i in starts]
     answers = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name, values in answers.items():
         if not np.isfinite(values).all():
@@ -28,8 +33,12 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
     """Return ``count`` images of ``split`` from ``start`` on; after the last comes the first."""
-    images = getattr(data, split).images
-    return {"image": images[np.arange(start, start + count) % len(images)]}
+    return {"image": cycled(getattr(data, split).images, start, count)}
+
+
+def cycled(values: np.ndarray, start: int, count: int) -> np.ndarray:
+    """Return ``count`` of ``values`` from ``start`` on; after the last comes the first."""
+    return values[np.arange(start, start + count) % len(values)]
 
 
 def tensor(spec: DataSpec) -> Tensor:

@@ -10,3 +10,9 @@ from tests.models import tiny
 def digits(tmp_path_factory) -> PreparedData:
     """240 real digits to train on, 80 to validate, 80 to test."""
     return tiny.prepare(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def digit_edges(tmp_path_factory) -> PreparedData:
+    """The same digits, each with its edge map as the image to translate."""
+    return tiny.prepare(tmp_path_factory.mktemp("digit_edges"), task="translation")

@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import models
+from data.edges import edges
 from data.prepared import DataSpec, PreparedData
 from models import checkpoint
 from models.run import Run
@@ -48,20 +49,27 @@ def save(folder: Path, family: str, config: Settings, data: PreparedData, model:
     checkpoint.save(folder, **recipe, model=model, outcome=run.outcome)
 
 
-def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> PreparedData:
-    """Write the first digits of each split, real pixels and labels, as the ``prepare`` stage would."""
+def prepare(
+    folder: Path, sizes: tuple[int, int, int] = (240, 80, 80), task: str = "classification"
+) -> PreparedData:
+    """Write the first digits of each split, real pixels and labels, as the ``prepare`` stage would.
+
+    Of data for translation, their edge maps are the inputs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = _digits()
     ids, digest = {}, hashlib.sha256()
     bounds = np.cumsum([0, *sizes])
     for split, start, stop in zip(("train", "validation", "test"), bounds[:-1], bounds[1:], strict=True):
         tensors = {"images": images[start:stop], "labels": labels[start:stop]}
+        if task == "translation":
+            tensors["inputs"] = edges(tensors["images"][..., 0])[..., None]
         save_file(tensors, folder / f"{split}-00000.safetensors")
         ids[split] = [f"digits-{number:04d}" for number in range(start, stop)]
         digest.update(tensors["images"].tobytes())
     spec = DataSpec(
         name="digits",
-        task="classification",
+        task=task,
         classes=tuple("0123456789"),
         height=8,
         width=8,
@@ -70,6 +78,7 @@ def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> Prepar
         mean=(0.306,),
         std=(0.376,),
         sha256=digest.hexdigest(),
+        input_channels=1 if task == "translation" else None,
     )
     (folder / "spec.json").write_text(json.dumps(spec.to_json()))
     (folder / "ids.json").write_text(json.dumps(ids))
