@@ -29,8 +29,10 @@ class Config(AdversarialRecipe):
     def quick(cls) -> Config:
         """Two CPU cores: seconds on digit edges, minutes on fashion edges."""
         return cls(
-            epochs=2,
-            least_steps=400,
+            widths=(16, 48, 96),
+            patch_width=16,
+            epochs=1,
+            least_steps=500,
             batch_size=32,
             learning_rate=2e-3,
             discriminator_learning_rate=5e-4,

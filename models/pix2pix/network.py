@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -54,7 +55,7 @@ class UNet(nn.Module):
             sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
         widths = config.widths[: len(sizes)]
         self.enter = nn.Conv2d(spec.input_channels, widths[0], 3, padding=1)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(Down(*pair) for pair in pairs)
         deepest = len(pairs) - 1
         self.up = nn.ModuleList(
