@@ -23,7 +23,7 @@ from data.image_statistics import grey, measure, measure_image
 from data.images import DecodeError, decode
 from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
-from data.sources import Arrays, ImageFile, derived, imagefolder, packaged, torchvision
+from data.sources import Arrays, ImageFile, derived, heads, imagefolder, packaged, torchvision
 from data.sources.listing import Entry, scan
 
 MAX_BYTES = 256 << 20
@@ -54,7 +54,8 @@ def run(dataset: str) -> Path:
 def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[Entry] | None = None) -> None:
     """Write the files of ``dataset`` into ``folder``; ``entries``: its folder's listing, if known."""
     paired = settings.input_channels is not None
-    writer = manifest.Writer(folder, paired=paired)
+    schema = manifest.PAIRED_SCHEMA if paired else manifest.SCHEMA
+    writer = manifest.Writer(folder, manifest.FACE_SCHEMA if settings.source == "heads" else schema)
     if settings.source == "imagefolder":
         files = imagefolder.load(settings.folder, scan(settings.folder) if entries is None else entries)
         examples = _read_files(files, paired)
@@ -70,20 +71,29 @@ def _load(dataset: str, settings: spec.DatasetSpec) -> Arrays:
         return torchvision.load(dataset, settings)
     if settings.source == "derived":
         return derived.load(dataset, settings, PreparedData(prepared(settings.parent)))
+    if settings.source == "heads":
+        return heads.load(settings)
     return packaged.load(dataset)
 
 
 def _read_arrays(arrays: Arrays) -> Iterator[Example]:
     images = _describe_arrays(arrays.images)
     inputs = _describe_arrays(arrays.inputs) if arrays.inputs is not None else None
-    columns = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
-    for id, source, split, label, (described, content) in columns:
+    named = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
+    for index, (id, source, split, label, (described, content)) in enumerate(named):
         row = {"id": id, "source": source, "split": split, "label": label, **described}
+        if arrays.landmarks is not None:
+            row |= {"identity": arrays.identities[index], **_of_landmarks(arrays.landmarks[index])}
         if inputs is None:
             yield row, content
         else:
             of_input, input_content = next(inputs)
             yield row | _of_input({"source": source, **of_input}), content, input_content
+
+
+def _of_landmarks(landmarks: np.ndarray) -> dict[str, Any]:
+    ends = {"least_landmark": float(landmarks.min()), "greatest_landmark": float(landmarks.max())}
+    return {"landmarks": landmarks.ravel().tolist(), **ends}
 
 
 def _describe_arrays(images_nhwc: np.ndarray) -> Iterator[Described]:

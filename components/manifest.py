@@ -59,6 +59,17 @@ PAIRED_SCHEMA = pa.schema(
 )
 """Of data for translation: the image, and the input that it is the translation of."""
 
+FACE_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        pa.field("identity", pa.string()),
+        pa.field("landmarks", pa.list_(pa.float32())),
+        pa.field("least_landmark", pa.float64()),
+        pa.field("greatest_landmark", pa.float64()),
+    ]
+)
+"""Of data for reenactment: who is seen, and the points of the face, x and y in turn, in [0, 1] of the picture."""
+
 IMAGE_SCHEMA = pa.schema({"id": pa.string(), "bytes": pa.large_binary()})
 """The bytes of each example, in the order of the manifest; null for one that does not decode."""
 
@@ -68,11 +79,11 @@ _GROUP_BYTES = 64 << 20
 class Writer:
     """Writes the files as the rows come; about 64 MiB of image bytes are in memory at a time."""
 
-    def __init__(self, folder: Path, *, paired: bool = False) -> None:
-        """Begin the files in ``folder``, which exists; ``paired``: each image has an input."""
-        self._schema = PAIRED_SCHEMA if paired else SCHEMA
+    def __init__(self, folder: Path, schema: pa.Schema = SCHEMA) -> None:
+        """Begin the files in ``folder``, which exists; with ``PAIRED_SCHEMA`` each image has an input."""
+        self._schema = schema
         self._manifest = _open(folder / MANIFEST, self._schema)
-        files = (IMAGES, INPUTS) if paired else (IMAGES,)
+        files = (IMAGES, INPUTS) if schema is PAIRED_SCHEMA else (IMAGES,)
         self._contents = {file: _open(folder / file, IMAGE_SCHEMA) for file in files}
         self._rows: list[dict] = []
         self._pending: dict[str, list[bytes | None]] = {file: [] for file in files}

@@ -24,6 +24,9 @@ from data.images import decode, to_array
 from data.prepared import SPLITS, DataSpec
 from data.splits import assign
 
+_TASKS = {"inputs": "translation", "landmarks": "reenactment"}
+"""What data is for that has such a tensor."""
+
 _WINDOW = 1024
 """So many images are decoded before the first of them is used up."""
 
@@ -44,17 +47,17 @@ def run(dataset: str) -> Path:
     _require_every_split(dataset, split)
     labels = rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
     with atomic.folder(prepared(dataset)) as folder:
-        layout = _layout(settings)
+        layout, known = _layout(settings, rows), {"labels": labels, **_faces(rows)}
         writers = {name: SplitWriter(folder, name, int((split == name).sum()), layout) for name in SPLITS}
         start = 0
         for pictures in _decode(dataset, rows, settings):
             part = slice(start, start := start + len(pictures["images"]))
-            tensors = pictures | {"labels": labels[part]}
+            tensors = pictures | {name: values[part] for name, values in known.items()}
             for name, writer in writers.items():
                 chosen = split[part] == name
                 writer.add({tensor: tensors[tensor][chosen] for tensor in layout})
         hashes = {name: writer.close() for name, writer in writers.items()}
-        values = _describe(dataset, settings, classes, writers["train"], hashes)
+        values = _describe(dataset, settings, classes, layout, writers["train"], hashes)
         _require_levels(dataset, settings.image, writers)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
@@ -93,7 +96,7 @@ def _require_every_split(dataset: str, split: np.ndarray) -> None:
             )
 
 
-def _layout(settings: spec.DatasetSpec) -> Layout:
+def _layout(settings: spec.DatasetSpec, rows: pd.DataFrame) -> Layout:
     image = settings.image
     layout: dict[str, tuple[Any, tuple[int, ...]]] = {
         "images": (np.uint8, (image.height, image.width, image.channels)),
@@ -101,7 +104,18 @@ def _layout(settings: spec.DatasetSpec) -> Layout:
     }
     if settings.input_channels is not None:
         layout["inputs"] = (np.uint8, (image.height, image.width, settings.input_channels))
+    if "landmarks" in rows:
+        layout["landmarks"] = (np.float32, (len(rows["landmarks"].iloc[0]) // 2, 2))
+        layout["identities"] = (np.int64, ())
     return layout
+
+
+def _faces(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the landmarks [N, L, 2] and the identities' numbers [N] of all rows, where they are known."""
+    if "landmarks" not in rows:
+        return {}
+    landmarks = np.stack(rows["landmarks"].to_list()).reshape(len(rows), -1, 2)
+    return {"landmarks": landmarks, "identities": np.unique(rows["identity"], return_inverse=True)[1]}
 
 
 def _decode(dataset: str, rows: pd.DataFrame, settings: spec.DatasetSpec) -> Iterator[dict[str, np.ndarray]]:
@@ -161,7 +175,12 @@ def _to_array(row: _Described, content: bytes, image: spec.ImageSpec) -> np.ndar
 
 
 def _describe(
-    dataset: str, settings: spec.DatasetSpec, classes: tuple[str, ...], train: SplitWriter, hashes: dict
+    dataset: str,
+    settings: spec.DatasetSpec,
+    classes: tuple[str, ...],
+    layout: Layout,
+    train: SplitWriter,
+    hashes: dict,
 ) -> DataSpec:
     image = settings.image
     levels = np.arange(256)
@@ -171,13 +190,14 @@ def _describe(
     content = {"image": image.model_dump(), "classes": classes, "splits": hashes}
     return DataSpec(
         name=dataset,
-        task="classification" if settings.input_channels is None else "translation",
+        task=next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification"),
         classes=classes,
         **image.model_dump(),
         mean=tuple((mean / 255).tolist()),
         std=tuple((np.sqrt(np.maximum(variance, 0)) / 255).tolist()),
         sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
         input_channels=settings.input_channels,
+        num_landmarks=layout["landmarks"][1][0] if "landmarks" in layout else None,
     )
 
 

@@ -5,7 +5,8 @@ Folder layout, written by the ``prepare`` stage::
     spec.json                    DataSpec
     ids.json                     {"train": [id, ...], "validation": [...], "test": [...]}
     train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed;
-                                 and what the task needs: inputs uint8 [N, H, W, C_in]
+                                 and what the task needs: inputs uint8 [N, H, W, C_in], or
+                                 landmarks float32 [N, L, 2] and identities int64 [N]
     validation-00000.safetensors
     test-00000.safetensors
 
@@ -25,11 +26,12 @@ import numpy as np
 from data.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-_DTYPES = {"U8": np.uint8, "I64": np.int64}
+_DTYPES = {"U8": np.uint8, "I64": np.int64, "F32": np.float32}
 
 TASKS = {
     "classification": ("classification", "density", "generation"),
     "translation": ("translation",),
+    "reenactment": ("reenactment", "generation"),
 }
 """What data is for, and the tasks of the families that can be trained on it."""
 
@@ -40,8 +42,8 @@ class DataSpec:
 
     Attributes:
         name: the data set, as in ``params.yaml``.
-        task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image) or ``translation`` (an
-            input image for each image).
+        task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
+            input image for each image) or ``reenactment`` (faces with landmarks, of people with several images each).
         classes: class names; a label is an index into them.
         height: rows of an image, in pixels.
         width: columns of an image, in pixels.
@@ -52,6 +54,7 @@ class DataSpec:
         std: standard deviation of each channel over the train split, in [0, 1].
         sha256: hash over all splits' tensors.
         input_channels: translation: channels of an input image, 1 or 3; else None.
+        num_landmarks: reenactment: points of a face; else None.
     """
 
     name: str
@@ -65,6 +68,7 @@ class DataSpec:
     std: tuple[float, ...]
     sha256: str
     input_channels: int | None = None
+    num_landmarks: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -111,12 +115,17 @@ class Split:
         labels: int64 [N].
         ids: N names.
         inputs: translation: uint8 [N, H, W, C_in], what each image is the translation of; else None.
+        landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
+            picture's sides; else None.
+        identities: reenactment: int64 [N], who is seen; nobody is in two splits; else None.
     """
 
     images: np.ndarray
     labels: np.ndarray
     ids: list[str]
     inputs: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
+    identities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)

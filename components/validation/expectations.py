@@ -62,6 +62,10 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
             stretch=_stretch(rows),
             same_input_in_another_split=duplicates.in_another_split(rows, split, f"{INPUT}sha256"),
         )
+    if "identity" in rows:
+        examples = examples.assign(
+            same_person_in_another_split=duplicates.in_another_split(rows, split, "identity")
+        )
     classes = pd.crosstab(rows["label"], split).reindex(columns=SPLITS, fill_value=0)
     classes = classes.rename_axis(index="class", columns=None).reset_index()
     if suite.reference is None:
@@ -74,7 +78,15 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
 def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
     """Return the expectations that always apply to a manifest, with the bounds of ``suite.general``."""
     pairs = _pairs(suite, len(rows)) if f"{INPUT}sha256" in rows else []
-    return [*_each_file(suite), *pairs, *_repetitions(suite, len(rows)), *_classes(suite), *_no_drift(suite)]
+    faces = _faces() if "identity" in rows else []
+    return [
+        *_each_file(suite),
+        *pairs,
+        *faces,
+        *_repetitions(suite, len(rows)),
+        *_classes(suite),
+        *_no_drift(suite),
+    ]
 
 
 def _stretch(rows: pd.DataFrame) -> pd.Series:
@@ -117,6 +129,15 @@ def _pairs(suite: Suite, num_examples: int) -> list[Expectation]:
             "inputs_across_splits",
             mostly=_all_but(bounds.inputs_across_splits, num_examples),
         ),
+    ]
+
+
+def _faces() -> list[Expectation]:
+    return [
+        _on_column("identity", "to_not_be_null", "it is known who is seen"),
+        _on_column("same_person_in_another_split", "to_be_null", "nobody is in two splits"),
+        _on_column("least_landmark", "to_be_between", "landmarks lie in the picture", min_value=0),
+        _on_column("greatest_landmark", "to_be_between", "landmarks lie in the picture", max_value=1),
     ]
 
 

@@ -19,6 +19,9 @@ class Arrays:
         labels: N class names.
         images: uint8 [N, H, W, C], C of 1 (grey) or 3 (RGB).
         inputs: translation: uint8 [N, H, W, C_in], what each image is the translation of; else None.
+        identities: reenactment: N names of who is seen; else None.
+        landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
+            picture's sides; else None.
     """
 
     ids: list[str]
@@ -27,6 +30,8 @@ class Arrays:
     labels: list[str]
     images: np.ndarray
     inputs: np.ndarray | None = None
+    identities: list[str] | None = None
+    landmarks: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

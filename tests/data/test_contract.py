@@ -26,7 +26,9 @@ def is_here(name: str) -> bool:
     if settings.source == "derived":
         return is_here(settings.parent)
     folders = [settings.folder, os.environ.get(torchvision.ENVIRONMENT), torchvision.DEBIAN_FOLDER]
-    return settings.source == "packaged" or any(f and not torchvision._missing(Path(f)) for f in folders)
+    return settings.source in ("packaged", "heads") or any(
+        f and not torchvision._missing(Path(f)) for f in folders
+    )
 
 
 @pytest.fixture(scope="module", params=DATASETS)
@@ -110,6 +112,20 @@ def test_inputs_have_the_promised_shape(dataset):
             assert part.inputs.shape == (*part.images.shape[:3], data.spec.input_channels)
         else:
             assert part.inputs is None
+
+
+def test_nobody_is_in_two_splits_and_every_landmark_in_the_picture(dataset):
+    _, data, _ = dataset
+    if data.spec.task != "reenactment":
+        assert data.train.landmarks is None and data.train.identities is None
+        return
+    seen = [set(getattr(data, split).identities.tolist()) for split in SPLITS]
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+    for part in (getattr(data, split) for split in SPLITS):
+        assert part.landmarks.dtype == np.float32 and part.identities.dtype == np.int64
+        assert part.landmarks.shape == (len(part), data.spec.num_landmarks, 2)
+        assert (part.landmarks >= 0).all() and (part.landmarks <= 1).all()
+        assert (np.bincount(part.identities)[part.identities] > 1).all()
 
 
 def test_no_content_is_in_two_splits(dataset):
