@@ -119,7 +119,7 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
             Score("bits_per_dim", "lower", module.scores(answers, data), labels),
             Score("bayes_accuracy", "higher", right),
         ]
-    if task == "translation":
+    if task in ("translation", "reenactment"):
         return [Score("l1", "lower", module.scores(answers, data), labels)]
     return [Score("kernel_distance", "lower", _distances(answers, data, len(module.SEEDS)))]
 

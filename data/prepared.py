@@ -130,6 +130,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def places(self) -> np.ndarray:
+        """Each example's place in the split, int64 [N]: by it a batch finds what belongs to its examples."""
+        return np.arange(len(self))
+
 
 class PreparedData:
     """A prepared folder, read lazily: a split costs memory only where its pages are touched."""

@@ -4,6 +4,7 @@ FAMILIES = {
     "cnn": "Residual convolutional network (He et al. 2016): classification",
     "gan": "Generative adversarial network (Goodfellow et al. 2014): generation, by class",
     "gmm": "A Gaussian mixture per class, fitted by EM (Dempster et al. 1977): density, class by Bayes",
+    "head": "A face from landmarks and a few pictures of somebody (Zakharov et al. 2019): reenactment",
     "hf_classifier": "Fine-tuning of a Hugging Face classifier on few labels (Yosinski et al. 2014): classification",
     "hmm": "A hidden Markov model per class over image rows, fitted by Baum-Welch (Baum et al. 1970): density",
     "logreg": "Multinomial logistic regression, solved to its optimum by L-BFGS: classification",

@@ -18,6 +18,11 @@ _CAPTIONS = {
         "Translations",
         "Test inputs in the first row, what the model makes of them in the second, what they should be in the third.",
     ),
+    "faces": (
+        "Faces of people nobody trained on",
+        "One shot of each; faces from 1, 4 and 8 shots; the right face; the training face with the nearest landmarks.",
+    ),
+    "driven": ("Driven", "Animated: people in columns, all moved by the landmarks of the first of them."),
     "worst_translations": (
         "Worst translations",
         "The same three rows for the test examples with the greatest errors.",

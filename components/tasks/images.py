@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from components import bootstrap
+from components.bootstrap import Interval
 from components.tasks import Arrays, Predict, Tensor
 from data.prepared import DataSpec, PreparedData
 
@@ -63,3 +65,17 @@ def bits_per_dim(log_likelihood: np.ndarray, spec: DataSpec) -> np.ndarray:
 def mean_by_class(values: np.ndarray, labels: np.ndarray, num_classes: int) -> list[float | None]:
     """Return the mean of ``values`` [N] in each class; None where a class has no example."""
     return [float(values[labels == k].mean()) if (labels == k).any() else None for k in range(num_classes)]
+
+
+def ratio(ours: np.ndarray, theirs: np.ndarray) -> Interval:
+    """Return the mean of ``ours`` over that of ``theirs``, both [N] of the same examples, with its interval."""
+
+    def divide(sums: np.ndarray, _: int) -> np.ndarray:
+        # A test split of nothing but the mean image cannot be done better: 1 where both are without error.
+        return np.divide(sums[:, 0], sums[:, 1], out=np.ones(len(sums)), where=sums[:, 1] > 0)
+
+    terms = np.stack([ours, theirs], axis=1)
+    total = terms.sum(axis=0, keepdims=True)
+    return bootstrap.bca(
+        float(divide(total, 0)[0]), bootstrap.resample(terms, divide), divide(total - terms, 0)
+    )

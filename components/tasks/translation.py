@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from components import bootstrap
-from components.bootstrap import Interval
 from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, images
 from components.tasks.samples import nearest
 from components.tasks.similarity import absolute_error, structural_similarity
@@ -56,7 +55,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     copied = train.images[nearest(test.inputs[:COPIED], train.inputs)]
     metrics = {
         "l1": Metric.of(bootstrap.mean(error), "lower"),
-        "error_ratio": Metric.of(ratio(error, of_mean_image), "lower"),
+        "error_ratio": Metric.of(images.ratio(error, of_mean_image), "lower"),
         "ssim": Metric.of(bootstrap.mean(similarity), "higher"),
         "l1_mean_image": Metric.of(bootstrap.mean(of_mean_image), "lower"),
         "l1_nearest": Metric.of(bootstrap.mean(absolute_error(copied, test.images[:COPIED])), "lower"),
@@ -72,20 +71,6 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
         for k, name in enumerate(spec.classes)
     ]
     return Measurement("l1", metrics, per_class)
-
-
-def ratio(ours: np.ndarray, theirs: np.ndarray) -> Interval:
-    """Return the mean of ``ours`` over that of ``theirs``, both [N] of the same examples, with its interval."""
-
-    def divide(sums: np.ndarray, _: int) -> np.ndarray:
-        # A test split of nothing but the mean image cannot be done better: 1 where both are without error.
-        return np.divide(sums[:, 0], sums[:, 1], out=np.ones(len(sums)), where=sums[:, 1] > 0)
-
-    terms = np.stack([ours, theirs], axis=1)
-    total = terms.sum(axis=0, keepdims=True)
-    return bootstrap.bca(
-        float(divide(total, 0)[0]), bootstrap.resample(terms, divide), divide(total - terms, 0)
-    )
 
 
 def rows(answers: Arrays, data: PreparedData) -> Arrays:

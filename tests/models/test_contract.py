@@ -21,15 +21,15 @@ from models.registry import FAMILIES
 from tests.models import tiny, training_process
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES)
-TASKS = {"classification", "density", "generation", "translation"}
+TASKS = {"classification", "density", "generation", "translation", "reenactment"}
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
 @pytest.fixture(scope="module")
-def suitable(digits, digit_edges):
+def suitable(digits, digit_edges, faces):
     """Give each family data for its task: name to prepared data."""
-    tasks = {family: models.family(family).TASK for family in FAMILIES}
-    return {family: digit_edges if task == "translation" else digits for family, task in tasks.items()}
+    special = {"translation": digit_edges, "reenactment": faces}
+    return {family: special.get(models.family(family).TASK, digits) for family in FAMILIES}
 
 
 @pytest.fixture
@@ -61,6 +61,10 @@ def inputs(graph: torch.nn.Module, data, count: int) -> dict[str, torch.Tensor]:
             "label": torch.tensor([-1]),
         }
         return {name: given[name] for name in names}
+    if "landmarks" in names:
+        shots = data.test.images[(np.arange(count)[:, None] + np.arange(1, 4)) % 8]
+        given = {"landmarks": data.test.landmarks[:count], "shots": shots}
+        return {name: torch.from_numpy(values) for name, values in given.items()}
     images = data.test.images if data.test.inputs is None else data.test.inputs
     return {"image": torch.from_numpy(images[:count])}
 
@@ -168,6 +172,7 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
             "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
             "generation": [(torch.uint8, (3, 8, 8, 1))],
             "translation": [(torch.uint8, (3, 8, 8, 1))],
+            "reenactment": [(torch.uint8, (3, 16, 16, 3))],
         }[task]
     )
     if task in ("classification", "density"):
@@ -178,7 +183,8 @@ def test_exported_graph_agrees(family, trained, data, tmp_path):
     module = models.family(family)
     graph = module.graph(trained[family][0])
     given = inputs(graph, data, 2)
-    batch = None if module.TASK == "generation" else ({0: torch.export.Dim("batch")},)
+    free = {0: torch.export.Dim("batch")}
+    batch = None if module.TASK == "generation" else tuple(free for _ in given)
     file = tmp_path / "graph.onnx"
     torch.onnx.export(
         graph,
