@@ -72,7 +72,7 @@ def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float
     with atomic.file(path) as temporary, temporary.open("w") as file:
         yaml.dump(values, file)
     listing.record(name, entries)
-    _name_in_params(name)
+    _name_in_params(name, path)
     return Added(
         name,
         len(files),
@@ -95,11 +95,16 @@ def _check_name(name: str) -> None:
 
 
 def _new(files: list[ImageFile], name: str) -> CommentedMap:
-    image = CommentedMap(height=IMAGE_SIZE, width=IMAGE_SIZE, channels=_channels(files), levels=256)
+    channels = _channels([file.path for file in files])
+    image = CommentedMap(height=IMAGE_SIZE, width=IMAGE_SIZE, channels=channels, levels=256)
     splits = CommentedMap(validation=0.15, test=0.15)
     for part in (image, splits):
         part.fa.set_flow_style()
-    values = CommentedMap(source="imagefolder", folder="", listing="", image=image, splits=splits)
+    values = CommentedMap(source="imagefolder", folder="", listing="", image=image)
+    if inputs := [file.input.path for file in files if file.input]:
+        values["input_channels"] = _channels(inputs)
+        values.yaml_add_eol_comment("pairs: of the image that is translated", "input_channels")
+    values["splits"] = splits
     values.yaml_set_start_comment(
         f"A folder of images. After a change in it: darkroom data add FOLDER --name {name}"
     )
@@ -108,12 +113,12 @@ def _new(files: list[ImageFile], name: str) -> CommentedMap:
     return values
 
 
-def _channels(files: list[ImageFile]) -> int:
+def _channels(files: list[Path]) -> int:
     """Return 1 if all of a sample of the images are grey, else 3. Headers alone are read."""
     step = max(1, len(files) // _SAMPLE)
     for file in files[::step]:
         try:
-            with Image.open(file.path, formats=FORMATS) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if image.mode not in ("1", "L", "LA"):
                     return 3
         except (
@@ -126,7 +131,7 @@ def _channels(files: list[ImageFile]) -> int:
     return 1
 
 
-def _name_in_params(name: str) -> None:
+def _name_in_params(name: str, path: Path) -> None:
     settings = params.load()
     if name in settings.datasets:
         return
@@ -134,6 +139,6 @@ def _name_in_params(name: str) -> None:
     yaml.preserve_quotes = True
     yaml.width = 4096
     values = yaml.load(params.FILE.read_text())
-    values["datasets"].append(name)
+    values["datasets"][name] = path.as_posix()
     with atomic.file(params.FILE) as temporary, temporary.open("w") as file:
         yaml.dump(values, file)

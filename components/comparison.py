@@ -118,6 +118,8 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
             Score("bits_per_dim", "lower", module.scores(answers, data), labels),
             Score("bayes_accuracy", "higher", right),
         ]
+    if task in ("translation", "reenactment"):
+        return [Score("l1", "lower", module.scores(answers, data), labels)]
     return [Score("kernel_distance", "lower", module.kernel_distances(answers, data))]
 
 

@@ -10,6 +10,7 @@ It calls the graph that will be exported, in PyTorch, and leaves in ``artifacts/
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import torch
 from components import layout, params, tasks
 from components.command import main
 from components.reference import Reference, arguments, open_trained
-from components.tasks import Arrays, Measurement, filling, walks
+from components.tasks import Arrays, Measurement, filling, personal, walks
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -53,6 +54,8 @@ def run(name: str) -> Measurement:
         from components.judging import augmentation
 
         answers["augmentation"] = augmentation.answers(answers["image"], answers["label"], data)
+    if hasattr(trained.family, "personalise"):
+        answers |= personal.compare(_personaliser(trained, device), predict, data)
     measurement = task.measure(answers, data)
     with atomic.folder(layout.evaluated(name)) as folder:
         shared = {"task": trained.family.TASK, "dataset": settings.dataset, "num_examples": len(data.test)}
@@ -84,6 +87,17 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
     if hasattr(family, "reconstruct"):
         answers["reconstruction"] = family.reconstruct(model, images[:16])
     return answers
+
+
+def _personaliser(trained: Checkpoint, device: torch.device) -> personal.Personalise:
+    """Return the family's fine-tuning on somebody's pictures, arrays in and arrays out."""
+    model = trained.model.to(device)
+
+    def personalise(landmarks: np.ndarray, shots: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        painter = trained.family.personalise(model, landmarks, shots)
+        return lambda asked: painter(torch.tensor(asked, device=device)).detach().cpu().numpy()
+
+    return personalise
 
 
 def _write_examples(path: Path, data: PreparedData, columns: Arrays) -> None:

@@ -113,6 +113,7 @@ def _describe(
 ) -> dict[str, Any]:
     """Return what ``bundle.json`` says beside parity, golden examples and hashes of files."""
     inputs, outputs = signature
+    channels = spec.input_channels or spec.channels
     return {
         "schema": SCHEMA,
         "name": name,
@@ -125,9 +126,9 @@ def _describe(
         "image": {
             "height": spec.height,
             "width": spec.width,
-            "channels": spec.channels,
+            "channels": channels,
             "levels": spec.levels,
-            "mode": "L" if spec.channels == 1 else "RGB",
+            "mode": "L" if channels == 1 else "RGB",
             "resample": "BILINEAR",
         },
         "classes": list(spec.classes),

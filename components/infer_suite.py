@@ -9,6 +9,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from components.manifest import INPUT
 from components.validation import drift
 from data import atomic
 from data.errors import UserError
@@ -60,14 +61,18 @@ def _general(rows: pd.DataFrame) -> CommentedMap:
     near.fa.set_flow_style()
     general = CommentedMap(
         minimum_side=min(8, side),
-        modes=_flow(sorted(rows["mode"].unique())),
-        formats=_flow(sorted(rows["format"].unique())),
+        modes=_flow(_found(rows, "mode")),
+        formats=_flow(_found(rows, "format")),
         examples_per_class=1,
         exact_duplicates=0,
         duplicates_across_splits=0,
         near_duplicates=near,
         drift=CommentedMap(distance=0.1, class_share=0.05),
     )
+    if f"{INPUT}sha256" in rows:
+        general.insert(
+            6, "inputs_across_splits", 0, comment="so many may have the input of one in another split"
+        )
     general["drift"].fa.set_flow_style()
     say = general.yaml_add_eol_comment
     say("pixels", "minimum_side")
@@ -81,6 +86,12 @@ def _general(rows: pd.DataFrame) -> CommentedMap:
     say(why, "near_duplicates")
     say("beyond chance, of 1", "drift")
     return general
+
+
+def _found(rows: pd.DataFrame, column: str) -> list[str]:
+    """Return what occurs in a column, among images and their inputs."""
+    columns = [name for name in (column, f"{INPUT}{column}") if name in rows]
+    return sorted({value for name in columns for value in rows[name].dropna()})
 
 
 def _hash_distance(side: int) -> int | None:

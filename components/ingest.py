@@ -11,15 +11,19 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from components import listing, manifest
 from components.command import main
-from components.layout import dataset_file, ingested
+from components.layout import dataset_file, ingested, prepared
 from data import atomic, spec
-from data.image_statistics import measure, measure_image
+from data.image_statistics import grey, measure, measure_image
 from data.images import DecodeError, decode
 from data.perceptual_hash import to_hex
-from data.sources import Arrays, ImageFile, imagefolder, packaged, torchvision
+from data.prepared import PreparedData
+from data.sources import Arrays, ImageFile, derived, heads, imagefolder, packaged, torchvision
 from data.sources.listing import Entry, scan
 
 MAX_BYTES = 256 << 20
@@ -27,12 +31,15 @@ MAX_BYTES = 256 << 20
 
 _BATCH = 4096
 
-Example = tuple[dict, bytes | None]
-"""A row of the manifest, and the image's bytes unless it does not decode."""
+Described = tuple[dict[str, Any], bytes | None]
+"""The columns of the manifest that describe an image, and its bytes unless it does not decode."""
+
+Example = tuple[dict[str, Any], *tuple[bytes | None, ...]]
+"""A row of the manifest, the image's bytes and, of a pair, the input's; None for one that does not decode."""
 
 
 def run(dataset: str) -> Path:
-    """Write ``manifest.parquet`` and ``images.parquet`` of ``dataset``; return their folder.
+    """Write ``manifest.parquet``, ``images.parquet`` and, of pairs, ``inputs.parquet``; return their folder.
 
     Raises:
         UserError: ``dataset.yaml`` is wrong, the source is not there, or it changed since it was added.
@@ -45,38 +52,62 @@ def run(dataset: str) -> Path:
 
 
 def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[Entry] | None = None) -> None:
-    """Write both files of ``dataset`` into ``folder``; ``entries``: its folder's listing, if known."""
-    writer = manifest.Writer(folder)
+    """Write the files of ``dataset`` into ``folder``; ``entries``: its folder's listing, if known."""
+    paired = settings.input_channels is not None
+    schema = manifest.PAIRED_SCHEMA if paired else manifest.SCHEMA
+    writer = manifest.Writer(folder, manifest.FACE_SCHEMA if settings.source == "heads" else schema)
     if settings.source == "imagefolder":
         files = imagefolder.load(settings.folder, scan(settings.folder) if entries is None else entries)
-        examples = _read_files(files)
-    elif settings.source == "torchvision":
-        examples = _read_arrays(torchvision.load(dataset, settings))
+        examples = _read_files(files, paired)
     else:
-        examples = _read_arrays(packaged.load(dataset))
-    for row, content in examples:
-        writer.add(row, content)
+        examples = _read_arrays(_load(dataset, settings))
+    for row, *contents in examples:
+        writer.add(row, *contents)
     writer.close()
 
 
+def _load(dataset: str, settings: spec.DatasetSpec) -> Arrays:
+    if settings.source == "torchvision":
+        return torchvision.load(dataset, settings)
+    if settings.source == "derived":
+        return derived.load(dataset, settings, PreparedData(prepared(settings.parent)))
+    if settings.source == "heads":
+        return heads.load(settings)
+    return packaged.load(dataset)
+
+
 def _read_arrays(arrays: Arrays) -> Iterator[Example]:
-    _, height, width = arrays.images.shape
-    for start in range(0, len(arrays.images), _BATCH):
-        images = arrays.images[start : start + _BATCH]
-        statistics = measure(images)
+    images = _describe_arrays(arrays.images)
+    inputs = _describe_arrays(arrays.inputs) if arrays.inputs is not None else None
+    named = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
+    for index, (id, source, split, label, (described, content)) in enumerate(named):
+        row = {"id": id, "source": source, "split": split, "label": label, **described}
+        if arrays.landmarks is not None:
+            row |= {"identity": arrays.identities[index], **_of_landmarks(arrays.landmarks[index])}
+        if inputs is None:
+            yield row, content
+        else:
+            of_input, input_content = next(inputs)
+            yield row | _of_input({"source": source, **of_input}), content, input_content
+
+
+def _of_landmarks(landmarks: np.ndarray) -> dict[str, Any]:
+    ends = {"least_landmark": float(landmarks.min()), "greatest_landmark": float(landmarks.max())}
+    return {"landmarks": landmarks.ravel().tolist(), **ends}
+
+
+def _describe_arrays(images_nhwc: np.ndarray) -> Iterator[Described]:
+    _, height, width, channels = images_nhwc.shape
+    shape = {"width": width, "height": height, "mode": "L" if channels == 1 else "RGB", "format": "raw"}
+    for start in range(0, len(images_nhwc), _BATCH):
+        images = images_nhwc[start : start + _BATCH]
+        statistics = measure(grey(images))
         hashes = to_hex(statistics.phash)
         for offset, image in enumerate(images):
             content = image.tobytes()
             yield (
-                {
-                    "id": arrays.ids[start + offset],
-                    "source": arrays.sources[start + offset],
-                    "split": arrays.splits[start + offset],
-                    "label": arrays.labels[start + offset],
-                    "width": width,
-                    "height": height,
-                    "mode": "L",
-                    "format": "raw",
+                shape
+                | {
                     "bytes": len(content),
                     "sha256": hashlib.sha256(content).hexdigest(),
                     "phash": hashes[offset],
@@ -90,26 +121,38 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
             )
 
 
-def _read_files(files: list[ImageFile]) -> Iterator[Example]:
+def _read_files(files: list[ImageFile], paired: bool) -> Iterator[Example]:
     # Threads: Pillow and hashlib let go of the interpreter lock. In batches: finished bytes wait in memory.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(files), 64):
-            yield from pool.map(_read_file, files[start : start + 64])
+            yield from pool.map(_read_pair if paired else _read_file, files[start : start + 64])
 
 
 def _read_file(file: ImageFile) -> Example:
-    row = dict.fromkeys(manifest.SCHEMA.names) | {
-        "id": file.id,
-        "source": file.id,
-        "split": file.split,
-        "label": file.label,
-        "decodes": False,
-    }
+    row, content = _describe_file(file.path)
+    return {"id": file.id, "source": file.id, "split": file.split, "label": file.label, **row}, content
+
+
+def _read_pair(file: ImageFile) -> Example:
+    row, content = _read_file(file)
+    if file.input is None:
+        lacking = {"decodes": False, "error": "metadata.jsonl names no input_file_name for it"}
+        return row | _of_input(lacking), content, None
+    described, input_content = _describe_file(file.input.path)
+    return row | _of_input({"source": file.input.id, **described}), content, input_content
+
+
+def _of_input(described: dict[str, Any]) -> dict[str, Any]:
+    return {f"{manifest.INPUT}{name}": value for name, value in described.items()}
+
+
+def _describe_file(path: Path) -> Described:
+    row = dict.fromkeys(manifest.DESCRIPTION) | {"decodes": False}
     try:
-        row["bytes"] = file.path.stat().st_size
+        row["bytes"] = path.stat().st_size
         if row["bytes"] > MAX_BYTES:
             return row | {"error": f"larger than {MAX_BYTES >> 20} MiB"}, None
-        content = file.path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         return row | {"error": f"cannot be read: {error.strerror}"}, None
     row["sha256"] = hashlib.sha256(content).hexdigest()

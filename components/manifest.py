@@ -1,6 +1,6 @@
-"""``manifest.parquet`` and ``images.parquet``: their columns, and how they are written and read.
+"""``manifest.parquet``, ``images.parquet`` and ``inputs.parquet``: their columns, and how they are written and read.
 
-Both are written with fixed options, so that the same rows give the same bytes.
+They are written with fixed options, so that the same rows give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,16 @@ from data.errors import UserError
 
 MANIFEST = "manifest.parquet"
 IMAGES = "images.parquet"
+INPUTS = "inputs.parquet"
+"""The images that those of ``IMAGES`` are translations of; only data for translation has it."""
+
+DESCRIPTION = (
+    "width", "height", "mode", "format", "bytes", "sha256", "phash", "decodes", "error",
+    "brightness", "contrast", "sharpness",
+)  # fmt: skip
+"""The columns that describe an image; those of an input have ``INPUT`` before their names."""
+
+INPUT = "input_"
 
 SCHEMA = pa.schema(
     {
@@ -40,6 +50,26 @@ SCHEMA = pa.schema(
 )
 """A row per example. What cannot be known of a file that does not decode is null."""
 
+PAIRED_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        pa.field(f"{INPUT}source", pa.string()),
+        *(SCHEMA.field(name).with_name(f"{INPUT}{name}") for name in DESCRIPTION),
+    ]
+)
+"""Of data for translation: the image, and the input that it is the translation of."""
+
+FACE_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        pa.field("identity", pa.string()),
+        pa.field("landmarks", pa.list_(pa.float32())),
+        pa.field("least_landmark", pa.float64()),
+        pa.field("greatest_landmark", pa.float64()),
+    ]
+)
+"""Of data for reenactment: who is seen, and the points of the face, x and y in turn, in [0, 1] of the picture."""
+
 IMAGE_SCHEMA = pa.schema({"id": pa.string(), "bytes": pa.large_binary()})
 """The bytes of each example, in the order of the manifest; null for one that does not decode."""
 
@@ -47,36 +77,40 @@ _GROUP_BYTES = 64 << 20
 
 
 class Writer:
-    """Writes both files as the rows come; about 64 MiB of image bytes are in memory at a time."""
+    """Writes the files as the rows come; about 64 MiB of image bytes are in memory at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        """Begin both files in ``folder``, which exists."""
-        self._manifest = _open(folder / MANIFEST, SCHEMA)
-        self._images = _open(folder / IMAGES, IMAGE_SCHEMA)
+    def __init__(self, folder: Path, schema: pa.Schema = SCHEMA) -> None:
+        """Begin the files in ``folder``, which exists; with ``PAIRED_SCHEMA`` each image has an input."""
+        self._schema = schema
+        self._manifest = _open(folder / MANIFEST, self._schema)
+        files = (IMAGES, INPUTS) if schema is PAIRED_SCHEMA else (IMAGES,)
+        self._contents = {file: _open(folder / file, IMAGE_SCHEMA) for file in files}
         self._rows: list[dict] = []
-        self._contents: list[bytes | None] = []
-        self._pending = 0
+        self._pending: dict[str, list[bytes | None]] = {file: [] for file in files}
+        self._bytes = 0
 
-    def add(self, row: dict, content: bytes | None) -> None:
-        """Append a row of the manifest, and the image's bytes."""
+    def add(self, row: dict, *contents: bytes | None) -> None:
+        """Append a row of the manifest, the image's bytes and, of a pair, the input's."""
         self._rows.append(row)
-        self._contents.append(content)
-        self._pending += len(content or b"")
-        if self._pending >= _GROUP_BYTES:
+        for pending, content in zip(self._pending.values(), contents, strict=True):
+            pending.append(content)
+            self._bytes += len(content or b"")
+        if self._bytes >= _GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:
-        """Finish both files."""
+        """Finish the files."""
         self._flush()
-        self._manifest.close()
-        self._images.close()
+        for file in (self._manifest, *self._contents.values()):
+            file.close()
 
     def _flush(self) -> None:
         if self._rows:
             ids = [row["id"] for row in self._rows]
-            self._manifest.write_table(pa.Table.from_pylist(self._rows, SCHEMA))
-            self._images.write_table(pa.table({"id": ids, "bytes": self._contents}, IMAGE_SCHEMA))
-        self._rows, self._contents, self._pending = [], [], 0
+            self._manifest.write_table(pa.Table.from_pylist(self._rows, self._schema))
+            for name, file in self._contents.items():
+                file.write_table(pa.table({"id": ids, "bytes": self._pending[name]}, IMAGE_SCHEMA))
+        self._rows, self._pending, self._bytes = [], {name: [] for name in self._pending}, 0
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -91,9 +125,12 @@ def read(folder: Path) -> pd.DataFrame:
         raise UserError(f"{folder}: no {MANIFEST} there. Run the ingest stage first.") from None
 
 
-def read_images(folder: Path) -> Iterator[list[bytes | None]]:
-    """Yield the images' bytes of an ``ingest`` folder, a group of rows at a time, in the manifest's order."""
-    file = pq.ParquetFile(folder / IMAGES)
+def read_images(folder: Path, name: str = IMAGES) -> Iterator[list[bytes | None]]:
+    """Yield the bytes of ``IMAGES`` or ``INPUTS`` of an ``ingest`` folder, a group of rows at a time.
+
+    They are in the manifest's order, and both files have the same groups.
+    """
+    file = pq.ParquetFile(folder / name)
     for group in range(file.num_row_groups):
         yield file.read_row_group(group, columns=["bytes"]).column("bytes").to_pylist()
 

@@ -71,7 +71,8 @@ class Params(BaseModel):
     """The whole of ``params.yaml``.
 
     Attributes:
-        datasets: data sets that the pipeline keeps up to date; each has a folder in ``data/``.
+        datasets: data sets that the pipeline keeps up to date, each with a folder in ``data/``; and what the ingest of
+            each reads, which is the DVC dep that orders it after the data set that it is derived from.
         models: models that the pipeline keeps up to date.
         gate: promotion policy of each model.
         shelf: ready-made entries that ``darkroom run NAME`` moves to ``models``.
@@ -80,7 +81,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    datasets: list[str]
+    datasets: dict[str, str]
     models: dict[str, ModelParams]
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     shelf: dict[str, ModelParams] = Field(default_factory=dict)

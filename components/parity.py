@@ -81,6 +81,11 @@ def examples(
         report["log_likelihood"] = _compare(
             f"{name}: 'log_likelihood'", answers["log_likelihood"], columns["log_likelihood"], tolerance
         )
+    if "l1" in columns:
+        # Each pixel's difference is within the tolerance: so is their mean, which is on [0, 1].
+        (of_pixels,) = task.TOLERANCES.values()
+        tolerance = Tolerance(of_pixels.absolute / 255)
+        report["l1"] = _compare(f"{name}: the error", task.scores(answers, data), columns["l1"], tolerance)
     return {"examples": report, "metrics": _metrics(name, task, answers, data, evaluated / "metrics.json")}
 
 

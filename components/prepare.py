@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,15 @@ from PIL import Image
 from components import manifest
 from components.command import main
 from components.layout import dataset_file, ingested, prepared, validation_file
-from components.shards import SplitWriter
+from components.shards import Layout, SplitWriter
 from data import atomic, spec
 from data.errors import UserError, nearest
 from data.images import decode, to_array
 from data.prepared import SPLITS, DataSpec
 from data.splits import assign
+
+_TASKS = {"inputs": "translation", "landmarks": "reenactment"}
+"""What data is for that has such a tensor."""
 
 _WINDOW = 1024
 """So many images are decoded before the first of them is used up."""
@@ -44,17 +47,17 @@ def run(dataset: str) -> Path:
     _require_every_split(dataset, split)
     labels = rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
     with atomic.folder(prepared(dataset)) as folder:
-        writers = {
-            name: SplitWriter(folder, name, int((split == name).sum()), settings.image) for name in SPLITS
-        }
+        layout, known = _layout(settings, rows), {"labels": labels, **_faces(rows)}
+        writers = {name: SplitWriter(folder, name, int((split == name).sum()), layout) for name in SPLITS}
         start = 0
-        for images in _decode(dataset, rows, settings.image):
-            part = slice(start, start := start + len(images))
+        for pictures in _decode(dataset, rows, settings):
+            part = slice(start, start := start + len(pictures["images"]))
+            tensors = pictures | {name: values[part] for name, values in known.items()}
             for name, writer in writers.items():
                 chosen = split[part] == name
-                writer.add(images[chosen], labels[part][chosen])
+                writer.add({tensor: tensors[tensor][chosen] for tensor in layout})
         hashes = {name: writer.close() for name, writer in writers.items()}
-        values = _describe(dataset, settings, classes, writers["train"], hashes)
+        values = _describe(dataset, settings, classes, layout, writers["train"], hashes)
         _require_levels(dataset, settings.image, writers)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
@@ -93,17 +96,65 @@ def _require_every_split(dataset: str, split: np.ndarray) -> None:
             )
 
 
-def _decode(dataset: str, rows: pd.DataFrame, image: spec.ImageSpec) -> Iterator[np.ndarray]:
-    """Yield the images of some rows at a time, uint8 [n, H, W, C], in the order of the manifest."""
-    described = list(rows[["id", "sha256", "format", "height", "width"]].itertuples(index=False))
+def _layout(settings: spec.DatasetSpec, rows: pd.DataFrame) -> Layout:
+    image = settings.image
+    layout: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "images": (np.uint8, (image.height, image.width, image.channels)),
+        "labels": (np.int64, ()),
+    }
+    if settings.input_channels is not None:
+        layout["inputs"] = (np.uint8, (image.height, image.width, settings.input_channels))
+    if "landmarks" in rows:
+        layout["landmarks"] = (np.float32, (len(rows["landmarks"].iloc[0]) // 2, 2))
+        layout["identities"] = (np.int64, ())
+    return layout
+
+
+def _faces(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the landmarks [N, L, 2] and the identities' numbers [N] of all rows, where they are known."""
+    if "landmarks" not in rows:
+        return {}
+    landmarks = np.stack(rows["landmarks"].to_list()).reshape(len(rows), -1, 2)
+    return {"landmarks": landmarks, "identities": np.unique(rows["identity"], return_inverse=True)[1]}
+
+
+def _decode(dataset: str, rows: pd.DataFrame, settings: spec.DatasetSpec) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the pictures of some rows at a time, uint8 [n, H, W, C] by tensor, in the order of the manifest."""
+    files = {"images": (manifest.IMAGES, "", settings.image)}
+    if settings.input_channels is not None:
+        image = settings.image.model_copy(update={"channels": settings.input_channels})
+        files["inputs"] = (manifest.INPUTS, manifest.INPUT, image)
+    # Files of one ingest have the same groups of rows: what is decoded of each is of the same examples.
+    decoded = [_decode_file(dataset, rows, *file) for file in files.values()]
+    for arrays in zip(*decoded, strict=True):
+        yield dict(zip(files, arrays, strict=True))
+
+
+def _decode_file(
+    dataset: str, rows: pd.DataFrame, file: str, prefix: str, image: spec.ImageSpec
+) -> Iterator[np.ndarray]:
+    columns = [f"{prefix}{name}" for name in ("sha256", "format", "mode", "height", "width")]
+    described = [_Described(file, *values) for values in rows[["id", *columns]].itertuples(index=False)]
     start = 0
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for contents in manifest.read_images(ingested(dataset)):
+        for contents in manifest.read_images(ingested(dataset), file):
             items = list(zip(described[start : start + len(contents)], contents, strict=True))
             start += len(contents)
             # A window at a time: decoded images are far larger than files, and would wait in memory.
             for window in _parts(items, _WINDOW):
                 yield from pool.map(lambda part: _to_arrays(part, image), _parts(window, 64))
+
+
+class _Described(NamedTuple):
+    """What the manifest says of one picture in ``file``."""
+
+    file: str
+    id: str
+    sha256: str
+    format: str
+    mode: str
+    height: int
+    width: int
 
 
 def _parts(items: list, size: int) -> Iterator[list]:
@@ -115,18 +166,21 @@ def _to_arrays(part: list, image: spec.ImageSpec) -> np.ndarray:
     return np.stack([_to_array(row, content, image) for row, content in part])
 
 
-def _to_array(row: Any, content: bytes, image: spec.ImageSpec) -> np.ndarray:
+def _to_array(row: _Described, content: bytes, image: spec.ImageSpec) -> np.ndarray:
     if hashlib.sha256(content).hexdigest() != row.sha256:
-        raise UserError(
-            f"{manifest.IMAGES}: the bytes of {row.id} are not those of the manifest. Run ingest again."
-        )
+        raise UserError(f"{row.file}: the bytes of {row.id} are not those of the manifest. Run ingest again.")
     if row.format == "raw":
-        return to_array(Image.frombytes("L", (row.width, row.height), content), image)
+        return to_array(Image.frombytes(row.mode, (row.width, row.height), content), image)
     return to_array(decode(content)[0], image)
 
 
 def _describe(
-    dataset: str, settings: spec.DatasetSpec, classes: tuple[str, ...], train: SplitWriter, hashes: dict
+    dataset: str,
+    settings: spec.DatasetSpec,
+    classes: tuple[str, ...],
+    layout: Layout,
+    train: SplitWriter,
+    hashes: dict,
 ) -> DataSpec:
     image = settings.image
     levels = np.arange(256)
@@ -136,12 +190,14 @@ def _describe(
     content = {"image": image.model_dump(), "classes": classes, "splits": hashes}
     return DataSpec(
         name=dataset,
-        task="classification",
+        task=next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification"),
         classes=classes,
         **image.model_dump(),
         mean=tuple((mean / 255).tolist()),
         std=tuple((np.sqrt(np.maximum(variance, 0)) / 255).tolist()),
         sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        input_channels=settings.input_channels,
+        num_landmarks=layout["landmarks"][1][0] if "landmarks" in layout else None,
     )
 
 

@@ -33,6 +33,7 @@ def run(name: str) -> Path:
     family, config = _settings(name, entry)
     device = find_device(entry.device, f"{params.FILE}: models.{name}.device")
     data = PreparedData(layout.prepared(entry.dataset))
+    data.spec.require(family.TASK, f"{params.FILE}: models.{name}.dataset")
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"
     with Run(
         name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file

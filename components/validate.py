@@ -62,7 +62,7 @@ def check(
     """Try the general expectations and the data set's own; with ``docs``, write the Data Docs there."""
     tables = expectations.tables(rows, chosen, shares)
     all_of_them = [
-        *expectations.general(chosen, len(rows)),
+        *expectations.general(chosen, rows),
         *own(suite_file(dataset), chosen.expectations, list(tables["examples"].columns)),
     ]
     return run_expectations(dataset, all_of_them, tables, docs)

@@ -9,6 +9,9 @@ from PIL import Image
 
 from data.perceptual_hash import MAX_SIDE, perceptual_hash
 
+# The weights of Pillow's convert("L"), of 65,536.
+_LUMA = np.array([19595, 38470, 7471])
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -38,6 +41,13 @@ def measure(images_nhw: np.ndarray) -> Statistics:
         sharpness=_sharpness(images_nhw),
         phash=perceptual_hash(images_nhw),
     )
+
+
+def grey(images_nhwc: np.ndarray) -> np.ndarray:
+    """Return uint8 [N, H, W] of grey or RGB images, uint8 [N, H, W, C], as Pillow makes them grey."""
+    if images_nhwc.shape[3] == 1:
+        return images_nhwc[..., 0]
+    return ((images_nhwc @ _LUMA + 0x8000) >> 16).astype(np.uint8)
 
 
 def measure_image(image: Image.Image) -> Statistics:

@@ -4,7 +4,9 @@ Folder layout, written by the ``prepare`` stage::
 
     spec.json                    DataSpec
     ids.json                     {"train": [id, ...], "validation": [...], "test": [...]}
-    train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed
+    train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed;
+                                 and what the task needs: inputs uint8 [N, H, W, C_in], or
+                                 landmarks float32 [N, L, 2] and identities int64 [N]
     validation-00000.safetensors
     test-00000.safetensors
 
@@ -24,7 +26,14 @@ import numpy as np
 from data.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-_DTYPES = {"U8": np.uint8, "I64": np.int64}
+_DTYPES = {"U8": np.uint8, "I64": np.int64, "F32": np.float32}
+
+TASKS = {
+    "classification": ("classification", "density", "generation"),
+    "translation": ("translation",),
+    "reenactment": ("reenactment", "generation"),
+}
+"""What data is for, and the tasks of the families that can be trained on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +42,8 @@ class DataSpec:
 
     Attributes:
         name: the data set, as in ``params.yaml``.
-        task: what the labels say: ``classification`` (one class per image).
+        task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
+            input image for each image) or ``reenactment`` (faces with landmarks, of people with several images each).
         classes: class names; a label is an index into them.
         height: rows of an image, in pixels.
         width: columns of an image, in pixels.
@@ -43,6 +53,8 @@ class DataSpec:
         mean: mean of each channel over the train split, in [0, 1].
         std: standard deviation of each channel over the train split, in [0, 1].
         sha256: hash over all splits' tensors.
+        input_channels: translation: channels of an input image, 1 or 3; else None.
+        num_landmarks: reenactment: points of a face; else None.
     """
 
     name: str
@@ -55,6 +67,8 @@ class DataSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     sha256: str
+    input_channels: int | None = None
+    num_landmarks: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -65,6 +79,20 @@ class DataSpec:
     def shape(self) -> tuple[int, int, int]:
         """Height, width, channels of one image."""
         return self.height, self.width, self.channels
+
+    def require(self, task: str, where: str) -> None:
+        """Check that a family of ``task`` can be trained on this data.
+
+        Raises:
+            UserError: it cannot; the message begins with ``where``, the key that names the data set.
+        """
+        suitable = TASKS[self.task]
+        if task not in suitable:
+            families = " or ".join(suitable)
+            raise UserError(
+                f"{where}: {self.name!r} is data for {self.task}, and the model's task is {task}. "
+                f"It takes a family whose task is {families}."
+            )
 
     def to_json(self) -> dict:
         """Return plain JSON values."""
@@ -80,14 +108,32 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: ``images`` uint8 [N, H, W, C], ``labels`` int64 [N], ``ids`` of length N."""
+    """One split.
+
+    Attributes:
+        images: uint8 [N, H, W, C].
+        labels: int64 [N].
+        ids: N names.
+        inputs: translation: uint8 [N, H, W, C_in], what each image is the translation of; else None.
+        landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
+            picture's sides; else None.
+        identities: reenactment: int64 [N], who is seen; nobody is in two splits; else None.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     ids: list[str]
+    inputs: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
+    identities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def places(self) -> np.ndarray:
+        """Each example's place in the split, int64 [N]: by it a batch finds what belongs to its examples."""
+        return np.arange(len(self))
 
 
 class PreparedData:
@@ -124,11 +170,9 @@ class PreparedData:
 
     def _read(self, split: str) -> Split:
         shards = [_map(shard) for shard in sorted(self.folder.glob(f"{split}-*.safetensors"))]
-        if len(shards) == 1:
-            return Split(shards[0]["images"], shards[0]["labels"], self._ids[split])
-        # Arrays cannot span files: a split of several shards is copied to memory, once.
-        images, labels = (np.concatenate([shard[name] for shard in shards]) for name in ("images", "labels"))
-        return Split(images, labels, self._ids[split])
+        if len(shards) > 1:  # Arrays cannot span files: a split of several shards is copied to memory, once.
+            shards = [{name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}]
+        return Split(ids=self._ids[split], **shards[0])
 
     @cached_property
     def _ids(self) -> dict[str, list[str]]:

@@ -49,31 +49,59 @@ class Shares(BaseModel):
         return self
 
 
+class HeadsSpec(BaseModel):
+    """How many heads are drawn: ``people``, each in ``frames`` frames, from ``seed``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    people: int = Field(ge=3)
+    frames: int = Field(ge=2)
+    seed: int = Field(default=0, ge=0)
+
+
 class DatasetSpec(BaseModel):
     """The whole of ``dataset.yaml``.
 
     Attributes:
-        source: ``packaged`` (scikit-learn), ``torchvision`` or ``imagefolder`` (a folder of the user's
-            images). folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local
-            folder, tried first. listing: ``imagefolder``: SHA-256 over relative path, size and modification
-            time of each file. classes: class names in the order of their indices; without it they are sorted
-            by name. image: what ``prepare`` makes of each image. splits: shares of the splits that the source
-            does not give.
+        source: ``packaged`` (scikit-learn), ``torchvision``, ``imagefolder`` (a folder of the user's images),
+            ``derived`` (made from another data set) or ``heads`` (drawn: data/sources/heads).
+        folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local folder, tried first.
+        listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
+        parent: ``derived``: the data set that it is made from, as ``from`` in the file.
+        recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image.
+        classes: class names in the order of their indices; without it they are sorted by name.
+        image: what ``prepare`` makes of each image.
+        input_channels: of data for translation: channels of the image that is translated, 1 (grey) or 3 (RGB). It
+            is brought to the height and width of ``image``.
+        heads: ``heads``: how many.
+        splits: shares of the splits that the source does not give; of ``heads``, shares of the people.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: Literal["packaged", "torchvision", "imagefolder"]
+    source: Literal["packaged", "torchvision", "imagefolder", "derived", "heads"]
     folder: Path | None = None
     listing: str | None = None
+    parent: str | None = Field(default=None, alias="from")
+    recipe: Literal["edges"] | None = None
     classes: tuple[str, ...] | None = None
     image: ImageSpec
+    input_channels: Literal[1, 3] | None = None
+    heads: HeadsSpec | None = None
     splits: Shares = Shares()
 
     @model_validator(mode="after")
-    def _have_a_folder(self) -> DatasetSpec:
+    def _have_what_the_source_needs(self) -> DatasetSpec:
         if self.source == "imagefolder" and self.folder is None:
             raise ValueError("source imagefolder needs a folder")
+        if self.source == "derived" and (self.parent is None or self.recipe is None):
+            raise ValueError("source derived needs 'from', a data set, and a 'recipe'")
+        if self.source == "heads" and (self.heads is None or self.image.channels != 3):
+            raise ValueError(
+                "source heads needs 'heads', such as {people: 100, frames: 20}, and image.channels: 3"
+            )
+        if self.recipe == "edges" and self.input_channels != 1:
+            raise ValueError("recipe edges makes grey edge maps: it needs input_channels: 1")
         return self
 
 
@@ -132,4 +160,4 @@ def _explain(path: Path, model: type[BaseModel], problem: Any) -> str:
 def _keys_beside(model: type[BaseModel], location: tuple) -> list[str]:
     for part in location[:-1]:
         model = model.model_fields[part].annotation
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]

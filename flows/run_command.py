@@ -101,9 +101,10 @@ def _terminate(*_: object) -> None:
 
 
 def _look_at_folders(settings: params.Params, console: Console) -> None:
-    """List the users' image folders again, so that new images are seen."""
-    from components import listing
+    """List the users' image folders again, so that new images are seen, and check what is made from what."""
+    from components import lineage, listing
 
+    lineage.check(settings.datasets)
     for dataset in settings.datasets:
         changes = listing.refresh(dataset)
         if changes:

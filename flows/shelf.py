@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
-from components import params
+from components import lineage, params
 from data import atomic
 
 
 def take(names: Iterable[str]) -> list[str]:
-    """Move those of ``names`` that are on the shelf to ``models``, and their data sets to ``datasets``.
+    """Move those of ``names`` that are on the shelf to ``models``.
+
+    Their data sets, and what those are made from, go to ``datasets``.
 
     Returns:
         The names that were moved.
@@ -31,8 +33,8 @@ def take(names: Iterable[str]) -> list[str]:
     for name in wanted:
         entry = document["shelf"].pop(name)
         document["models"][name] = entry
-        if entry["dataset"] not in document["datasets"]:
-            document["datasets"].append(entry["dataset"])
+        for dataset, reads in lineage.entries(entry["dataset"]).items():
+            document["datasets"].setdefault(dataset, reads)
     text = io.StringIO()
     yaml.dump(document, text)
     atomic.write_text(params.FILE, text.getvalue())

@@ -50,7 +50,7 @@ def fill(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), per_class: int
 def project(folder: Path) -> Path:
     """Make an empty project in ``folder``: the files that commands look for, without a data set."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text("datasets: []\nmodels: {}\n")
+    (folder / "params.yaml").write_text("datasets: {}\nmodels: {}\n")
     (folder / "dvc.yaml").write_text("stages: {}\n")
     (folder / "data").mkdir()
     return folder

@@ -20,6 +20,19 @@ _CAPTIONS = {
         "Rows of new images, in each of which one number of the code goes from low to high.",
     ),
     "trajectory": ("Trajectory", "Rows of images, each from noise to a sample."),
+    "translations": (
+        "Translations",
+        "Test inputs in the first row, what the model makes of them in the second, what they should be in the third.",
+    ),
+    "faces": (
+        "Faces of people nobody trained on",
+        "One shot of each; faces from 1, 4 and 8 shots; the right face; the training face with the nearest landmarks.",
+    ),
+    "driven": ("Driven", "Animated: people in columns, all moved by the landmarks of the first of them."),
+    "worst_translations": (
+        "Worst translations",
+        "The same three rows for the test examples with the greatest errors.",
+    ),
     "reconstructions": (
         "Reconstructions",
         "Test images in one row, what the model makes of each in the row below.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from components import bootstrap
+from components.bootstrap import Interval
 from components.tasks import Arrays, Predict, Tensor
 from data.prepared import DataSpec, PreparedData
 
@@ -11,13 +13,18 @@ BATCH = 256
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
-    """Return the graph's answers on the whole test split, in its order, asked for in batches.
+    """Return the graph's answers on the images of the whole test split; see :func:`ask`."""
+    return ask(predict, {"image": data.test.images}, data)
+
+
+def ask(predict: Predict, inputs: Arrays, data: PreparedData) -> Arrays:
+    """Return the graph's answers on ``inputs`` of the whole test split, in its order, asked for in batches.
 
     Raises:
         ValueError: an answer is not finite.
     """
-    images = data.test.images
-    parts = [predict({"image": images[start : start + BATCH]}) for start in range(0, len(images), BATCH)]
+    starts = range(0, len(data.test), BATCH)
+    parts = [predict({name: values[i : i + BATCH] for name, values in inputs.items()}) for i in starts]
     answers = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name, values in answers.items():
         if not np.isfinite(values).all():
@@ -28,8 +35,12 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
     """Return ``count`` images of ``split`` from ``start`` on; after the last comes the first."""
-    images = getattr(data, split).images
-    return {"image": images[np.arange(start, start + count) % len(images)]}
+    return {"image": cycled(getattr(data, split).images, start, count)}
+
+
+def cycled(values: np.ndarray, start: int, count: int) -> np.ndarray:
+    """Return ``count`` of ``values`` from ``start`` on; after the last comes the first."""
+    return values[np.arange(start, start + count) % len(values)]
 
 
 def tensor(spec: DataSpec) -> Tensor:
@@ -54,3 +65,17 @@ def bits_per_dim(log_likelihood: np.ndarray, spec: DataSpec) -> np.ndarray:
 def mean_by_class(values: np.ndarray, labels: np.ndarray, num_classes: int) -> list[float | None]:
     """Return the mean of ``values`` [N] in each class; None where a class has no example."""
     return [float(values[labels == k].mean()) if (labels == k).any() else None for k in range(num_classes)]
+
+
+def ratio(ours: np.ndarray, theirs: np.ndarray) -> Interval:
+    """Return the mean of ``ours`` over that of ``theirs``, both [N] of the same examples, with its interval."""
+
+    def divide(sums: np.ndarray, _: int) -> np.ndarray:
+        # A test split of nothing but the mean image cannot be done better: 1 where both are without error.
+        return np.divide(sums[:, 0], sums[:, 1], out=np.ones(len(sums)), where=sums[:, 1] > 0)
+
+    terms = np.stack([ours, theirs], axis=1)
+    total = terms.sum(axis=0, keepdims=True)
+    return bootstrap.bca(
+        float(divide(total, 0)[0]), bootstrap.resample(terms, divide), divide(total - terms, 0)
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from components.manifest import INPUT
 from components.validation.suite import Reference, Sketch
 
-COLUMNS = ("width", "height", "brightness", "contrast", "sharpness")
-"""The columns that are compared."""
+_MEASURED = ("width", "height", "brightness", "contrast", "sharpness")
+COLUMNS = (*_MEASURED, *(f"{INPUT}{name}" for name in _MEASURED))
+"""The columns that are compared, of those that a manifest has."""
 
 _QUANTILES = np.linspace(0, 1, 21)
 
@@ -24,7 +26,7 @@ def describe(rows: pd.DataFrame) -> Reference:
     return Reference(
         examples=len(rows),
         classes={str(name): int(count) for name, count in rows["label"].value_counts().sort_index().items()},
-        columns={column: _sketch(rows[column]) for column in COLUMNS},
+        columns={column: _sketch(rows[column]) for column in COLUMNS if column in rows},
     )
 
 

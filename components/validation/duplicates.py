@@ -18,10 +18,10 @@ def earlier(rows: pd.DataFrame) -> pd.Series:
     return _name(first.where(rows.duplicated("sha256") & rows["sha256"].notna()))
 
 
-def in_another_split(rows: pd.DataFrame, split: pd.Series) -> pd.Series:
-    """Return for each row the id of the first row of another split with the same content, or None."""
+def in_another_split(rows: pd.DataFrame, split: pd.Series, column: str = "sha256") -> pd.Series:
+    """Return for each row the id of the first row of another split with the same content (``column``), or None."""
     found = pd.Series(None, index=rows.index, dtype=object)
-    contents = rows["sha256"].where(rows["sha256"].notna() & rows.duplicated("sha256", keep=False))
+    contents = rows[column].where(rows[column].notna() & rows.duplicated(column, keep=False))
     for name in SPLITS:
         elsewhere = contents[(split != name) & contents.notna()]
         first = rows["id"].groupby(elsewhere, sort=False).first()

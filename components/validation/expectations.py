@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from components.manifest import INPUT
 from components.validation import drift, duplicates
 from components.validation.suite import Suite
 from data.prepared import SPLITS
@@ -38,6 +40,9 @@ class Expectation:
     setting: str = ""
 
 
+_STRETCH = 0.05
+"""A pair whose sides' ratios differ by more does not lie on each other, pixel on pixel."""
+
 KEYS = {"examples": "id", "classes": "class", "columns": "column"}
 """The column that names the rows of each table."""
 
@@ -52,6 +57,15 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
         same_in_another_split=duplicates.in_another_split(rows, split),
         near_in_another_split=duplicates.near_in_another_split(rows, split, suite.general.near_duplicates),
     )
+    if f"{INPUT}sha256" in rows:
+        examples = examples.assign(
+            stretch=_stretch(rows),
+            same_input_in_another_split=duplicates.in_another_split(rows, split, f"{INPUT}sha256"),
+        )
+    if "identity" in rows:
+        examples = examples.assign(
+            same_person_in_another_split=duplicates.in_another_split(rows, split, "identity")
+        )
     classes = pd.crosstab(rows["label"], split).reindex(columns=SPLITS, fill_value=0)
     classes = classes.rename_axis(index="class", columns=None).reset_index()
     if suite.reference is None:
@@ -61,9 +75,24 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
     return {"examples": examples, "classes": classes, "columns": drift.columns(rows, suite.reference)}
 
 
-def general(suite: Suite, num_examples: int) -> list[Expectation]:
-    """Return the expectations that always apply, with the bounds of ``suite.general``."""
-    return [*_each_file(suite), *_repetitions(suite, num_examples), *_classes(suite), *_no_drift(suite)]
+def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
+    """Return the expectations that always apply to a manifest, with the bounds of ``suite.general``."""
+    pairs = _pairs(suite, len(rows)) if f"{INPUT}sha256" in rows else []
+    faces = _faces() if "identity" in rows else []
+    return [
+        *_each_file(suite),
+        *pairs,
+        *faces,
+        *_repetitions(suite, len(rows)),
+        *_classes(suite),
+        *_no_drift(suite),
+    ]
+
+
+def _stretch(rows: pd.DataFrame) -> pd.Series:
+    """Return how much more one of a pair is stretched than the other when both are brought to one shape, from 0."""
+    ratio = (rows["width"] * rows[f"{INPUT}height"]) / (rows["height"] * rows[f"{INPUT}width"])
+    return np.maximum(ratio, 1 / ratio) - 1
 
 
 def _each_file(suite: Suite) -> list[Expectation]:
@@ -78,6 +107,37 @@ def _each_file(suite: Suite) -> list[Expectation]:
         _on_column(
             "format", "to_be_in_set", "files have a known format", "formats", value_set=[*bounds.formats]
         ),
+    ]
+
+
+def _pairs(suite: Suite, num_examples: int) -> list[Expectation]:
+    bounds = suite.general
+    values = {"mode": ("modes", bounds.modes), "format": ("formats", bounds.formats)}
+    return [
+        _on_column(f"{INPUT}error", "to_be_null", "every input can be read and decoded"),
+        *(
+            _on_column(
+                f"{INPUT}{name}", "to_be_in_set", f"inputs have a known {name}", setting, value_set=[*known]
+            )
+            for name, (setting, known) in values.items()
+        ),
+        _on_column("stretch", "to_be_between", "an input has the shape of its image", max_value=_STRETCH),
+        _on_column(
+            "same_input_in_another_split",
+            "to_be_null",
+            "no input is in two splits",
+            "inputs_across_splits",
+            mostly=_all_but(bounds.inputs_across_splits, num_examples),
+        ),
+    ]
+
+
+def _faces() -> list[Expectation]:
+    return [
+        _on_column("identity", "to_not_be_null", "it is known who is seen"),
+        _on_column("same_person_in_another_split", "to_be_null", "nobody is in two splits"),
+        _on_column("least_landmark", "to_be_between", "landmarks lie in the picture", min_value=0),
+        _on_column("greatest_landmark", "to_be_between", "landmarks lie in the picture", max_value=1),
     ]
 
 
@@ -96,11 +156,15 @@ def _repetitions(suite: Suite, num_examples: int) -> list[Expectation]:
         checks.append(
             ("near_in_another_split", "no picture is in two splits", "near_duplicates.allowed", near.allowed)
         )
-    # "mostly" is a share; half an example of slack keeps rounding from deciding.
     return [
-        _on_column(column, "to_be_null", says, setting, mostly=max(0.0, 1 - (allowed + 0.5) / num_examples))
+        _on_column(column, "to_be_null", says, setting, mostly=_all_but(allowed, num_examples))
         for column, says, setting, allowed in checks
     ]
+
+
+def _all_but(allowed: int, num_examples: int) -> float:
+    """Return Great Expectations' ``mostly``; half an example of slack keeps rounding from deciding."""
+    return max(0.0, 1 - (allowed + 0.5) / num_examples)
 
 
 def _classes(suite: Suite) -> list[Expectation]:

@@ -53,6 +53,7 @@ class General(BaseModel):
         examples_per_class: each class has at least so many in each split.
         exact_duplicates: how many examples may repeat another's content.
         duplicates_across_splits: how many examples may have the content of one in another split.
+        inputs_across_splits: of pairs: how many may have the input of one in another split.
         near_duplicates: when two images of different splits count as the same picture.
         drift: how far the data may move from ``reference``.
     """
@@ -65,6 +66,7 @@ class General(BaseModel):
     examples_per_class: int = Field(default=1, ge=1)
     exact_duplicates: int = Field(default=0, ge=0)
     duplicates_across_splits: int = Field(default=0, ge=0)
+    inputs_across_splits: int = Field(default=0, ge=0)
     near_duplicates: NearDuplicates = NearDuplicates()
     drift: Drift = Drift()
 

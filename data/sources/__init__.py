@@ -10,14 +10,18 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """Grey images of one size that lie in memory.
+    """Images of one size that lie in memory.
 
     Attributes:
         ids: N names, unique and sorted as the rows are.
         sources: N descriptions of where each image came from.
         splits: N of ``train``, ``validation``, ``test``, or empty where the source does not say.
         labels: N class names.
-        images: uint8 [N, H, W].
+        images: uint8 [N, H, W, C], C of 1 (grey) or 3 (RGB).
+        inputs: translation: uint8 [N, H, W, C_in], what each image is the translation of; else None.
+        identities: reenactment: N names of who is seen; else None.
+        landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
+            picture's sides; else None.
     """
 
     ids: list[str]
@@ -25,6 +29,17 @@ class Arrays:
     splits: list[str]
     labels: list[str]
     images: np.ndarray
+    inputs: np.ndarray | None = None
+    identities: list[str] | None = None
+    landmarks: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFile:
+    """The image that another one is the translation of; ``id`` and ``path`` as of an :class:`ImageFile`."""
+
+    id: str
+    path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +51,11 @@ class ImageFile:
         path: where to read it.
         split: ``train``, ``validation``, ``test``, or empty where the folder does not say.
         label: class name, or None when it is missing.
+        input: translation: the file of the image that this one is the translation of; None where nothing names one.
     """
 
     id: str
     path: Path
     split: str
     label: str | None
+    input: InputFile | None = None

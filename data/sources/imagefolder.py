@@ -3,6 +3,9 @@
 A file's class is the name of the folder that it lies in, or, where there is a ``metadata.jsonl`` with a line
 ``{"file_name": ..., "label": ...}`` per image, what that says. Folders at the top that are named as splits
 give the splits: ``train``, ``validation`` (or ``valid``, ``val``, ``dev``), ``test`` (or ``eval``).
+
+Pairs for translation: each line also has ``"input_file_name"``, the image that ``file_name`` is the translation of.
+Pairs of which none has a label are of one class, ``all``.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from data.errors import UserError, nearest
-from data.sources import ImageFile
+from data.sources import ImageFile, InputFile
 from data.sources.listing import METADATA, Entry, printable
 
 SPLIT_NAMES = {
@@ -22,6 +26,17 @@ SPLIT_NAMES = {
     "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
 }  # fmt: skip
 """What a folder may be called to be taken for a split."""
+
+UNLABELLED = "all"
+"""The class of pairs of which none has a label: translation needs none."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What ``metadata.jsonl`` says of an image: its class and its input, a path in the folder."""
+
+    label: str | None = None
+    input: str | None = None
 
 
 def load(folder: Path, entries: list[Entry]) -> list[ImageFile]:
@@ -43,16 +58,24 @@ def load(folder: Path, entries: list[Entry]) -> list[ImageFile]:
     metadata = [entry.path for entry in entries if PurePosixPath(entry.path).name == METADATA]
     splits = _split_folders(folder, [*images, *metadata])
     if metadata:
-        labels = _labels_by_metadata(folder, metadata)
+        lines = _read_metadata(folder, metadata)
     else:
-        labels = {path: _label_by_folder(path, splits) for path in images}
+        lines = {path: _Line(_label_by_folder(path, splits)) for path in images}
+    inputs = {line.input for line in lines.values() if line.input is not None}
+    if inputs and all(line.label is None for line in lines.values()):
+        lines = {path: _Line(UNLABELLED, line.input) for path, line in lines.items()}
     # A file that metadata.jsonl names and that is not there becomes a row too: ingest says that it cannot be
-    # read.
+    # read. An input is no example of its own, unless a line says so.
     return [
         ImageFile(
-            id=printable(path), path=folder / path, split=splits.get(_top(path), ""), label=labels.get(path)
+            id=printable(path),
+            path=folder / path,
+            split=splits.get(_top(path), ""),
+            label=line.label,
+            input=InputFile(id=printable(line.input), path=folder / line.input) if line.input else None,
         )
-        for path in sorted({*images, *labels})
+        for path in sorted({*images, *lines} - (inputs - lines.keys()))
+        for line in [lines.get(path, _Line())]
     ]
 
 
@@ -87,8 +110,8 @@ def _label_by_folder(path: str, splits: dict[str, str]) -> str | None:
     return None if parent == PurePosixPath(".") or str(parent) in splits else parent.name
 
 
-def _labels_by_metadata(folder: Path, files: list[str]) -> dict[str, str | None]:
-    labels: dict[str, str | None] = {}
+def _read_metadata(folder: Path, files: list[str]) -> dict[str, _Line]:
+    found: dict[str, _Line] = {}
     for file in files:
         path = folder / file
         try:
@@ -97,12 +120,13 @@ def _labels_by_metadata(folder: Path, files: list[str]) -> dict[str, str | None]
             raise UserError(f"{path}: cannot be read: {error}") from None
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                name, label = _parse_line(f"{path}:{number}", line)
-                labels[str(PurePosixPath(file).parent / name)] = label
-    return labels
+                name, parsed = _parse_line(f"{path}:{number}", line, PurePosixPath(file).parent)
+                found[name] = parsed
+    return found
 
 
-def _parse_line(where: str, line: str) -> tuple[str, str | None]:
+def _parse_line(where: str, line: str, parent: PurePosixPath) -> tuple[str, _Line]:
+    """Return the path of an image in the folder and what the line says of it; names are meant from ``parent``."""
     try:
         values = json.loads(line)
     except json.JSONDecodeError as error:
@@ -110,16 +134,31 @@ def _parse_line(where: str, line: str) -> tuple[str, str | None]:
     if not isinstance(values, dict) or not isinstance(values.get("file_name"), str):
         keys = values if isinstance(values, dict) else []
         raise UserError(f"{where}: needs a 'file_name'{_instead('file_name', keys)}.")
-    name = PurePosixPath(values["file_name"])
-    if name.is_absolute() or ".." in name.parts:
-        raise UserError(f"{where}: file_name {str(name)!r} leads out of the folder.")
-    if "label" not in values and (instead := _instead("label", values)):
-        raise UserError(f"{where}: needs a 'label'{instead}.")
+    for key, cutoff in (("label", 0.6), ("input_file_name", 0.8)):
+        others = values.keys() - {"file_name"}
+        if key not in values and (instead := _instead(key, others, cutoff)):
+            raise UserError(f"{where}: needs {'a' if key == 'label' else 'an'} {key!r}{instead}.")
     label = values.get("label")
-    return str(name), None if label in (None, "") else str(label)
+    paths = {
+        key: _inside(where, key, values[key], parent)
+        for key in ("file_name", "input_file_name")
+        if key in values
+    }
+    line = _Line(None if label in (None, "") else str(label), paths.get("input_file_name"))
+    return paths["file_name"], line
 
 
-def _instead(key: str, found: Iterable[str]) -> str:
+def _inside(where: str, key: str, value: object, parent: PurePosixPath) -> str:
+    """Return the path in the folder that ``value`` names."""
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{where}: {key} {value!r} is no name of a file.")
+    name = PurePosixPath(value)
+    if name.is_absolute() or ".." in name.parts:
+        raise UserError(f"{where}: {key} {str(name)!r} leads out of the folder.")
+    return str(parent / name)
+
+
+def _instead(key: str, found: Iterable[str], cutoff: float = 0.6) -> str:
     """Return words on a misspelt key, if one of those found is close to ``key``."""
-    close = difflib.get_close_matches(key, list(found), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(key, list(found), n=1, cutoff=cutoff)
     return f", and has {close[0]!r}" if close else ""

@@ -34,7 +34,7 @@ def digits() -> Arrays:
         sources=["scikit-learn digits"] * count,
         splits=[""] * count,
         labels=[str(label) for label in bunch.target],
-        images=np.rint(bunch.images * 255 / 16).astype(np.uint8),
+        images=np.rint(bunch.images * 255 / 16).astype(np.uint8)[..., None],
     )
 
 

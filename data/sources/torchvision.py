@@ -59,7 +59,7 @@ def _part(folder: Path, classes: tuple[str, ...], split: str, prefix: str) -> Ar
         sources=[image_file] * len(images),
         splits=[split] * len(images),
         labels=[classes[label] for label in labels],
-        images=images,
+        images=images[..., None],
     )
 
 

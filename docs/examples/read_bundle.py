@@ -4,6 +4,7 @@ python read_bundle.py artifacts/bundles/digits-cnn picture.png              clas
 python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... and say how likely it is
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
+python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
 """
 
 import argparse
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="the picture to read, or the one to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--output", type=Path, default="translated.png", help="where a translation goes")
     parser.add_argument(
         "--class", dest="wanted", metavar="CLASS", help="one of the classes; all in turn without it"
     )
@@ -46,6 +48,10 @@ def main() -> None:
     outputs = [output["name"] for output in description["outputs"]]
     image = read_image(arguments.picture, description["image"])
     answers = dict(zip(outputs, session.run(outputs, {"image": image}), strict=True))
+    if "translated" in answers:
+        Image.fromarray(answers["translated"][0].squeeze()).save(arguments.output)
+        print(f"{arguments.picture} translated in {arguments.output}")
+        return
     if "log_likelihood" in answers:
         print(f"log-likelihood {answers['log_likelihood'][0]:.1f} nats")
     probabilities = answers["probabilities"][0]

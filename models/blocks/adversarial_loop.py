@@ -19,9 +19,9 @@ from models.blocks.pixels import unit
 from models.run import Run
 from models.settings import Settings
 
-DiscriminatorLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+DiscriminatorLoss = Callable[..., tuple[Tensor, Tensor, Tensor]]
 """(images float32 [N, C, H, W] in [0, 1], labels int64 [N]) -> loss, scores of real and of generated images."""
-GeneratorLoss = Callable[[Tensor, Tensor], Tensor]
+GeneratorLoss = Callable[..., Tensor]
 """(images and labels as above) -> loss."""
 Validate = Callable[[nn.Module, Batches], dict[str, float]]
 """(averaged generator, the validation split) -> metrics for the history."""
@@ -67,9 +67,11 @@ def train(
     discriminator_loss: DiscriminatorLoss,
     generator_loss: GeneratorLoss,
     validate: Validate,
+    tensors: tuple[str, ...] = ("images", "labels"),
 ) -> None:
     """Train both in place; at the end ``generator`` holds its averaged weights.
 
+    The losses are called with what ``tensors`` names of a batch: the images in [0, 1], all else as it is stored.
     Neither loss says how good the images are, so that no step is better than another: the last average is used.
     Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
 
@@ -78,12 +80,12 @@ def train(
     """
     pair = nn.ModuleDict({"generator": generator, "discriminator": discriminator}).to(run.device)
     game = _Game(pair, recipe, run, len(data.train))
-    held_out = Batches(data.validation, run.device)
-    for images, labels in game.batches(Batches(data.train, run.device)):
+    held_out = Batches(data.validation, run.device, tensors=tensors)
+    for images, *others in game.batches(Batches(data.train, run.device, tensors=tensors)):
         x_bchw = unit(images)
-        game.update_discriminator(discriminator_loss, x_bchw, labels)
+        game.update_discriminator(discriminator_loss, x_bchw, *others)
         if game.step % recipe.discriminator_steps == 0:
-            game.update_generator(generator_loss, x_bchw, labels)
+            game.update_generator(generator_loss, x_bchw, *others)
         if game.at_epoch_end:
             game.validated(validate(game.ema.average, held_out))
         if run.save_due() and not game.finished:
@@ -123,7 +125,7 @@ class _Game:
     def at_epoch_end(self) -> bool:
         return self.step % self.epoch_steps == 0 or self.finished
 
-    def batches(self, split: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, split: Batches) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches that are still to come."""
         size = self.batch_size
         while not self.finished:
@@ -132,24 +134,24 @@ class _Game:
             stop = min(self.epoch_steps, position + self.steps - self.step)
             yield from split.read(chosen[position * size : stop * size], size)
 
-    def update_discriminator(self, loss: DiscriminatorLoss, x_bchw: Tensor, labels: Tensor) -> None:
+    def update_discriminator(self, loss: DiscriminatorLoss, x_bchw: Tensor, *others: Tensor) -> None:
         """Take one step of the discriminator, and count it."""
         self.pair.train()
         with self.run.autocast():
-            value, real, fake = loss(x_bchw, labels)
+            value, real, fake = loss(x_bchw, *others)
         self._descend("discriminator", value)
         self.step += 1
         self._add({"discriminator_loss": value})
         accuracies = told_apart(self.recipe.loss, real.detach(), fake.detach())
         self._add(dict(zip(("accuracy_real", "accuracy_fake"), accuracies, strict=True)))
-        self.run.images += len(labels)
+        self.run.images += len(x_bchw)
         self._show()
 
-    def update_generator(self, loss: GeneratorLoss, x_bchw: Tensor, labels: Tensor) -> None:
+    def update_generator(self, loss: GeneratorLoss, x_bchw: Tensor, *others: Tensor) -> None:
         """Take one step of the generator; the discriminator stays as it is."""
         self.pair["discriminator"].requires_grad_(False)
         with self.run.autocast():
-            value = loss(x_bchw, labels)
+            value = loss(x_bchw, *others)
         self._descend("generator", value)
         self.pair["discriminator"].requires_grad_(True)
         self.ema.update(self.pair["generator"])

@@ -30,35 +30,42 @@ class Batches:
 
     A split that takes at most ``limit`` bytes lives on the device; a larger one is read batch by batch from the
     memory map by a thread that runs ahead, through pinned memory, so that copying overlaps computing. Both give
-    the same batches.
+    the same batches. ``tensors`` names the split's tensors that a batch is of.
     """
 
-    def __init__(self, split: Split, device: torch.device, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        split: Split,
+        device: torch.device,
+        limit: int | None = None,
+        tensors: tuple[str, ...] = ("images", "labels"),
+    ) -> None:
         self.split, self.device = split, device
+        self._arrays = [getattr(split, name) for name in tensors]
         limit = _room(device) if limit is None else limit
-        self.resident = split.images.nbytes <= limit
+        self.resident = sum(array.nbytes for array in self._arrays) <= limit
         if self.resident:
-            self._images = torch.as_tensor(split.images).to(device)
-            self._labels = torch.as_tensor(split.labels).to(device)
+            self._tensors = [torch.as_tensor(array).to(device) for array in self._arrays]
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def read(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def read(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, ...]]:
         """Yield the examples ``order`` (int64 on the CPU), ``size`` at a time.
 
         Yields:
-            images uint8 [size, H, W, C] and labels int64 [size], on the device; the last batch may be smaller.
+            images uint8 [size, H, W, C] and labels int64 [size] (or what ``tensors`` names), on the device; the last
+            batch may be smaller.
         """
         chunks = order.split(size)
         if self.resident:
             for chunk in chunks:
                 index = chunk.to(self.device)
-                yield self._images[index], self._labels[index]
+                yield tuple(tensor[index] for tensor in self._tensors)
         else:
             yield from self._stream(chunks)
 
-    def _stream(self, chunks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _stream(self, chunks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
         with ThreadPoolExecutor(1, "batches") as reader:
             coming: deque[Future] = deque()
             for chunk in chunks:
@@ -68,15 +75,12 @@ class Batches:
             while coming:
                 yield self._send(coming.popleft())
 
-    def _gather(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
-        pair = torch.from_numpy(self.split.images[index]), torch.from_numpy(self.split.labels[index])
-        if self.device.type == "cuda":
-            return pair[0].pin_memory(), pair[1].pin_memory()
-        return pair
+    def _gather(self, index: np.ndarray) -> tuple[Tensor, ...]:
+        batch = tuple(torch.from_numpy(array[index]) for array in self._arrays)
+        return tuple(tensor.pin_memory() for tensor in batch) if self.device.type == "cuda" else batch
 
-    def _send(self, pair: Future) -> tuple[Tensor, Tensor]:
-        images, labels = pair.result()
-        return images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+    def _send(self, batch: Future) -> tuple[Tensor, ...]:
+        return tuple(tensor.to(self.device, non_blocking=True) for tensor in batch.result())
 
 
 def _room(device: torch.device) -> int:

@@ -271,7 +271,7 @@ def test_model_that_was_never_trained_has_its_section(trained):
 
 
 def test_no_model_at_all_is_told(sqlite_project):
-    atomic.write_text(Path("params.yaml"), "datasets: []\nmodels: {}\n")
+    atomic.write_text(Path("params.yaml"), "datasets: {}\nmodels: {}\n")
     assert "params.yaml names no models yet" in written()[1].text
 
 

@@ -19,6 +19,7 @@ from data import atomic
 from data.prepared import DataSpec, PreparedData
 
 DATASET = "shapes"
+SOURCES = {DATASET: f"data/{DATASET}/dataset.yaml"}
 CLASSES = ("bar", "dot", "ring")
 SIDE = 4
 SIZES = {"train": 60, "validation": 30, "test": 300}
@@ -57,7 +58,7 @@ def make(root: Path) -> None:
 def write_params(gate: dict, *, names: tuple[str, ...] = ("m",), task: str = "classification") -> None:
     models = {name: {"family": FAMILIES[task], "dataset": DATASET} for name in names}
     atomic.write_text(
-        Path("params.yaml"), yaml.safe_dump({"datasets": [DATASET], "models": models, "gate": gate})
+        Path("params.yaml"), yaml.safe_dump({"datasets": SOURCES, "models": models, "gate": gate})
     )
 
 
@@ -66,7 +67,7 @@ def write_families() -> None:
     for model in FAMILY_MODELS.values():
         atomic.write_text(Path("models") / model["family"] / "__init__.py", "")
     models = {name: {"dataset": DATASET, **model} for name, model in FAMILY_MODELS.items()}
-    atomic.write_text(Path("params.yaml"), yaml.safe_dump({"datasets": [DATASET], "models": models}))
+    atomic.write_text(Path("params.yaml"), yaml.safe_dump({"datasets": SOURCES, "models": models}))
 
 
 def validate(success: bool = True) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from components import ingest, manifest, prepare, validate
+from components import ingest, lineage, manifest, prepare, validate
 from components.validation import suite
 from data import spec
 from data.prepared import SPLITS, PreparedData
@@ -23,8 +23,12 @@ def is_here(name: str) -> bool:
     settings = spec.load(ROOT / "data" / name / "dataset.yaml")
     if settings.source == "imagefolder":
         return settings.folder.is_dir()
+    if settings.source == "derived":
+        return is_here(settings.parent)
     folders = [settings.folder, os.environ.get(torchvision.ENVIRONMENT), torchvision.DEBIAN_FOLDER]
-    return settings.source == "packaged" or any(f and not torchvision._missing(Path(f)) for f in folders)
+    return settings.source in ("packaged", "heads") or any(
+        f and not torchvision._missing(Path(f)) for f in folders
+    )
 
 
 @pytest.fixture(scope="module", params=DATASETS)
@@ -36,13 +40,19 @@ def dataset(request, tmp_path_factory):
     root = tmp_path_factory.mktemp(name)
     (root / "data").symlink_to(ROOT / "data")
     with contextlib.chdir(root):
-        ingest.run(name)
-        validate.run(name)
-        yield name, PreparedData(prepare.run(name)), manifest.read(Path("artifacts/data") / name / "ingest")
+        for needed in lineage.entries(name):
+            ingest.run(needed)
+            validate.run(needed)
+            prepare.run(needed)
+        folder = Path("artifacts/data") / name
+        yield name, PreparedData(folder / "prepared"), manifest.read(folder / "ingest")
 
 
 def test_every_data_set_of_params_has_its_files():
-    assert set(yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]) <= set(DATASETS)
+    named = yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]
+    assert set(named) <= set(DATASETS)
+    with contextlib.chdir(ROOT):
+        lineage.check(named)
     for name in DATASETS:
         assert suite.load(ROOT / "data" / name / "suite.yaml").reference
 
@@ -78,6 +88,44 @@ def test_images_have_the_promised_shape_and_levels(dataset):
             range(data.spec.num_classes)
         )
         assert np.isin(np.unique(part.images), allowed).all()
+
+
+def test_what_is_made_from_another_data_set_keeps_its_splits(dataset):
+    name, data, _ = dataset
+    parent = spec.load(Path("data") / name / "dataset.yaml").parent
+    if parent is None:
+        pytest.skip("made from no other")
+    for split in SPLITS:
+        ours, theirs = (
+            getattr(data, split),
+            getattr(PreparedData(Path("artifacts/data") / parent / "prepared"), split),
+        )
+        assert ours.ids == theirs.ids
+        assert (ours.images == theirs.images).all() and (ours.labels == theirs.labels).all()
+
+
+def test_inputs_have_the_promised_shape(dataset):
+    _, data, _ = dataset
+    for part in (getattr(data, split) for split in SPLITS):
+        if data.spec.task == "translation":
+            assert part.inputs.dtype == np.uint8
+            assert part.inputs.shape == (*part.images.shape[:3], data.spec.input_channels)
+        else:
+            assert part.inputs is None
+
+
+def test_nobody_is_in_two_splits_and_every_landmark_in_the_picture(dataset):
+    _, data, _ = dataset
+    if data.spec.task != "reenactment":
+        assert data.train.landmarks is None and data.train.identities is None
+        return
+    seen = [set(getattr(data, split).identities.tolist()) for split in SPLITS]
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+    for part in (getattr(data, split) for split in SPLITS):
+        assert part.landmarks.dtype == np.float32 and part.identities.dtype == np.int64
+        assert part.landmarks.shape == (len(part), data.spec.num_landmarks, 2)
+        assert (part.landmarks >= 0).all() and (part.landmarks <= 1).all()
+        assert (np.bincount(part.identities)[part.identities] > 1).all()
 
 
 def test_no_content_is_in_two_splits(dataset):

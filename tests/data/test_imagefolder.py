@@ -76,8 +76,28 @@ def test_images_without_a_class_folder_have_no_label(tmp_path):
         (["1.png"], {".": [{"file_name": "1.png", "labell": 3}]}, "needs a 'label', and has 'labell'"),
         (["1.png"], {".": [{"file_name": "../1.png"}]}, "leads out of the folder"),
         (["1.png"], {".": ["[]"]}, "needs a 'file_name'"),
+        (
+            ["1.png"],
+            {".": [{"file_name": "1.png", "input_filename": "2.png"}]},
+            "needs an 'input_file_name', and has",
+        ),
+        (
+            ["1.png"],
+            {".": [{"file_name": "1.png", "input_file_name": "../2.png"}]},
+            "input_file_name.*leads out",
+        ),
+        (["1.png"], {".": [{"file_name": "1.png", "input_file_name": 2}]}, "input_file_name 2 is no name"),
     ],
 )
 def test_mistakes_are_named(tmp_path, names, metadata, says):
     with pytest.raises(UserError, match=says):
         load(tmp_path, *names, metadata=metadata)
+
+
+def test_an_input_is_no_example_of_its_own(tmp_path):
+    lines = [
+        {"file_name": "a.png", "input_file_name": "b.png"},
+        {"file_name": "c.png", "input_file_name": "a.png"},
+    ]
+    found = load(tmp_path, "a.png", "b.png", "c.png", "lost.png", metadata={".": lines})
+    assert found == {"a.png": ("", "all"), "c.png": ("", "all"), "lost.png": ("", None)}

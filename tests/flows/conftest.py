@@ -17,9 +17,9 @@ stages:
   ingest:
     foreach: ${datasets}
     do:
-      cmd: mkdir -p out && sh stage.sh ingest ${item} > out/ingest-${item}
-      deps: ["source-${item}", stage.sh]
-      outs: ["out/ingest-${item}"]
+      cmd: mkdir -p out && sh stage.sh ingest ${key} > out/ingest-${key}
+      deps: ["${item}", stage.sh]
+      outs: ["out/ingest-${key}"]
   train:
     foreach: ${models}
     do:
@@ -37,7 +37,7 @@ cat source-digits
 """
 
 PARAMS = """
-datasets: [digits]
+datasets: {digits: source-digits}
 models:
   one: {family: logreg, dataset: digits}
   two: {family: cnn, dataset: digits}

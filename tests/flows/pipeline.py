@@ -22,21 +22,21 @@ stages:
   ingest:
     foreach: ${datasets}
     do:
-      cmd: python -m tests.flows.toy_stage ingest ${item}
-      deps: ["data/${item}/dataset.yaml"]
-      outs: ["artifacts/data/${item}/ingest"]
+      cmd: python -m tests.flows.toy_stage ingest ${key}
+      deps: ["${item}"]
+      outs: ["artifacts/data/${key}/ingest"]
   validate:
     foreach: ${datasets}
     do:
-      cmd: python -m tests.flows.toy_stage validate ${item}
-      deps: ["artifacts/data/${item}/ingest/manifest.parquet"]
-      outs: ["artifacts/data/${item}/validation.json"]
+      cmd: python -m tests.flows.toy_stage validate ${key}
+      deps: ["artifacts/data/${key}/ingest/manifest.parquet"]
+      outs: ["artifacts/data/${key}/validation.json"]
   prepare:
     foreach: ${datasets}
     do:
-      cmd: python -m tests.flows.toy_stage prepare ${item}
-      deps: ["artifacts/data/${item}/ingest", "artifacts/data/${item}/validation.json"]
-      outs: ["artifacts/data/${item}/prepared"]
+      cmd: python -m tests.flows.toy_stage prepare ${key}
+      deps: ["artifacts/data/${key}/ingest", "artifacts/data/${key}/validation.json"]
+      outs: ["artifacts/data/${key}/prepared"]
   train:
     foreach: ${models}
     do:

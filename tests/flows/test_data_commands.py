@@ -13,7 +13,7 @@ def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands")
     fill(folder / "photos")
     root = project(folder / "project")
-    (root / "params.yaml").write_text("# kept\ndatasets: []  # this too\nmodels: {}\n")
+    (root / "params.yaml").write_text("# kept\ndatasets: {}  # this too\nmodels: {}\n")
     darkroom_data(root, "add", str(folder / "photos"), "--name", "mine", "--split", "test=0.2")
     darkroom_data(root, "infer", "mine")
     return root
@@ -27,7 +27,11 @@ def test_add_writes_the_data_set_and_names_it(root):
     }
     assert settings["image"] == {"height": 64, "width": 64, "channels": 3, "levels": 256}
     text = (root / "params.yaml").read_text()
-    assert yaml.safe_load(text)["datasets"] == ["mine"] and "# kept" in text and "# this too" in text
+    assert (
+        yaml.safe_load(text)["datasets"] == {"mine": "data/mine/dataset.yaml"}
+        and "# kept" in text
+        and "# this too" in text
+    )
 
 
 def test_add_again_keeps_what_was_edited(root):

@@ -30,7 +30,7 @@ def test_take_moves_the_entry_and_adds_its_data_set(project):
     after = params.load()
     assert after.models["fashion-cnn"] == before.shelf["fashion-cnn"]
     assert "fashion-cnn" not in after.shelf
-    assert after.datasets == [*before.datasets, "fashion_mnist"]
+    assert after.datasets == before.datasets | {"fashion_mnist": "data/fashion_mnist/dataset.yaml"}
     assert {**after.models, **after.shelf} == {**before.models, **before.shelf}
 
 

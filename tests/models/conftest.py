@@ -28,3 +28,15 @@ def offline():
 def base(tmp_path_factory) -> Path:
     """A base of other classes, on three channels and larger images than ours."""
     return hf_bases.write_base(tmp_path_factory.mktemp("bases") / "letters", ("a", "b", "c"))
+
+
+@pytest.fixture(scope="session")
+def digit_edges(tmp_path_factory) -> PreparedData:
+    """The same digits, each with its edge map as the image to translate."""
+    return tiny.prepare(tmp_path_factory.mktemp("digit_edges"), task="translation")
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory) -> PreparedData:
+    """Drawn faces of 16 x 16 pixels: 12 people to train on, 4 to validate, 4 to test."""
+    return tiny.prepare_faces(tmp_path_factory.mktemp("faces"))

@@ -21,24 +21,37 @@ from models.registry import FAMILIES
 from tests.models import tiny, training_process
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES)
-TASKS = {"classification", "density", "generation"}
+TASKS = {"classification", "density", "generation", "translation", "reenactment"}
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
 @pytest.fixture(scope="module")
-def trained(digits):
+def suitable(digits, digit_edges, faces):
+    """Give each family data for its task: name to prepared data."""
+    special = {"translation": digit_edges, "reenactment": faces}
+    return {family: special.get(models.family(family).TASK, digits) for family in FAMILIES}
+
+
+@pytest.fixture
+def data(family, suitable):
+    """Give what the family of the test is trained on."""
+    return suitable[family]
+
+
+@pytest.fixture(scope="module")
+def trained(suitable):
     """Train each family once for all tests: name to (model, run)."""
-    return {family: tiny.fitted(family, digits) for family in FAMILIES}
+    return {family: tiny.fitted(family, data) for family, data in suitable.items()}
 
 
-def save(folder: Path, family: str, digits, model, run) -> dict[str, bytes]:
+def save(folder: Path, family: str, data, model, run) -> dict[str, bytes]:
     """Write a checkpoint and return its files' bytes."""
     folder.mkdir()
-    tiny.save(folder, family, tiny.settings(family), digits, model, run)
+    tiny.save(folder, family, tiny.settings(family), data, model, run)
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
-def inputs(graph: torch.nn.Module, digits, count: int) -> dict[str, torch.Tensor]:
+def inputs(graph: torch.nn.Module, data, count: int) -> dict[str, torch.Tensor]:
     """Return real inputs of a graph, ``count`` examples of them."""
     names = arguments(graph)
     if "seed" in names:
@@ -48,7 +61,12 @@ def inputs(graph: torch.nn.Module, digits, count: int) -> dict[str, torch.Tensor
             "label": torch.tensor([-1]),
         }
         return {name: given[name] for name in names}
-    return {"image": torch.from_numpy(digits.test.images[:count])}
+    if "landmarks" in names:
+        shots = data.test.images[(np.arange(count)[:, None] + np.arange(1, 4)) % 8]
+        given = {"landmarks": data.test.landmarks[:count], "shots": shots}
+        return {name: torch.from_numpy(values) for name, values in given.items()}
+    images = data.test.images if data.test.inputs is None else data.test.inputs
+    return {"image": torch.from_numpy(images[:count])}
 
 
 def answer(graph, given) -> tuple[torch.Tensor, ...]:
@@ -74,9 +92,9 @@ def test_learns(family, trained):
     _, run = trained[family]
     # Each row is of one phase of the training; a phase before the last one has columns of its own. Where two
     # networks play against each other no loss has to fall: the distance to the validation images does.
-    courses = ("train_", "validation_energy_distance")
+    courses = ("train_", "validation_energy_distance", "validation_l1")
     columns = [next(key for key in row if key.startswith(courses)) for row in run.history]
-    assert columns[-1] in ("train_loss", "validation_energy_distance")
+    assert columns[-1] in ("train_loss", "validation_energy_distance", "validation_l1")
     for column in set(columns):
         losses = [row[column] for row in run.history if column in row]
         assert len(losses) >= 2
@@ -85,26 +103,26 @@ def test_learns(family, trained):
     assert run.images > 0
 
 
-def test_same_seed_gives_the_same_bytes(family, trained, digits, tmp_path):
-    again = tiny.fitted(family, digits)
-    once = save(tmp_path / "once", family, digits, *trained[family])
-    assert save(tmp_path / "again", family, digits, *again) == once
+def test_same_seed_gives_the_same_bytes(family, trained, data, tmp_path):
+    again = tiny.fitted(family, data)
+    once = save(tmp_path / "once", family, data, *trained[family])
+    assert save(tmp_path / "again", family, data, *again) == once
     assert again[1].history == trained[family][1].history
 
 
-def test_killed_and_started_again_gives_the_same_bytes(family, digits, tmp_path):
+def test_killed_and_started_again_gives_the_same_bytes(family, data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    assert end(training_process.start(family, digits.folder, whole)) == 0
+    assert end(training_process.start(family, data.folder, whole)) == 0
     kill(
-        training_process.start(family, digits.folder, killed),
+        training_process.start(family, data.folder, killed),
         killed / "point.safetensors",
         points=random.randint(1, 4),
     )
     assert not (killed / "checkpoint.json").exists()
     assert (killed / "point.safetensors").exists()
-    assert end(training_process.start(family, digits.folder, killed)) == 0
+    assert end(training_process.start(family, data.folder, killed)) == 0
     for name in FILES:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
 
@@ -126,14 +144,14 @@ def kill(process: BaseProcess, point: Path, points: int) -> None:
     assert end(process) == -signal.SIGKILL, "the training was over before it could be killed"
 
 
-def test_save_and_load_agree(family, trained, digits, tmp_path):
+def test_save_and_load_agree(family, trained, data, tmp_path):
     model, run = trained[family]
-    save(tmp_path / "saved", family, digits, model, run)
+    save(tmp_path / "saved", family, data, model, run)
     loaded = checkpoint.load(tmp_path / "saved")
     assert loaded.family is models.family(family)
     assert loaded.config == tiny.settings(family)
-    assert loaded.spec == digits.spec
-    given = inputs(loaded.family.graph(loaded.model), digits, 5)
+    assert loaded.spec == data.spec
+    given = inputs(loaded.family.graph(loaded.model), data, 5)
     for ours, theirs in zip(
         answer(loaded.family.graph(loaded.model), given),
         answer(loaded.family.graph(model), given),
@@ -142,10 +160,10 @@ def test_save_and_load_agree(family, trained, digits, tmp_path):
         assert torch.equal(ours, theirs)
 
 
-def test_graph_has_the_signature_of_its_task(family, trained, digits):
+def test_graph_has_the_signature_of_its_task(family, trained, data):
     task = models.family(family).TASK
     graph = models.family(family).graph(trained[family][0])
-    answers = answer(graph, inputs(graph, digits, 3))
+    answers = answer(graph, inputs(graph, data, 3))
     shapes = [(output.dtype, tuple(output.shape)) for output in answers]
     assert (
         shapes
@@ -153,17 +171,20 @@ def test_graph_has_the_signature_of_its_task(family, trained, digits):
             "classification": [(torch.float32, (3, 10))],
             "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
             "generation": [(torch.uint8, (3, 8, 8, 1))],
+            "translation": [(torch.uint8, (3, 8, 8, 1))],
+            "reenactment": [(torch.uint8, (3, 16, 16, 3))],
         }[task]
     )
-    if task != "generation":
+    if task in ("classification", "density"):
         torch.testing.assert_close(answers[-1].sum(dim=1), torch.ones(3))
 
 
-def test_exported_graph_agrees(family, trained, digits, tmp_path):
+def test_exported_graph_agrees(family, trained, data, tmp_path):
     module = models.family(family)
     graph = module.graph(trained[family][0])
-    given = inputs(graph, digits, 2)
-    batch = None if module.TASK == "generation" else ({0: torch.export.Dim("batch")},)
+    given = inputs(graph, data, 2)
+    free = {0: torch.export.Dim("batch")}
+    batch = None if module.TASK == "generation" else tuple(free for _ in given)
     file = tmp_path / "graph.onnx"
     torch.onnx.export(
         graph,
@@ -176,7 +197,7 @@ def test_exported_graph_agrees(family, trained, digits, tmp_path):
     )
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for count in (1, 2, 7):
-        given = inputs(graph, digits, count)
+        given = inputs(graph, data, count)
         theirs = session.run(None, {name: value.numpy() for name, value in given.items()})
         for expected, actual in zip(answer(graph, given), theirs, strict=True):
             if expected.dtype == torch.uint8:  # a half rounds either way
@@ -185,11 +206,11 @@ def test_exported_graph_agrees(family, trained, digits, tmp_path):
                 torch.testing.assert_close(torch.from_numpy(actual), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_likelihood_is_one_number_for_each_image(family, trained, digits):
+def test_likelihood_is_one_number_for_each_image(family, trained, data):
     module = models.family(family)
     if not hasattr(module, "log_likelihood"):
         pytest.skip("a classifier gives no likelihood")
-    images = digits.test.images
+    images = data.test.images
     whole = module.log_likelihood(trained[family][0], images, 3)
     assert whole.dtype == np.float64
     assert whole.shape == (len(images),)
@@ -200,25 +221,25 @@ def test_likelihood_is_one_number_for_each_image(family, trained, digits):
     np.testing.assert_allclose(module.log_likelihood(trained[family][0], images[:7], 3), whole[:7], rtol=1e-6)
 
 
-def test_reconstructions_are_images(family, trained, digits):
+def test_reconstructions_are_images(family, trained, data):
     module = models.family(family)
     if not hasattr(module, "reconstruct"):
         pytest.skip("no bottleneck to send an image through")
-    images = digits.test.images[:9]
+    images = data.test.images[:9]
     rebuilt = module.reconstruct(trained[family][0], images)
     assert rebuilt.dtype == np.uint8
     assert rebuilt.shape == images.shape
 
 
 @pytest.mark.parametrize("walk", ["interpolate", "traverse", "trajectory"])
-def test_walks_are_rows_of_images(family, walk, trained, digits):
+def test_walks_are_rows_of_images(family, walk, trained, data):
     module = models.family(family)
     if not hasattr(module, walk):
         pytest.skip(f"nothing to {walk}")
     model = trained[family][0]
     rows = getattr(module, walk)(model, 3)
     assert rows.dtype == np.uint8
-    assert rows.ndim == 5 and rows.shape[2:] == digits.spec.shape
+    assert rows.ndim == 5 and rows.shape[2:] == data.spec.shape
     assert rows.shape[0] >= 2 and rows.shape[1] >= 2
     assert (rows[:, 0] != rows[:, -1]).any()
     np.testing.assert_array_equal(rows, getattr(module, walk)(model, 3))

@@ -15,7 +15,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import models
+from data.edges import edges
 from data.prepared import DataSpec, PreparedData
+from data.sources import heads
+from data.spec import DatasetSpec
 from models import checkpoint
 from models.run import Run
 from models.settings import Settings, configure
@@ -48,20 +51,27 @@ def save(folder: Path, family: str, config: Settings, data: PreparedData, model:
     checkpoint.save(folder, **recipe, model=model, outcome=run.outcome)
 
 
-def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> PreparedData:
-    """Write the first digits of each split, real pixels and labels, as the ``prepare`` stage would."""
+def prepare(
+    folder: Path, sizes: tuple[int, int, int] = (240, 80, 80), task: str = "classification"
+) -> PreparedData:
+    """Write the first digits of each split, real pixels and labels, as the ``prepare`` stage would.
+
+    Of data for translation, their edge maps are the inputs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = digits()
     ids, digest = {}, hashlib.sha256()
     bounds = np.cumsum([0, *sizes])
     for split, start, stop in zip(("train", "validation", "test"), bounds[:-1], bounds[1:], strict=True):
         tensors = {"images": images[start:stop], "labels": labels[start:stop]}
+        if task == "translation":
+            tensors["inputs"] = edges(tensors["images"][..., 0])[..., None]
         save_file(tensors, folder / f"{split}-00000.safetensors")
         ids[split] = [f"digits-{number:04d}" for number in range(start, stop)]
         digest.update(tensors["images"].tobytes())
     spec = DataSpec(
         name="digits",
-        task="classification",
+        task=task,
         classes=tuple("0123456789"),
         height=8,
         width=8,
@@ -70,6 +80,39 @@ def prepare(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> Prepar
         mean=(0.306,),
         std=(0.376,),
         sha256=digest.hexdigest(),
+        input_channels=1 if task == "translation" else None,
+    )
+    (folder / "spec.json").write_text(json.dumps(spec.to_json()))
+    (folder / "ids.json").write_text(json.dumps(ids))
+    return PreparedData(folder)
+
+
+def prepare_faces(folder: Path, sizes: tuple[int, int, int] = (96, 32, 32)) -> PreparedData:
+    """Write drawn faces of 16 x 16 pixels, eight of each person, as the ``prepare`` stage would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = {"height": 16, "width": 16, "channels": 3}
+    drawn = heads.load(
+        DatasetSpec.model_validate({"source": "heads", "image": image, "heads": {"people": 20, "frames": 8}})
+    )
+    labels = np.unique(drawn.labels, return_inverse=True)[1]
+    identities = np.unique(drawn.identities, return_inverse=True)[1]
+    bounds = np.cumsum([0, *sizes])
+    ids = {}
+    for split, start, stop in zip(("train", "validation", "test"), bounds[:-1], bounds[1:], strict=True):
+        part = slice(start, stop)
+        tensors = {"images": drawn.images[part], "labels": labels[part], "identities": identities[part]}
+        save_file(tensors | {"landmarks": drawn.landmarks[part]}, folder / f"{split}-00000.safetensors")
+        ids[split] = drawn.ids[part]
+    spec = DataSpec(
+        name="faces",
+        task="reenactment",
+        classes=("calm", "smile", "surprise"),
+        **image,
+        levels=256,
+        mean=(0.7, 0.67, 0.65),
+        std=(0.21, 0.26, 0.3),
+        sha256=hashlib.sha256(drawn.images.tobytes()).hexdigest(),
+        num_landmarks=drawn.landmarks.shape[1],
     )
     (folder / "spec.json").write_text(json.dumps(spec.to_json()))
     (folder / "ids.json").write_text(json.dumps(ids))
