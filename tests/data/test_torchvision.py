@@ -43,7 +43,7 @@ def settings(folder=None) -> spec.DatasetSpec:
 def test_the_folder_of_the_settings_comes_first(four_files, monkeypatch):
     monkeypatch.setenv(torchvision.ENVIRONMENT, "/nowhere")
     arrays = torchvision.load("fashion_mnist", settings(four_files))
-    assert arrays.images.shape == (40, 28, 28) and arrays.ids == sorted(arrays.ids)
+    assert arrays.images.shape == (40, 28, 28, 1) and arrays.ids == sorted(arrays.ids)
     assert arrays.splits == ["test"] * 10 + ["train"] * 30
     assert arrays.labels[:3] == ["T-shirt/top", "Trouser", "Pullover"]
 
