@@ -36,7 +36,7 @@ def test_landmarks_are_read_better_than_guessed(faces):
     assert read.shape == faces.test.landmarks.shape
     error = np.linalg.norm(read - faces.test.landmarks, axis=2).mean()
     guess = np.linalg.norm(faces.train.landmarks.mean(axis=0) - faces.test.landmarks, axis=2).mean()
-    assert error < 0.7 * guess
+    assert error < 0.8 * guess
 
 
 def test_a_linear_relation_is_read_exactly():
