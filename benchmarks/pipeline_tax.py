@@ -76,6 +76,7 @@ def put_models(project: Path, models: dict[str, dict]) -> None:
     file = project / "params.yaml"
     thresholds = {"gmm": {"bits_per_dim": {"at_most": 8.0}}, "vae": {"bits_per_dim": {"at_most": 8.0}}}
     settings = yaml.safe_load(file.read_text()) | {"models": models, "shelf": {}}
+    settings["datasets"] = {"digits": settings["datasets"]["digits"]}
     settings["gate"] = {
         name: {"thresholds": thresholds.get(entry["family"], {"accuracy": {"at_least": 0.8}})}
         for name, entry in models.items()
