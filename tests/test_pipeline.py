@@ -1,4 +1,4 @@
-"""The real pipeline on a fresh clone: four quick models on the embedded data, from nothing to champions."""
+"""The real pipeline on a fresh clone: every quick model on the embedded data, from nothing to champions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 MODELS = list(yaml.safe_load((ROOT / "params.yaml").read_text())["models"])
+QUICKEST = ("digits-logreg", "digits-gmm", "digits-cnn")
+"""Trained once more in every run of the tests: by a solver, by EM, by the gradient loop. The others by `make slow`."""
+
+# The first test waits for the whole run.
+pytestmark = pytest.mark.timeout(1800)
 
 
 class Project:
@@ -95,7 +100,9 @@ def test_dvc_agrees(project):
     assert "Running stage" not in project("dvc", "repro").stdout
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICKEST else pytest.mark.slow) for name in MODELS]
+)
 def test_a_forced_training_gives_the_same_bytes(project, name):
     project("dvc", "repro", "-f", "-s", f"train@{name}")
     assert project.is_committed()
