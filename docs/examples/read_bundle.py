@@ -5,6 +5,7 @@ python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... 
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
+python read_bundle.py artifacts/bundles/faces-head shot.png --landmarks points.json      somebody with other landmarks
 """
 
 import argparse
@@ -23,7 +24,10 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="the picture to read, or the one to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=16)
-    parser.add_argument("--output", type=Path, default="translated.png", help="where a translation goes")
+    parser.add_argument("--output", type=Path, default="made.png", help="where a translation or a face goes")
+    parser.add_argument(
+        "--landmarks", type=Path, help="JSON: [[x, y], ...], in [0, 1] of the picture's sides"
+    )
     parser.add_argument(
         "--class", dest="wanted", metavar="CLASS", help="one of the classes; all in turn without it"
     )
@@ -47,10 +51,16 @@ def main() -> None:
 
     outputs = [output["name"] for output in description["outputs"]]
     image = read_image(arguments.picture, description["image"])
-    answers = dict(zip(outputs, session.run(outputs, {"image": image}), strict=True))
-    if "translated" in answers:
-        Image.fromarray(answers["translated"][0].squeeze()).save(arguments.output)
-        print(f"{arguments.picture} translated in {arguments.output}")
+    request = {"image": image}
+    if description["task"] == "reenactment":
+        if arguments.landmarks is None:
+            parser.error(f"{description['name']} needs --landmarks")
+        points = np.array(json.loads(arguments.landmarks.read_text()), np.float32)
+        request = {"landmarks": points[None], "shots": image[None]}
+    answers = dict(zip(outputs, session.run(outputs, request), strict=True))
+    if description["task"] in ("translation", "reenactment"):
+        Image.fromarray(answers[outputs[0]][0].squeeze()).save(arguments.output)
+        print(f"what {description['name']} made of {arguments.picture} is in {arguments.output}")
         return
     if "log_likelihood" in answers:
         print(f"log-likelihood {answers['log_likelihood'][0]:.1f} nats")

@@ -89,7 +89,7 @@ class Painter(nn.Module):
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.sharpness = config.sharpness
-        self.sizes = [(max(1, spec.height // 2**i), max(1, spec.width // 2**i)) for i in range(3)]
+        self.sizes = [(spec.height // 2**i, spec.width // 2**i) for i in range(3)]
         full, half, quarter = config.widths
         self.enter = nn.Conv2d(spec.num_landmarks, half, 3, padding=1)
         self.down = nn.Conv2d(half, quarter, 3, padding=1)
@@ -107,7 +107,7 @@ class Painter(nn.Module):
     def forward(self, landmarks: Tensor, who: Tensor) -> Tensor:
         """Return the faces."""
         outline = functional.leaky_relu(self.enter(spots(landmarks, self.sizes[1], self.sharpness)), SLOPE)
-        x = self.down(functional.interpolate(outline, size=self.sizes[2], mode="area"))
+        x = self.down(functional.avg_pool2d(outline, 2))
         for block in self.blocks:
             x = block(x, who)
         x = functional.interpolate(functional.relu(self.norms[0](x, who)), size=self.sizes[1])
@@ -136,7 +136,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         width = config.patch_width
         self.sharpness = config.sharpness
-        self.size = (max(1, spec.height // 2), max(1, spec.width // 2))
+        self.size = (spec.height // 2, spec.width // 2)
         self.look = nn.Conv2d(spec.channels, width, 3, padding=1)
         self.layers = nn.Sequential(
             nn.Conv2d(width + spec.num_landmarks, 2 * width, 3, padding=1),
@@ -149,7 +149,7 @@ class PatchDiscriminator(nn.Module):
     def forward(self, x_bchw: Tensor, landmarks: Tensor) -> Tensor:
         """Map faces [N, C, H, W] in [0, 1] and landmarks [N, L, 2] to scores [N, h, w]."""
         seen = functional.leaky_relu(self.look(2 * x_bchw - 1), SLOPE)
-        seen = functional.interpolate(seen, size=self.size, mode="area")
+        seen = functional.avg_pool2d(seen, 2)
         return self.layers(torch.cat([seen, spots(landmarks, self.size, self.sharpness)], dim=1)).squeeze(1)
 
 

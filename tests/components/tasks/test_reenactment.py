@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_right_faces_have_no_error_and_the_figures_of_real_ones(faces):
     metrics = {name: metric.value for name, metric in measured.metrics.items()}
     assert measured.primary == "l1" and metrics["l1"] == metrics["l1_1_shots"] == metrics["l1_4_shots"] == 0
     assert metrics["ssim"] == pytest.approx(1)
-    assert metrics["landmark_error"] == metrics["landmark_error_real"] < metrics["landmark_error_nearest"]
+    assert metrics["landmark_error"] == metrics["landmark_error_real"] > 0
     assert metrics["landmark_error_ratio"] == pytest.approx(
         metrics["landmark_error"] / metrics["landmark_error_nearest"]
     )
@@ -109,8 +110,6 @@ def test_fine_tuning_is_compared_on_faces_that_were_not_shown(faces):
 
 def tiny_with_more_frames(faces: PreparedData) -> PreparedData:
     """Take the test people for half as many, of twice as many pictures."""
-    from dataclasses import replace
-
     data = PreparedData(faces.folder)
     data.__dict__["test"] = replace(faces.test, identities=faces.test.identities // 2)
     return data
