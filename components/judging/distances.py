@@ -90,12 +90,20 @@ def _discrepancy(
         return _mean_pair(aa, a, of_a) + _mean_pair(bb, b, of_b) - 2 * between
 
     random = np.random.default_rng(0)
-    counts = [
-        random.multinomial(len(k), np.full(len(k), 1 / len(k)), size=_DRAWS).astype(np.float64)
-        for k in (aa, bb)
-    ]
+    counts = [_drawn(random, strata) for strata in (of_a, of_b)]
     once = [np.ones((1, len(k))) for k in (aa, bb)]
     return bootstrap.percentile(float(estimate(*once)[0]), estimate(*counts))
+
+
+def _drawn(random: np.random.Generator, strata: np.ndarray) -> np.ndarray:
+    """Return float64 [B, n]: how often each item is drawn; each of the ``strata`` [n] keeps its size."""
+    counts = np.empty((_DRAWS, len(strata)))
+    for stratum in np.unique(strata):
+        inside = np.flatnonzero(strata == stratum)
+        counts[:, inside] = random.multinomial(
+            len(inside), np.full(len(inside), 1 / len(inside)), size=_DRAWS
+        )
+    return counts
 
 
 def _mean_pair(matrix: np.ndarray, counts: np.ndarray, strata: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ def test_kernel_is_unbiased_for_classes_in_turn_too():
         return drawn(seed, size, 4) + 4 * np.eye(4)[np.arange(size) % 4]
 
     def error(**strata: np.ndarray) -> tuple[float, float]:
-        found = [distances.kernel(balanced(k, 24), balanced(99 + k, 24), **strata).value for k in range(150)]
+        found = [distances.kernel(balanced(k, 24), balanced(99 + k, 24), **strata).value for k in range(60)]
         return np.mean(found), np.std(found) / np.sqrt(len(found))
 
     turn = np.arange(24) % 4
@@ -104,3 +104,6 @@ def test_kernel_is_unbiased_for_classes_in_turn_too():
     assert plain < -10 * scatter
     corrected, scatter = error(generated_strata=turn, real_strata=turn)
     assert abs(corrected) < 3 * scatter
+    held = [distances.kernel(balanced(k, 24), balanced(99 + k, 24), turn, turn) for k in range(40)]
+    assert all(interval.low <= interval.value <= interval.high for interval in held)
+    assert np.mean([interval.low < 0 < interval.high for interval in held]) > 0.8
