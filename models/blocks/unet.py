@@ -114,11 +114,8 @@ class UNet(nn.Module):
         """
         super().__init__()
         self.patch = patch
-        self.stem = (
-            nn.Conv2d(channels, widths[0], 3, padding=1)
-            if patch == 1
-            else (nn.Conv2d(channels, widths[0], patch, stride=patch))
-        )
+        kernel, stride, padding = (3, 1, 1) if patch == 1 else (patch, patch, 0)
+        self.stem = nn.Conv2d(channels, widths[0], kernel, stride, padding)
         heads_of = [heads if level >= len(widths) - attention else 0 for level in range(len(widths))]
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(widths):

@@ -42,7 +42,7 @@ class Config(Recipe):
     prediction: Prediction = "v"
     times: int = Field(default=1000, ge=1)
     conditional: bool = True
-    label_dropout: float = Field(default=0.1, ge=0, lt=1)
+    label_dropout: float = Field(default=0.1, gt=0, lt=1)
     guidance: float = Field(default=1.0, ge=0)
     sampler: SamplerName = "dpm_solver"
     steps: int = Field(default=10, ge=1)
@@ -59,14 +59,6 @@ class Config(Recipe):
     def _no_more_steps_than_times(self) -> Self:
         if self.steps > self.times:
             raise ValueError(f"steps: {self.steps} are more than the {self.times} times")
-        return self
-
-    @model_validator(mode="after")
-    def _guidance_needs_hidden_labels(self) -> Self:
-        if self.conditional and self.guidance != 1 and not self.label_dropout:
-            raise ValueError(
-                "guidance: needs a label_dropout above 0, to learn what images are like without a class"
-            )
         return self
 
     @classmethod

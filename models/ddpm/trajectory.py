@@ -23,11 +23,12 @@ def trajectory(model: Denoiser, seed: int) -> np.ndarray:
 
     With classes, image ``i`` is of class ``i mod K``. The last stage is what the graph answers for this seed.
     """
-    seen: list[Tensor] = []
+    mixtures: list[Tensor] = []
     key = torch.tensor([seed], device=model.alpha.device)
-    seen.append(graph(model).draw(key, ROWS, _in_turn(model, ROWS), seen))
-    shown = torch.linspace(0, len(seen) - 1, min(STAGES, len(seen))).round().long()
-    return torch.stack([render(seen[number]) for number in shown], dim=1).cpu().numpy()
+    image = graph(model).draw(key, ROWS, _in_turn(model, ROWS), mixtures)
+    stages = [*mixtures, image]
+    shown = torch.linspace(0, len(stages) - 1, min(STAGES, len(stages))).round().long()
+    return torch.stack([render(stages[number]) for number in shown], dim=1).cpu().numpy()
 
 
 @torch.no_grad()

@@ -136,7 +136,7 @@ def test_an_interpolation_goes_from_one_image_to_another_by_small_steps(model):
         ({"heads": 5}, "heads: 5 do not divide the width of 64"),
         ({"attention": 2, "widths": (18, 64)}, "heads: 4 do not divide the width of 18"),
         ({"steps": 20, "times": 10}, "steps: 20 are more than the 10 times"),
-        ({"label_dropout": 0, "guidance": 2}, "guidance: needs a label_dropout above 0"),
+        ({"label_dropout": 0}, "label_dropout: Input should be greater than 0"),
         ({"sampler": "euler"}, "sampler"),
         ({"step": 5}, "'steps'"),
     ],
