@@ -24,7 +24,7 @@ class Config(Patched):
             depth=3,
             hidden=192,
             dropout=0.1,
-            label_smoothing=0.0,
+            label_smoothing=0.1,
             epochs=5,
             least_steps=600,
             batch_size=128,
