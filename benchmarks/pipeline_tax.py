@@ -4,10 +4,11 @@
 
 Everything is measured in one run on clones of this checkout's last commit, in a temporary folder:
 
-* the whole pipeline (``darkroom run``, quick models of ``--families`` on digits, whose work alone should take about 60 s)
-  against the same stage functions called one after another in a single bare process, wall time and peak memory of all
-  processes together;
-* a run with nothing changed, by ``darkroom run`` and by ``dvc repro`` in turns, with these models and with ``--models``.
+* the whole pipeline (``darkroom run``, quick models of ``--families`` on digits, whose work alone should take about a
+  minute) against the same stage functions called one after another in a single bare process, wall time and peak memory
+  of all processes together;
+* a run with nothing changed, by ``darkroom run`` and by ``dvc repro`` in turns, with these models and with
+  ``--models``.
 """
 
 from __future__ import annotations
