@@ -17,10 +17,12 @@ def push(stages: Iterable[str], log: Path) -> None:
         UserError: the remote refused or could not be reached.
     """
     with log.open("w") as output:
-        command = [sys.executable, "-m", "dvc", "push", "--quiet", *stages]
+        # Not --quiet: that would leave the reason of a failure out, too.
+        command = [sys.executable, "-m", "dvc", "push", *stages]
         status = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         ).returncode
     if status != 0:
-        last = log.read_text(errors="replace").strip().splitlines()[-3:]
-        raise UserError(f".dvc/config: the DVC remote took no push: {' '.join(last)}\nLog: {log}")
+        printed = log.read_text(errors="replace").strip().splitlines()
+        reasons = [line for line in printed if line.startswith("ERROR:")] or printed[-3:]
+        raise UserError(f".dvc/config: the DVC remote took no push: {' '.join(reasons)}\nLog: {log}")

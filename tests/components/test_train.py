@@ -149,5 +149,5 @@ def test_the_command_tells_a_mistake_in_one_line(shapes):
     assert done.returncode == 2
     assert done.stderr == (
         "error: params.yaml: no model 'shape-cnn' under 'models'. Did you mean 'shapes-cnn'?"
-        " It can be: shapes-cnn, shapes-gmm, shapes-logreg, shapes-vae.\n"
+        " It can be: shapes-cnn, shapes-gmm, shapes-logreg, shapes-vae, shapes-vae-by-class.\n"
     )
