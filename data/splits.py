@@ -13,9 +13,9 @@ def assign(manifest: pd.DataFrame, shares: Shares) -> pd.Series:
 
     Splits that the source gives are kept. A ``validation`` or ``test`` that it does not give is carved from
     the rows that it leaves open or gives to ``train``: within each class (of images with objects, the rarest
-    that they hold) contents are ranked by their SHA-256, the first share becomes ``test``, the next ``validation``. Rows of the same content move
-    together, and contents that also lie in a given ``validation`` or ``test`` are never carved: carving puts
-    no content in two splits.
+    that they hold) contents are ranked by their SHA-256, the first share becomes ``test``, the next
+    ``validation``. Rows of the same content move together, and contents that also lie in a given
+    ``validation`` or ``test`` are never carved: carving puts no content in two splits.
 
     Args:
         manifest: columns ``split``, ``label``, ``sha256`` and, of objects, ``categories``, with any index.
