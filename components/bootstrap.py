@@ -11,7 +11,7 @@ that happens (all of a small test set right), :func:`proportion` knows better.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -101,20 +101,28 @@ def resample(
         draws: number of resampled sets.
         seed: of the draws.
     """
-    distinct = len(terms)
+    size = len(terms) if multiplicity is None else int(multiplicity.sum())
+    drawn = resampled(len(terms), multiplicity=multiplicity, draws=draws, seed=seed)
+    return np.concatenate([statistic(counts @ terms, size) for counts in drawn])
+
+
+def resampled(
+    distinct: int, *, multiplicity: np.ndarray | None = None, draws: int = DRAWS, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """Yield how often each of ``distinct`` examples is in each resampled set: int64 [some, distinct], of all ``draws``.
+
+    For statistics that are no function of sums; ``multiplicity`` and the others are as in :func:`resample`.
+    """
     size = distinct if multiplicity is None else int(multiplicity.sum())
     # Row numbers of the single examples: a draw of these is a draw of examples.
     rows = None if multiplicity is None else np.repeat(np.arange(distinct), multiplicity)
     random = np.random.default_rng(seed)
     chunk = max(1, _CHUNK // size)
-    parts = []
     for start in range(0, draws, chunk):
         number = min(chunk, draws - start)
         drawn = random.integers(size, size=(number, size))
         drawn = (drawn if rows is None else rows[drawn]) + np.arange(number)[:, None] * distinct
-        counts = np.bincount(drawn.ravel(), minlength=number * distinct).reshape(number, distinct)
-        parts.append(statistic(counts @ terms, size))
-    return np.concatenate(parts)
+        yield np.bincount(drawn.ravel(), minlength=number * distinct).reshape(number, distinct)
 
 
 def bca(
