@@ -43,14 +43,14 @@ class Matches:
 
     Attributes:
         image: int64 [D], where each is from.
-        score: float [D].
+        query: int64 [D], which of the image's detections it is.
         right: bool [T, D], whether it found an object, by threshold.
         counted: bool [T, D].
         objects: int64 [N], objects in each image.
     """
 
     image: np.ndarray
-    score: np.ndarray
+    query: np.ndarray
     right: np.ndarray
     counted: np.ndarray
     objects: np.ndarray
@@ -81,20 +81,27 @@ def match(
         for label in np.union1d(truth.labels[image], found.labels[image]):
             if label < 0:
                 continue
-            ours, theirs = found.labels[image] == label, truth.labels[image] == label
-            order = np.argsort(-found.scores[image, ours], kind="stable")[:MOST]
-            scores, corners = found.scores[image, ours][order], found.corners[image, ours][order]
-            there = truth.corners[image, theirs]
+            ours = np.flatnonzero(found.labels[image] == label)
+            ours = ours[np.argsort(-found.scores[image, ours], kind="stable")[:MOST]]
+            corners, there = found.corners[image, ours], truth.corners[image, truth.labels[image] == label]
             iou = overlaps(corners, there)
             for place, (low, high) in enumerate(ranges):
                 outside, beyond = _out_of(areas(there), low, high), _out_of(areas(corners), low, high)
                 right, counted = _match(iou, outside, beyond)
                 objects[label, place, image] = (~outside).sum()
-                columns[label][place].append((np.full(len(scores), image), scores, right, counted))
+                columns[label][place].append((np.full(len(ours), image), ours, right, counted))
     return [
-        [_join(parts, objects[label, place]) for place, parts in enumerate(of_class)]
+        [_join(parts, objects[label, place], found.scores) for place, parts in enumerate(of_class)]
         for label, of_class in enumerate(columns)
     ]
+
+
+def right(found: Boxes, truth: Boxes, num_classes: int) -> np.ndarray:
+    """Return bool [N, Q]: whether each of the found boxes is matched with an object that it overlaps by half."""
+    verdict = np.zeros(found.labels.shape, bool)
+    for (of_class,) in match(found, truth, num_classes):
+        verdict[of_class.image, of_class.query] = of_class.right[0]
+    return verdict
 
 
 def _out_of(area: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -130,13 +137,13 @@ def _match(iou: np.ndarray, outside: np.ndarray, beyond: np.ndarray) -> tuple[np
     return right, counted
 
 
-def _join(parts: list[tuple[np.ndarray, ...]], objects: np.ndarray) -> Matches:
-    empty = (np.zeros(0, np.int64), np.zeros(0), *[np.zeros((len(THRESHOLDS), 0), bool)] * 2)
-    image, score, right, counted = (
+def _join(parts: list[tuple[np.ndarray, ...]], objects: np.ndarray, scores: np.ndarray) -> Matches:
+    empty = (*[np.zeros(0, np.int64)] * 2, *[np.zeros((len(THRESHOLDS), 0), bool)] * 2)
+    image, query, right, counted = (
         np.concatenate(column, axis=-1) for column in zip(empty, *parts, strict=True)
     )
-    order = np.argsort(-score, kind="stable")
-    return Matches(image[order], score[order], right[:, order], counted[:, order], objects)
+    order = np.argsort(-scores[image, query], kind="stable")
+    return Matches(image[order], query[order], right[:, order], counted[:, order], objects)
 
 
 def precision_and_recall(matches: Matches, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
