@@ -44,16 +44,21 @@ class Matches:
     Attributes:
         image: int64 [D], where each is from.
         query: int64 [D], which of the image's detections it is.
-        right: bool [T, D], whether it found an object, by threshold.
+        target: int64 [T, D], the place of the object that it found among its image's, by threshold; -1 where none.
         counted: bool [T, D].
         objects: int64 [N], objects in each image.
     """
 
     image: np.ndarray
     query: np.ndarray
-    right: np.ndarray
+    target: np.ndarray
     counted: np.ndarray
     objects: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each found an object, bool [T, D]."""
+        return self.target >= 0
 
 
 def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -83,25 +88,27 @@ def match(
                 continue
             ours = np.flatnonzero(found.labels[image] == label)
             ours = ours[np.argsort(-found.scores[image, ours], kind="stable")[:MOST]]
-            corners, there = found.corners[image, ours], truth.corners[image, truth.labels[image] == label]
+            theirs = np.flatnonzero(truth.labels[image] == label)
+            corners, there = found.corners[image, ours], truth.corners[image, theirs]
             iou = overlaps(corners, there)
             for place, (low, high) in enumerate(ranges):
                 outside, beyond = _out_of(areas(there), low, high), _out_of(areas(corners), low, high)
-                right, counted = _match(iou, outside, beyond)
+                target, counted = _match(iou, outside, beyond)
+                target = np.append(theirs, -1)[target]
                 objects[label, place, image] = (~outside).sum()
-                columns[label][place].append((np.full(len(ours), image), ours, right, counted))
+                columns[label][place].append((np.full(len(ours), image), ours, target, counted))
     return [
         [_join(parts, objects[label, place], found.scores) for place, parts in enumerate(of_class)]
         for label, of_class in enumerate(columns)
     ]
 
 
-def right(found: Boxes, truth: Boxes, num_classes: int) -> np.ndarray:
-    """Return bool [N, Q]: whether each of the found boxes is matched with an object that it overlaps by half."""
-    verdict = np.zeros(found.labels.shape, bool)
+def targets(found: Boxes, truth: Boxes, num_classes: int) -> np.ndarray:
+    """Return int64 [N, Q]: the place of the object that each found box overlaps by half and found, -1 where none."""
+    targets = np.full(found.labels.shape, -1)
     for (of_class,) in match(found, truth, num_classes):
-        verdict[of_class.image, of_class.query] = of_class.right[0]
-    return verdict
+        targets[of_class.image, of_class.query] = of_class.target[0]
+    return targets
 
 
 def _out_of(area: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -115,13 +122,13 @@ def _match(iou: np.ndarray, outside: np.ndarray, beyond: np.ndarray) -> tuple[np
     other. Of equally good ones it is the last, as in pycocotools.
 
     Returns:
-        ``right`` and ``counted``, bool [T, D].
+        ``target`` int64 [T, D], -1 where none or ``outside``, and ``counted`` bool [T, D].
     """
     thresholds = np.minimum(THRESHOLDS, 1 - 1e-10)
-    right = np.zeros((len(thresholds), len(iou)), bool)
+    target = np.full((len(thresholds), len(iou)), -1)
     counted = np.repeat(~beyond[None], len(thresholds), axis=0)
     if not iou.size:
-        return right, counted
+        return target, counted
     order = np.argsort(outside, kind="stable")[::-1]  # backwards, so that argmax takes the last of equal ones
     iou, outside = iou[:, order], outside[order]
     free = np.ones((len(thresholds), len(outside)), bool)
@@ -132,18 +139,19 @@ def _match(iou: np.ndarray, outside: np.ndarray, beyond: np.ndarray) -> tuple[np
         best = np.where(inside.max(axis=1) >= 0, inside.argmax(axis=1), fits.argmax(axis=1))
         hit = fits[rows, best] >= 0
         free[rows[hit], best[hit]] = False
-        right[hit, place] = ~outside[best[hit]]
+        target[hit, place] = np.where(outside[best[hit]], -1, order[best[hit]])
         counted[hit, place] = ~outside[best[hit]]
-    return right, counted
+    return target, counted
 
 
 def _join(parts: list[tuple[np.ndarray, ...]], objects: np.ndarray, scores: np.ndarray) -> Matches:
-    empty = (*[np.zeros(0, np.int64)] * 2, *[np.zeros((len(THRESHOLDS), 0), bool)] * 2)
-    image, query, right, counted = (
+    none = np.zeros((len(THRESHOLDS), 0), np.int64)
+    empty = (none[0], none[0], none, none.astype(bool))
+    image, query, target, counted = (
         np.concatenate(column, axis=-1) for column in zip(empty, *parts, strict=True)
     )
     order = np.argsort(-scores[image, query], kind="stable")
-    return Matches(image[order], query[order], right[:, order], counted[:, order], objects)
+    return Matches(image[order], query[order], target[:, order], counted[:, order], objects)
 
 
 def precision_and_recall(matches: Matches, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

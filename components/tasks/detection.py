@@ -126,22 +126,18 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
 def counted(answers: Arrays, data: PreparedData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return int64 [N] each: objects, sure answers that found one, and all sure answers."""
-    right, sure = verdicts(answers, data), answers["scores"] >= SURE
+    sure = answers["scores"] >= SURE
+    right = average_precision.targets(found(answers), truth(data), data.spec.num_classes) >= 0
     return (data.test.box_labels >= 0).sum(axis=1), (right & sure).sum(axis=1), sure.sum(axis=1)
-
-
-def verdicts(answers: Arrays, data: PreparedData) -> np.ndarray:
-    """Return bool [N, Q]: whether an answer found an object, its box overlapping it by half."""
-    return average_precision.right(found(answers), truth(data), data.spec.num_classes)
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
     """Draw answers on images, the worst mistakes, precision over recall, and where queries look, if that is known."""
     from components.pictures import detections, precision_recall
 
-    right = verdicts(answers, data)
-    detections.draw(folder, answers, data, right, SURE)
-    matches = average_precision.match(found(answers), truth(data), data.spec.num_classes)
+    boxes = found(answers), truth(data), data.spec.num_classes
+    detections.draw(folder, answers, data, truth(data).corners, average_precision.targets(*boxes), SURE)
+    matches = average_precision.match(*boxes)
     curves = {
         f"overlap {THRESHOLDS[place]:.2f}": np.mean(
             [average_precision.curve(every, place) for (every,) in matches if every.objects.any()], axis=0

@@ -11,8 +11,9 @@ logits [N, Q, K] and boxes [N, Q, 4].
 from models.detr.config import Config
 from models.detr.detector import Detector, graph
 from models.detr.fit import fit
+from models.detr.looking import query_attention
 from models.detr.network import Detr, build
 
 TASK = "detection"
 
-__all__ = ["TASK", "Config", "Detector", "Detr", "build", "fit", "graph"]
+__all__ = ["TASK", "Config", "Detector", "Detr", "build", "fit", "graph", "query_attention"]

@@ -114,9 +114,19 @@ class Decoder(nn.Module):
             x = layer(x, self.positions(anchors), anchors, memory, points, hidden)
             seen = self.norm(x)
             logits.append(self.classify(seen))
-            found.append(torch.sigmoid(boxes.logit(anchors) + self.move(seen)))
+            found.append(self._moved(anchors, seen))
             anchors = found[-1].detach()
         return torch.stack(logits), torch.stack(found)
+
+    def looks(self, x: Tensor, anchors: Tensor, memory: Tensor, points: Tensor) -> Tensor:
+        """Return the maps [N, heads, Q, S] of where each query looks in the picture in the last layer."""
+        for layer in self.layers[:-1]:
+            x = layer(x, self.positions(anchors), anchors, memory, points, None)
+            anchors = self._moved(anchors, self.norm(x))
+        return self.layers[-1].looks(x, self.positions(anchors), anchors, memory, points)
+
+    def _moved(self, anchors: Tensor, seen: Tensor) -> Tensor:
+        return torch.sigmoid(boxes.logit(anchors) + self.move(seen))
 
     def positions(self, anchors: Tensor) -> Tensor:
         """Return the encoding [N, Q, width] of centre boxes [N, Q, 4]."""

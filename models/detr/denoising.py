@@ -71,7 +71,7 @@ def disturb(
     other = (uniform() * num_classes).long()
     told = torch.where(uniform() < MISNAMED, other, told).clamp(min=0)
     there = (labels >= 0)[:, None, None].expand(shape)
-    place = torch.arange(shape[1:].numel() if isinstance(shape, torch.Size) else groups * 2 * objects, device=device)
+    place = torch.arange(groups * 2 * objects, device=device)
     near = place.reshape(groups, 2, objects)[:, 0].expand(num, -1, -1)
     queries = torch.where(there[:, :, 0], near, -1)
     group = torch.cat([torch.full((num_queries,), -1, device=device), place // (2 * objects)])

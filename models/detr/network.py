@@ -29,6 +29,7 @@ class Seen(NamedTuple):
     Attributes:
         memory: the picture's cells [N, S, width].
         points: the cells' middles [S, 2].
+        grid: rows and columns of cells.
         content: the queries [N, Q, width].
         anchors: their first boxes, centre [N, Q, 4].
         logits: what the encoder says of them [N, Q, outputs], None of learned queries.
@@ -36,6 +37,7 @@ class Seen(NamedTuple):
 
     memory: Tensor
     points: Tensor
+    grid: tuple[int, int]
     content: Tensor
     anchors: Tensor
     logits: Tensor | None
@@ -87,10 +89,10 @@ class Detr(nn.Module):
         if self.config.queries == "cells":
             first = torch.cat([points, torch.full_like(points, FIRST_SIZE)], dim=-1)
             anchors = torch.sigmoid(boxes.logit(first) + self.box(memory))
-            return Seen(memory + where, points, memory, anchors, self.classify(memory))
+            return Seen(memory + where, points, (height, width), memory, anchors, self.classify(memory))
         num = len(memory)
         content, anchors = self.content.expand(num, -1, -1), self.anchors.sigmoid().expand(num, -1, -1)
-        return Seen(memory + where, points, content, anchors, None)
+        return Seen(memory + where, points, (height, width), content, anchors, None)
 
     def decode(self, seen: Seen, noised: Noised | None = None) -> Answers:
         """Let the queries, and disturbed ones behind them, look at the picture; every decoder layer answers."""
