@@ -36,7 +36,9 @@ class Spot(nn.Module):
         middle, half = anchors[:, None, :, :2], anchors[:, None, :, 2:] / 2
         aim = middle + self.offset[:, None] * half
         away = (points - aim[..., None, :]) / (half[..., None, :] + 0.02)
-        return -0.5 * (away**2).sum(dim=-1) * torch.exp(-2 * self.log_width)[:, None, None]
+        scores = -0.5 * (away**2).sum(dim=-1) * torch.exp(-2 * self.log_width)[:, None, None]
+        # PyTorch's attention takes another kernel where these need a gradient, and the export trips over the change.
+        return scores if self.training else scores.detach()
 
 
 class DecoderLayer(nn.Module):
