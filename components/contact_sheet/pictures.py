@@ -29,6 +29,10 @@ _CAPTIONS = {
         "One shot of each; faces from 1, 4 and 8 shots; the right face; the training face with the nearest landmarks.",
     ),
     "driven": ("Driven", "Animated: people in columns, all moved by the landmarks of the first of them."),
+    "masks": (
+        "Masks on test images",
+        "Test images in the first row, their right masks in the second, the model's in the third; a colour per class.",
+    ),
     "worst_translations": (
         "Worst translations",
         "The same three rows for the test examples with the greatest errors.",
