@@ -58,7 +58,9 @@ def test_a_drawn_set_counts_an_image_as_often_as_it_is_drawn(scenes, answers, co
     if not counts.any():
         assert np.isnan(found).all()
         return
-    truth, ours = (np.repeat(values, counts, axis=0).ravel() for values in (scenes.test.masks, answers["mask"]))
+    truth, ours = (
+        np.repeat(values, counts, axis=0).ravel() for values in (scenes.test.masks, answers["mask"])
+    )
     there = np.isin(np.arange(CLASSES + 1), np.concatenate([truth, ours]))
     theirs = jaccard_score(truth, ours, labels=range(CLASSES + 1), average=None, zero_division=0)
     np.testing.assert_allclose(found[0], theirs[there].mean())
