@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def write_mask(mask: np.ndarray, size: tuple[int, int], path: Path) -> None:
-    """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, and its palette differs."""
+    """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, each in a colour."""
     image = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
     hues = Image.fromarray((np.arange(1, 256) * 158 % 256).astype(np.uint8)[None])
     full = Image.new("L", hues.size, 255)
