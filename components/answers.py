@@ -1,0 +1,182 @@
+"""What a graph takes from people and what its outputs tell them, by task: NumPy and Pillow only.
+
+An answer is a dict of plain JSON values and of pictures (Pillow images):
+
+==================  =====================================================================================
+``classification``  ``scores``: ``[{"label", "score"}, ...]``, the likeliest first
+``density``         ``scores`` as above, ``log_likelihood`` (nats), ``bits_per_dim``
+``translation``     ``image``
+``reenactment``     ``image``
+``generation``      ``images``
+==================  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data.errors import UserError, nearest
+
+Answer = dict[str, Any]
+Description = Mapping[str, Any]
+"""The values of ``bundle.json``."""
+
+EVERY = -1
+"""The label that asks a generator for every class in turn."""
+
+PNG = "data:image/png;base64,"
+
+
+def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    """Return an answer for each example; of a generator one answer, with all its images.
+
+    Args:
+        description: what ``bundle.json`` says of the graph.
+        outputs: arrays by output name, as the graph gave them.
+    """
+    return _READERS[description["task"]](description, outputs)
+
+
+def request(description: Description, seed: int = 0, count: int = 1, label: str | None = None) -> dict:
+    """Return what a generator's graph takes for ``count`` images of ``seed``, int64 [1] each.
+
+    Args:
+        description: what ``bundle.json`` says of the graph.
+        seed: -2**63 to 2**63 - 1; image ``i`` of a seed does not depend on ``count``.
+        count: at least 1.
+        label: a class by its name; of every class in turn without it.
+
+    Raises:
+        UserError: a value is out of range, there is no such class, or the model draws none by class.
+    """
+    name = description["name"]
+    for key, value, least, most in (("seed", seed, -(2**63), 2**63 - 1), ("count", count, 1, 2**31 - 1)):
+        if not least <= value <= most:
+            raise UserError(f"{name}: {key} must be {least} to {most}, not {value}.")
+    asked = {"seed": np.array([seed], np.int64), "count": np.array([count], np.int64)}
+    if draws_by_class(description):
+        asked["label"] = np.array([EVERY if label is None else _class(description, label)], np.int64)
+    elif label is not None:
+        raise UserError(f"{name}: draws no images by class; leave the label out.")
+    return asked
+
+
+def draws_by_class(description: Description) -> bool:
+    """Whether a generator can be asked for a class."""
+    return any(tensor["name"] == "label" for tensor in description["inputs"])
+
+
+def landmarks(description: Description, points: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return float32 [1, L, 2] of as many points as the graph takes, in [0, 1] of the picture's sides.
+
+    Raises:
+        UserError: they are no points, too many or too few, or not finite.
+    """
+    wanted = next(tensor["shape"][1] for tensor in description["inputs"] if tensor["name"] == "landmarks")
+    try:
+        values = np.asarray(points, dtype=np.float32)
+    except (TypeError, ValueError):
+        values = np.empty(0, np.float32)
+    if values.shape != (wanted, 2) or not np.isfinite(values).all():
+        told = f"must be {wanted} points [x, y] in [0, 1] of the picture's sides"
+        raise UserError(f"{description['name']}: landmarks {told}.")
+    return values[None]
+
+
+def to_json(answer: Answer) -> dict[str, Any]:
+    """Return an answer as JSON values: pictures become ``data:`` URLs of PNG files."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Image.Image):
+            return PNG + base64.b64encode(png(value)).decode()
+        return [plain(item) for item in value] if isinstance(value, list) else value
+
+    return {key: plain(value) for key, value in answer.items()}
+
+
+def from_json(values: Mapping[str, Any]) -> Answer:
+    """Return the answer that :func:`to_json` was given."""
+
+    def picture(value: Any) -> Any:
+        if isinstance(value, str) and value.startswith(PNG):
+            return Image.open(io.BytesIO(base64.b64decode(value.removeprefix(PNG))), formats=("PNG",))
+        return [picture(item) for item in value] if isinstance(value, list) else value
+
+    return {key: picture(value) for key, value in values.items()}
+
+
+def png(image: Image.Image) -> bytes:
+    """Return a picture as the bytes of a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def sheet(images: Sequence[Image.Image]) -> Image.Image:
+    """Return images of one size side by side, in rows of a square."""
+    columns = math.isqrt(len(images) - 1) + 1
+    width, height = images[0].size
+    rows = -(-len(images) // columns)
+    whole = Image.new(images[0].mode, (columns * width, rows * height))
+    for place, image in enumerate(images):
+        whole.paste(image, (place % columns * width, place // columns * height))
+    return whole
+
+
+def _class(description: Description, label: str) -> int:
+    if label not in description["classes"]:
+        told = nearest(label, description["classes"])
+        raise UserError(f"{description['name']}: no class {label!r}.{told}")
+    return description["classes"].index(label)
+
+
+def _classification(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    classes = description["classes"]
+    return [
+        {
+            "scores": [
+                {"label": classes[k], "score": float(row[k])} for k in np.argsort(-row, kind="stable")
+            ]
+        }
+        for row in outputs["probabilities"]
+    ]
+
+
+def _density(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    (image,) = (tensor["shape"] for tensor in description["inputs"])
+    nats_per_bit = math.log(2) * math.prod(image[1:])
+    return [
+        {**answer, "log_likelihood": float(nats), "bits_per_dim": float(-nats) / nats_per_bit}
+        for answer, nats in zip(
+            _classification(description, outputs), outputs["log_likelihood"], strict=True
+        )
+    ]
+
+
+def _picture(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    (name,) = outputs
+    return [{"image": image} for image in _images(outputs[name])]
+
+
+def _generation(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    return [{"images": _images(outputs["image"])}]
+
+
+def _images(values_nhwc: np.ndarray) -> list[Image.Image]:
+    return [Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image) for image in values_nhwc]
+
+
+_READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answer]]] = {
+    "classification": _classification,
+    "density": _density,
+    "translation": _picture,
+    "reenactment": _picture,
+    "generation": _generation,
+}
