@@ -140,11 +140,7 @@ def _class(description: Description, label: str) -> int:
 def _classification(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
     classes = description["classes"]
     return [
-        {
-            "scores": [
-                {"label": classes[k], "score": float(row[k])} for k in np.argsort(-row, kind="stable")
-            ]
-        }
+        {"scores": [{"label": classes[k], "score": float(row[k])} for k in np.argsort(-row, kind="stable")]}
         for row in outputs["probabilities"]
     ]
 
@@ -154,9 +150,7 @@ def _density(description: Description, outputs: Mapping[str, np.ndarray]) -> lis
     nats_per_bit = math.log(2) * math.prod(image[1:])
     return [
         {**answer, "log_likelihood": float(nats), "bits_per_dim": float(-nats) / nats_per_bit}
-        for answer, nats in zip(
-            _classification(description, outputs), outputs["log_likelihood"], strict=True
-        )
+        for answer, nats in zip(_classification(description, outputs), outputs["log_likelihood"], strict=True)
     ]
 
 

@@ -21,7 +21,9 @@ Model = Annotated[
 ]
 Url = Annotated[
     str | None,
-    typer.Option(help="Ask the server there, such as http://127.0.0.1:8080; a token is read from DARKROOM_TOKEN."),
+    typer.Option(
+        help="Ask the server there, such as http://127.0.0.1:8080; a token is read from DARKROOM_TOKEN."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
@@ -39,10 +41,12 @@ def predict(
     model: Model,
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP files.")],
     out: Annotated[
-        Path | None, typer.Option(help="Of a model that answers with pictures: the file, or the folder for several.")
+        Path | None,
+        typer.Option(help="Of a model that answers with pictures: the file, or the folder for several."),
     ] = None,
     landmarks: Annotated[
-        Path | None, typer.Option(help="Of a head model: JSON, [[x, y], ...] in [0, 1] of the picture's sides.")
+        Path | None,
+        typer.Option(help="Of a head model: JSON, [[x, y], ...] in [0, 1] of the picture's sides."),
     ] = None,
     url: Url = None,
     as_json: Json = False,
@@ -73,12 +77,16 @@ def predict(
 def generate(
     model: Model,
     out: Annotated[
-        Path, typer.Option(help="The PNG file to write, images side by side; an existing folder gets a file of each.")
+        Path,
+        typer.Option(
+            help="The PNG file to write, images side by side; an existing folder gets a file of each."
+        ),
     ] = Path("made.png"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     count: Annotated[int, typer.Option(help="How many images.", min=1)] = 1,
     label: Annotated[
-        str | None, typer.Option(help="A class, where the model draws by class; every class in turn without it.")
+        str | None,
+        typer.Option(help="A class, where the model draws by class; every class in turn without it."),
     ] = None,
     url: Url = None,
     as_json: Json = False,
@@ -98,7 +106,9 @@ def _reenact(
     asked: Pipeline, shots: list[Path], landmarks: Path | None, out: Path | None, as_json: bool
 ) -> None:
     if landmarks is None:
-        raise UserError(f"{asked.source.description['name']}: needs --landmarks FILE: where the face's points shall be.")
+        raise UserError(
+            f"{asked.source.description['name']}: needs --landmarks FILE: where the face's points shall be."
+        )
     file = _called_from(landmarks)
     try:
         points = json.loads(file.read_text())
@@ -126,12 +136,16 @@ def _write(pictures: list[Image.Image], out: Path | None, names: list[str], mode
     from data import atomic
 
     if out is None:
-        raise UserError(f"{model}: answers with pictures; say where they go by --out FILE, or FOLDER for several.")
+        raise UserError(
+            f"{model}: answers with pictures; say where they go by --out FILE, or FOLDER for several."
+        )
     target = _called_from(out)
     if target.is_dir() or len(pictures) > 1:
         files = [target / name for name in names]
     elif target.suffix.lower() != ".png":
-        raise UserError(f"--out {out}: pictures are written as PNG: name a file that ends in .png, or a folder.")
+        raise UserError(
+            f"--out {out}: pictures are written as PNG: name a file that ends in .png, or a folder."
+        )
     else:
         files = [target]
     for file, picture in zip(files, pictures, strict=True):

@@ -64,7 +64,9 @@ def pipeline(
     if task is not None and task not in TASKS:
         raise UserError(f"no task {task!r}.{nearest(task, TASKS)}")
     if not str(model):
-        raise UserError("model: name one, as in pipeline('image-classification', model='digits-cnn@champion').")
+        raise UserError(
+            "model: name one, as in pipeline('image-classification', model='digits-cnn@champion')."
+        )
     source = open_source(str(model), url=url, token=token, device=device, threads=threads)
     able = [name for name, tasks in TASKS.items() if source.description["task"] in tasks]
     if task is not None and task not in able:

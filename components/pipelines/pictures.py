@@ -43,7 +43,9 @@ def content(picture: Any) -> bytes:
     if isinstance(picture, np.ndarray):
         return answers.png(_of_array(picture))
     if not isinstance(picture, str | Path):
-        raise UserError(f"a picture is a path, bytes, a Pillow image or an array, not {type(picture).__name__}.")
+        raise UserError(
+            f"a picture is a path, bytes, a Pillow image or an array, not {type(picture).__name__}."
+        )
     try:
         return Path(picture).read_bytes()
     except OSError as error:

@@ -53,7 +53,9 @@ class Remote:
             UserError: there are several shots, which the Open Inference Protocol takes and this endpoint does not.
         """
         if len(shots) != 1:
-            raise UserError(f"{self.description['name']}: a server takes one shot this way, not {len(shots)}.")
+            raise UserError(
+                f"{self.description['name']}: a server takes one shot this way, not {len(shots)}."
+            )
         query = urlencode({"landmarks": json.dumps([list(map(float, point)) for point in landmarks])})
         return self._read(self._ask(f"{self._path}/predict?{query}", content(shots[0])))
 

@@ -93,7 +93,9 @@ _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/
 def _registered(model: str, device: str, threads: int) -> Local:
     """Open a version of the registry: ``NAME``, ``NAME@ALIAS`` or ``NAME/NUMBER``, also after ``models:/``."""
     if not (parts := _REFERENCE.fullmatch(model)):
-        raise UserError(f"{model}: no bundle lies there, and the registry's are named NAME@champion or NAME/3.")
+        raise UserError(
+            f"{model}: no bundle lies there, and the registry's are named NAME@champion or NAME/3."
+        )
     from components import registry  # MLflow, which a bundle in a folder does not need
 
     known = registry.snapshot()
