@@ -104,12 +104,12 @@ def to_json(answer: Answer) -> dict[str, Any]:
 def from_json(values: Mapping[str, Any]) -> Answer:
     """Return the answer that :func:`to_json` was given."""
 
-    def picture(value: Any) -> Any:
+    def opened(value: Any) -> Any:
         if isinstance(value, str) and value.startswith(PNG):
             return Image.open(io.BytesIO(base64.b64decode(value.removeprefix(PNG))), formats=("PNG",))
-        return [picture(item) for item in value] if isinstance(value, list) else value
+        return [opened(item) for item in value] if isinstance(value, list) else value
 
-    return {key: picture(value) for key, value in values.items()}
+    return {key: opened(value) for key, value in values.items()}
 
 
 def png(image: Image.Image) -> bytes:
@@ -117,6 +117,11 @@ def png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def picture(values_hwc: np.ndarray) -> Image.Image:
+    """Return uint8 [H, W, 1] or [H, W, 3] as a picture."""
+    return Image.fromarray(values_hwc[:, :, 0] if values_hwc.shape[2] == 1 else values_hwc)
 
 
 def sheet(images: Sequence[Image.Image]) -> Image.Image:
@@ -155,16 +160,12 @@ def _density(description: Description, outputs: Mapping[str, np.ndarray]) -> lis
 
 
 def _picture(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
-    (name,) = outputs
-    return [{"image": image} for image in _images(outputs[name])]
+    (images,) = outputs.values()
+    return [{"image": picture(image)} for image in images]
 
 
 def _generation(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
-    return [{"images": _images(outputs["image"])}]
-
-
-def _images(values_nhwc: np.ndarray) -> list[Image.Image]:
-    return [Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image) for image in values_nhwc]
+    return [{"images": [picture(image) for image in outputs["image"]]}]
 
 
 _READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answer]]] = {

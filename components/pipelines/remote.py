@@ -21,6 +21,9 @@ TOKEN = "DARKROOM_TOKEN"
 
 TIMEOUT_S = 60
 
+_HEAD = ("name", "version", "task")
+"""What an answer says of the model beside what the model says."""
+
 
 class Remote:
     """A champion of a server; each answer is of the version that is champion then, and ``version`` names it."""
@@ -66,7 +69,7 @@ class Remote:
 
     def _read(self, answer: dict[str, Any]) -> Answer:
         self.version = answer["version"]
-        return answers.from_json(answer)
+        return answers.from_json({key: value for key, value in answer.items() if key not in _HEAD})
 
     def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
         headers = {"Accept": "application/json"}
