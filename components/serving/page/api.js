@@ -24,6 +24,11 @@ export async function ask(path, body) {
   return answer;
 }
 
+// The bytes of a picture that came as a data: URL; the page's policy lets nothing be fetched but from the server.
+export function blob(url) {
+  return new Blob([Uint8Array.from(atob(url.split(",")[1]), letter => letter.charCodeAt(0))], { type: "image/png" });
+}
+
 export const to = (model, rest = "") => `/models/${encodeURIComponent(model.name)}${rest}`;
 
 // One call of `work` at a time; of calls that come meanwhile only the last is made, so that a slow answer never piles up.

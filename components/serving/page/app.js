@@ -1,7 +1,7 @@
 // The page: asks what is served, and puts the parts together for the data set that is chosen.
 
 import { Row, make, verdict } from "./answers.js";
-import { ask, newest, setToken, to } from "./api.js";
+import { ask, blob, newest, setToken, to } from "./api.js";
 import { Board } from "./board.js";
 import { card } from "./cards.js";
 import * as faces from "./faces.js";
@@ -77,7 +77,7 @@ async function examples(model) {
   const found = await Promise.all([...Array(model.examples).keys()].map(place => ask(to(model, `/examples/${place}`))));
   list.replaceChildren(...found.map(({ image }, place) => {
     const button = make("button", { type: "button", "aria-label": `Example ${place + 1}` }, make("img", { src: image, alt: "" }));
-    button.addEventListener("click", async () => board.open(await (await fetch(image)).blob()));
+    button.addEventListener("click", () => board.open(blob(image)));
     return make("li", {}, button);
   }));
   list.querySelector("button")?.click();

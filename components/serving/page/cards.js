@@ -4,6 +4,7 @@ import { make } from "./answers.js";
 
 const number = value => Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
 const words = name => name.replaceAll("_", " ");
+const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
 
 export function card(model) {
   const element = document.querySelector("#card").content.firstElementChild.cloneNode(true);
@@ -15,8 +16,9 @@ export function card(model) {
   const measured = model.metrics[model.primary];
   part(".metric").hidden = part(".strip").hidden = !measured;
   if (measured) metric(part, model.primary, measured);
-  part(".facts").append(...facts(model).flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
-  part("code").textContent = command(model);
+  part(".facts").append(...listed(facts(model)));
+  part(".more").append(...listed(more(model)));
+  part("pre code").textContent = command(model);
   return element;
 }
 
@@ -32,18 +34,21 @@ function metric(part, name, { value, low, high, better }) {
   part(".dot").style.left = `${at(value)}%`;
 }
 
+const listed = facts => facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]);
+
 function facts(model) {
-  const shape = tensors => tensors.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.map(size => size < 0 ? "N" : size).join(", ")}]`).join("; ");
-  const rest = Object.entries(model.metrics).filter(([name]) => name !== model.primary);
-  const list = [
+  return [
     ["Promoted", model.promoted_at ? `${model.promoted_at.slice(0, 16).replace("T", " ")} UTC` : "not recorded"],
     ["Data", hash(model.data_sha256)],
     ["Bundle", hash(model.bundle_sha256)],
-    ["Takes", shape(model.inputs)],
-    ["Answers", shape(model.outputs)],
   ];
-  if (rest.length) list.push(["Also", rest.map(([name, { value }]) => `${words(name)} ${number(value)}`).join(", ")]);
-  return list;
+}
+
+function more(model) {
+  const shape = tensors => tensors.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.map(size => size < 0 ? "N" : size).join(", ")}]`).join("; ");
+  const rest = Object.entries(model.metrics).filter(([name]) => name !== model.primary);
+  const numbers = rest.map(([name, { value, low, high }]) => [capital(words(name)), `${number(value)} [${number(low)}, ${number(high)}]`]);
+  return [["Takes", shape(model.inputs)], ["Answers", shape(model.outputs)], ...numbers];
 }
 
 function hash(sha256) {

@@ -1,7 +1,7 @@
 // Somebody's face from landmarks: a person by a picture, a pose by points that can be dragged or moved by keys.
 
 import { make } from "./answers.js";
-import { ask, newest, to } from "./api.js";
+import { ask, blob, newest, to } from "./api.js";
 import { Print } from "./generators.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -42,10 +42,9 @@ function choices(field, name, examples, picture, take) {
 const again = () => queueMicrotask(() => prints.forEach(print => print.draw()));
 
 async function draw(print) {
-  const body = await (await fetch(person)).blob();
   const query = new URLSearchParams({ landmarks: JSON.stringify(points.map(point => point.map(value => +value.toFixed(4)))) });
   try {
-    const { image } = await ask(to(print.model, `/predict?${query}`), body);
+    const { image } = await ask(to(print.model, `/predict?${query}`), blob(person));
     print.show([image], `The person with the points, by ${print.model.name}`);
   } catch (error) {
     print.fail(error.message);
