@@ -101,7 +101,7 @@ class Pipeline:
         ==================================  ==========================================================================
         ``image-classification``            ``[{"label", "score"}, ...]``, the ``top_k`` likeliest
         ``density``                         ``{"scores": as above, "log_likelihood", "bits_per_dim"}``
-        ``image-to-image``                  a Pillow image; of a head model somebody, shown by ``inputs``, with ``landmarks``
+        ``image-to-image``                  a Pillow image; of a head model the person of ``inputs`` with ``landmarks``
         ``unconditional-image-generation``  ``count`` Pillow images of ``seed``, of the class ``label``; no ``inputs``
         ==================================  ==========================================================================
 

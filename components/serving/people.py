@@ -1,7 +1,7 @@
 """``/models``: what is served, for people and scripts. An image file in, JSON or a PNG out.
 
-A picture is the body itself (``curl --data-binary @picture.png``): PNG, JPEG or WebP by its content. Answers of pictures
-are PNG files, all others JSON; with ``Accept: application/json`` pictures are ``data:`` URLs in JSON, too.
+A picture is the body itself (``curl --data-binary @picture.png``): PNG, JPEG or WebP by its content. Answers that are
+pictures are PNG files, all others JSON; with ``Accept: application/json`` pictures are ``data:`` URLs in JSON, too.
 """
 
 from __future__ import annotations

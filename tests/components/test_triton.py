@@ -128,7 +128,7 @@ def test_mistakes_are_told(sqlite_project):
         triton.run(Path("repository"))
     workspace.export()
     register.run("m")
-    with pytest.raises(UserError, match="m: no champion yet. Promote a version first: darkroom promote m"):
+    with pytest.raises(UserError, match=r"m: no champion yet\. Promote a version first: darkroom promote m"):
         triton.run(Path("repository"), ["m"])
     with pytest.raises(UserError, match="n: no registered model of that name"):
         triton.run(Path("repository"), ["n"])

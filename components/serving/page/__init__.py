@@ -1,4 +1,4 @@
-"""The page at ``/``: every champion with its card, and something to draw on. Plain files, read once, no outside address."""
+"""The page at ``/``: every champion with its card, and something to draw on. Plain files, and no outside address."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ class Browser:
         parameters = event.get("params", {})
         match event.get("method"):
             case "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(parameters["exceptionDetails"].get("exception", parameters)))
+                self.complaints.append(
+                    json.dumps(parameters["exceptionDetails"].get("exception", parameters))
+                )
             case "Log.entryAdded":
                 self.complaints.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}")
             case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "warning"):
@@ -138,7 +140,7 @@ def started(chromium: str, profile: Path) -> Iterator[Browser]:
     reads, from_browser = os.pipe()
 
     # Chromium reads from descriptor 3 and writes to 4.
-    script = f"exec 3<&{to_browser} 4>&{from_browser}; exec \"$@\""
+    script = f'exec 3<&{to_browser} 4>&{from_browser}; exec "$@"'
     command = ["bash", "-c", script, "bash", chromium, *FLAGS, f"--user-data-dir={profile}"]
     process = subprocess.Popen(
         command,
