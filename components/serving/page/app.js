@@ -64,7 +64,7 @@ function choose(name, models) {
   document.querySelector("#answers").replaceChildren(...rows.map(row => row.item));
   if (readers.length) {
     const { image } = readers[0];
-    board.shape(image, image.width === image.height && readers.every(model => model.task === "classification" || model.task === "density"));
+    board.shape(image, image.width === image.height && readers.some(model => model.task === "classification"));
     examples(readers[0]);
   }
   faces.shows(here.filter(model => model.task === "reenactment"));

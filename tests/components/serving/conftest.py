@@ -17,7 +17,7 @@ def served(tmp_path_factory) -> Iterator[Server]:
     """A worker that serves ``shapes-<kind>`` for each of :data:`KINDS`; its folder holds the bundles."""
     folder = tmp_path_factory.mktemp("served")
     for kind in KINDS:
-        bundles.write(folder / f"shapes-{kind}", kind, data="d" * 64)
+        bundles.write(folder / f"shapes-{kind}", kind, name=f"shapes-{kind}", data="d" * 64)
     named = {f"shapes-{kind}": str(folder / f"shapes-{kind}") for kind in KINDS}
     with Server(folder, worker={"bundles": named}) as server:
         server.folder = folder
