@@ -157,7 +157,11 @@ def _sums(mark: int, *, density: bool, slow: bool):
     last = "sums"
     if slow:
         # Multiplications of a matrix that depends on the input, whose result is nothing in the end.
-        constants |= {"ones": np.ones((700, 700), np.float32), "zero": np.float32(0), "small": np.float32(1e-3)}
+        constants |= {
+            "ones": np.ones((700, 700), np.float32),
+            "zero": np.float32(0),
+            "small": np.float32(1e-3),
+        }
         nodes += [
             helper.make_node("ReduceMax", ["pixels"], ["largest"], keepdims=0),
             helper.make_node("Mul", ["largest", "small"], ["factor"]),
@@ -187,7 +191,12 @@ def _translation(mark: int):
 
 def _reenactment(mark: int):
     """The first shot, with the mark and nothing of the landmarks."""
-    constants = {"mark": np.uint8(mark), "first": np.int64(0), "zero": np.float32(0), "axes": np.array([1, 2])}
+    constants = {
+        "mark": np.uint8(mark),
+        "first": np.int64(0),
+        "zero": np.float32(0),
+        "axes": np.array([1, 2]),
+    }
     nodes = [
         helper.make_node("Gather", ["shots", "first"], ["shot"], axis=1),
         helper.make_node("Mul", ["landmarks", "zero"], ["nothings"]),

@@ -44,7 +44,9 @@ def test_text_comes_back(values):
     assert tensors.datatype_of(values) == "BYTES"
     back = tensors.from_bytes("t", "BYTES", values.shape, memoryview(tensors.to_bytes(values)))
     np.testing.assert_array_equal(back, values)
-    np.testing.assert_array_equal(tensors.from_list("t", "BYTES", values.shape, tensors.to_list(values)), values)
+    np.testing.assert_array_equal(
+        tensors.from_list("t", "BYTES", values.shape, tensors.to_list(values)), values
+    )
 
 
 def test_text_is_little_endian_lengths_and_utf8():
@@ -124,10 +126,13 @@ ENTRY = st.fixed_dictionaries(
         "shape": st.lists(st.integers(-1, 5) | st.integers(), max_size=3) | JSON,
         "datatype": st.sampled_from([*NUMERIC, "BYTES"]) | JSON,
         "data": st.lists(JSON, max_size=4) | JSON,
-        "parameters": st.fixed_dictionaries({}, optional={"binary_data_size": st.integers(-2, 40) | JSON}) | JSON,
+        "parameters": st.fixed_dictionaries({}, optional={"binary_data_size": st.integers(-2, 40) | JSON})
+        | JSON,
     },
 )
-ASKED = st.fixed_dictionaries({}, optional={"id": JSON, "inputs": st.lists(ENTRY, max_size=3) | JSON, "parameters": JSON})
+ASKED = st.fixed_dictionaries(
+    {}, optional={"id": JSON, "inputs": st.lists(ENTRY, max_size=3) | JSON, "parameters": JSON}
+)
 
 
 @settings(max_examples=500, deadline=None)
