@@ -1,4 +1,4 @@
-"""The standard client of the protocol works unchanged, for every signature here and for every family in the slow suite."""
+"""The standard client of the protocol works unchanged: every signature here, every family in the slow suite."""
 
 from __future__ import annotations
 
