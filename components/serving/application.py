@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import secrets
@@ -28,6 +29,8 @@ from components.serving.service import Service
 ROUTES = (health, metadata, inference, repository_routes, statistics, people, openapi, page)
 """The modules of routes; each has ``routes(service)``."""
 
+_DISCARD_S = 1.0
+
 log = logging.getLogger("darkroom.serving")
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -51,16 +54,17 @@ class Application:
         came = time.perf_counter()
         request = Request(scope)
         request.id = self._id(request)
-        pattern, close = "", False
+        pattern, unread = "", False
         try:
             route, request.parameters = self._router.find(request.method, request.path)
             pattern = route.pattern
             self._gatekeeper.check(route, request)
             request.body = await self._body(request, receive)
+            request.arrived = True
             response = await route.handler(request)
         except Refused as refused:
             response = _told(refused)
-            close = request.body == b"" and request.method != "GET"  # what is left of the body was not read
+            unread = not request.arrived and request.method not in ("GET", "HEAD")
             if refused.status in (413, 429, 503):
                 self._metrics.rejected.add(request.parameters.get("model", ""), str(refused.status))
         except asyncio.CancelledError:
@@ -69,7 +73,17 @@ class Application:
             log.exception("a handler failed", extra={"request": request.id, "path": request.path})
             response = _told(Refused(500, "internal error; the server's log has it under this request's id"))
         self._record(request, pattern, response, time.perf_counter() - came)
-        await self._send(send, request, response, close or self._service.draining)
+        headers = response.headers
+        headers.append((b"content-length", str(len(response.body)).encode()))
+        headers.append((b"x-request-id", request.id.encode()))
+        if unread or self._service.draining:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        body = b"" if request.method == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body, "more_body": unread})
+        if unread:
+            await self._discard(receive)
+            await send({"type": "http.response.body"})
 
     def _id(self, request: Request) -> str:
         given = request.header(b"x-request-id")
@@ -132,15 +146,19 @@ class Application:
             }
             log.log(logging.ERROR if response.status >= 500 else logging.INFO, "request", extra=told)
 
-    async def _send(self, send: Send, request: Request, response: Response, close: bool) -> None:
-        headers = response.headers
-        headers.append((b"content-length", str(len(response.body)).encode()))
-        headers.append((b"x-request-id", request.id.encode()))
-        if close:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        body = b"" if request.method == "HEAD" else response.body
-        await send({"type": "http.response.body", "body": body})
+    async def _discard(self, receive: Receive) -> None:
+        """Read what is left of a refused body, within bounds.
+
+        A connection that ends with bytes unread is reset, and the client would not see why it was refused.
+        """
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_S):
+                while size <= self._max_body:
+                    message = await receive()
+                    if not message.get("more_body"):
+                        return
+                    size += len(message["body"])
 
 
 def _told(refused: Refused) -> Response:

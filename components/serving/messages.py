@@ -34,18 +34,19 @@ class Request:
         path: the path, percent-decoded.
         parameters: what the route's pattern found in the path.
         body: all of it.
+        arrived: whether the body was read.
         id: names this request in logs and in the response's ``x-request-id``.
         model: ``(name, version)`` that answered, for metrics and logs; the handler sets it.
     """
 
-    __slots__ = ("__dict__", "_scope", "body", "id", "method", "model", "parameters", "path")
+    __slots__ = ("__dict__", "_scope", "arrived", "body", "id", "method", "model", "parameters", "path")
 
     def __init__(self, scope: dict[str, Any]) -> None:
         self._scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.parameters: dict[str, str] = {}
-        self.body = b""
+        self.body, self.arrived = b"", False
         self.id = ""
         self.model: tuple[str, str] | None = None
 

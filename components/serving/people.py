@@ -78,6 +78,7 @@ def card(served: ServedVersion) -> dict[str, Any]:
         **{key: description.get(key) for key in _CARD},
         "name": served.name,
         "version": served.version,
+        "promoted_at": served.promoted_at or None,
         "bundle_sha256": served.bundle.sha256,
         "data_sha256": description.get("data"),
         "draws_by_class": drawn and answers.draws_by_class(description),

@@ -31,11 +31,11 @@ class Route:
 
 
 class Router:
-    """Finds a route by the number of segments first: one comparison per route of that length."""
+    """Finds a route among those of as many segments; one with fewer ``{}`` goes before one with more."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_length: dict[int, list[tuple[Route, list[str]]]] = {}
-        for route in routes:
+        for route in sorted(routes, key=lambda route: route.pattern.count("{")):
             segments = route.pattern.split("/")
             self._by_length.setdefault(len(segments), []).append((route, segments))
 

@@ -1,4 +1,4 @@
-"""Bundles with graphs made by hand, one for each signature, whose answers tell which version gave them to what input."""
+"""Bundles with graphs made by hand, one for each signature; answers tell which version gave them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SIGNATURES = {
     ),
     "slow": ([IMAGE], [PROBABILITIES]),
 }
-"""Inputs and outputs by kind; ``conditional`` is of the task generation, ``slow`` is a classifier that takes its time."""
+"""By kind; ``conditional`` is of the task generation, ``slow`` is a classifier that takes its time."""
 TASKS = {"conditional": "generation", "slow": "classification"}
 _DTYPES = {"uint8": TensorProto.UINT8, "int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
 

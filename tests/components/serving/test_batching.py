@@ -1,4 +1,4 @@
-"""The queue: every request gets its own answer, whatever comes when; nothing waits for company; nothing waits for ever."""
+"""The queue: every request gets its own answer; nothing waits for company, and nothing for ever."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ def file(image: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 @pytest.fixture
 def client(served):
+    """A client of :func:`served`, in place of the one of the server for the protocol."""
     client = served.client()
     yield client
     client.close()
