@@ -23,7 +23,7 @@ from components.registry import Model, Version
 from data.errors import UserError
 from data.prepared import PreparedData
 
-RULES = 1
+RULES = 2
 """Counts up when the gate judges otherwise than before: decisions of older rules are then taken again."""
 
 

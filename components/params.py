@@ -56,7 +56,8 @@ class GatePolicy(BaseModel):
         margin: how much worse than the champion the primary metric may be and still count as no worse, in the
             metric's own unit; the whole paired interval must lie above it.
         class_margin: the same for each class.
-        max_latency_ms: bound on the median time to answer one golden example in a fresh process.
+        max_latency_ms: bound on the median time in which a fresh server answers one golden example.
+        max_memory_mb: bound on the resident memory of that server, in MiB.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +66,7 @@ class GatePolicy(BaseModel):
     margin: float = Field(default=0.01, ge=0)
     class_margin: float = Field(default=0.1, ge=0)
     max_latency_ms: float = Field(default=100.0, gt=0)
+    max_memory_mb: float = Field(default=2048.0, gt=0)
 
 
 class Params(BaseModel):

@@ -67,7 +67,8 @@ class Follower:
         self._write(state)
         for name, version in wanted.items():
             self._bring(name, version)
-        self._write(replace(self.state, asked=asked, challengers=self._challenging(models)))
+        challengers = self._challenging(models)
+        self._write(replace(self.state, asked=asked, challengers=challengers, complete=True))
         self._file.touch()
 
     def _failed(self, error: str, asked: int) -> None:

@@ -97,12 +97,12 @@ class Following:
                 self._repository.drop(name, unloaded=name in controls.unloaded)
         self._tell_refusals(state)
         await self._shadow.follow(state.challengers, self._load)
-        self.settled = self.settled or bool(state.champions) or self._state_file.looked() > 0
+        self.settled = self.settled or state.complete
         self._asked = state.asked
 
     def _fixed(self, asked: int) -> State:
         champions = {name: Target("1", folder) for name, folder in self._settings.bundles.items()}
-        return State(champions=champions, asked=asked)
+        return State(champions=champions, asked=asked, complete=True)
 
     async def _bring(self, name: str, target: Target) -> None:
         """Serve ``target``, unless it is served or was refused here already."""

@@ -61,6 +61,8 @@ class State:
         crashed: bundles that crashed the process that verified them.
         error: why the last look at the registry failed; empty when it did not.
         asked: the number of the last request for a look that was followed.
+        complete: whether a look at the registry ever came to its end: there may be no champions, but then
+        that is known.
     """
 
     champions: dict[str, Target] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class State:
     crashed: tuple[str, ...] = ()
     error: str = ""
     asked: int = 0
+    complete: bool = False
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> State:
