@@ -63,7 +63,7 @@ class Config(Recipe):
 
     @classmethod
     def quick(cls) -> Config:
-        """Two CPU cores: under a minute on digits, a quarter of an hour on Fashion-MNIST."""
+        """Two CPU cores: about a minute on digits, a quarter of an hour on Fashion-MNIST."""
         return cls(epochs=5, least_steps=1500, batch_size=64, learning_rate=4e-3, ema_decay=0.995)
 
     @classmethod
