@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data.errors import UserError
+
 if TYPE_CHECKING:
     from components.serving.settings import ModelSettings
-
-from data.errors import UserError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from components.serving.metrics import Metrics
 from components.serving.state import FOLDER
