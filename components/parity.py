@@ -81,6 +81,9 @@ def examples(
         report["log_likelihood"] = _compare(
             f"{name}: 'log_likelihood'", answers["log_likelihood"], columns["log_likelihood"], tolerance
         )
+    if "scores" in answers:
+        top, tolerance = answers["scores"].max(axis=1), task.TOLERANCES["scores"]
+        report["confidence"] = _compare(f"{name}: the top score", top, columns["confidence"], tolerance)
     if "l1" in columns:
         # Each pixel's difference is within the tolerance: so is their mean, which is on [0, 1].
         (of_pixels,) = task.TOLERANCES.values()

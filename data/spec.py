@@ -59,6 +59,31 @@ class HeadsSpec(BaseModel):
     seed: int = Field(default=0, ge=0)
 
 
+class ObjectsSpec(BaseModel):
+    """Where it is said which objects lie in each image, and whether their masks are wanted.
+
+    Attributes:
+        coco: COCO's JSON files of an ``imagefolder``; without any its ``metadata.jsonl`` has ``objects``.
+        masks: every object has a mask, which is kept; else only the boxes are.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    coco: tuple[Path, ...] = ()
+    masks: bool = False
+
+
+class ScenesSpec(BaseModel):
+    """How many scenes are drawn of each split's items, from ``seed``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: int = Field(ge=1)
+    validation: int = Field(ge=1)
+    test: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
 class DatasetSpec(BaseModel):
     """The whole of ``dataset.yaml``.
 
@@ -68,11 +93,14 @@ class DatasetSpec(BaseModel):
         folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local folder, tried first.
         listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
         parent: ``derived``: the data set that it is made from, as ``from`` in the file.
-        recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image.
+        recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image; ``scenes``: several
+            images on one ground, with boxes and masks.
         classes: class names in the order of their indices; without it they are sorted by name.
         image: what ``prepare`` makes of each image.
         input_channels: of data for translation: channels of the image that is translated, 1 (grey) or 3 (RGB). It
             is brought to the height and width of ``image``.
+        objects: of data for detection: where they are told of.
+        scenes: recipe ``scenes``: how many.
         heads: ``heads``: how many.
         splits: shares of the splits that the source does not give; of ``heads``, shares of the people.
     """
@@ -83,10 +111,12 @@ class DatasetSpec(BaseModel):
     folder: Path | None = None
     listing: str | None = None
     parent: str | None = Field(default=None, alias="from")
-    recipe: Literal["edges"] | None = None
+    recipe: Literal["edges", "scenes"] | None = None
     classes: tuple[str, ...] | None = None
     image: ImageSpec
     input_channels: Literal[1, 3] | None = None
+    objects: ObjectsSpec | None = None
+    scenes: ScenesSpec | None = None
     heads: HeadsSpec | None = None
     splits: Shares = Shares()
 
@@ -102,6 +132,15 @@ class DatasetSpec(BaseModel):
             )
         if self.recipe == "edges" and self.input_channels != 1:
             raise ValueError("recipe edges makes grey edge maps: it needs input_channels: 1")
+        if self.recipe == "scenes" and (self.scenes is None or self.objects != ObjectsSpec(masks=True)):
+            raise ValueError(
+                "recipe scenes needs 'scenes', such as {train: 3000, validation: 300, test: 400}, and objects: "
+                "{masks: true}"
+            )
+        if self.objects is not None and self.input_channels is not None:
+            raise ValueError(
+                "objects and input_channels: data is for detection or for translation, not for both"
+            )
         return self
 
 
