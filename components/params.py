@@ -78,6 +78,7 @@ class Params(BaseModel):
         models: models that the pipeline keeps up to date.
         gate: promotion policy of each model.
         shelf: ready-made entries that ``darkroom run NAME`` moves to ``models``.
+        serve: bounds of a model's queue in the server, in place of the defaults (``components/serving/settings.py``).
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
     """
 
@@ -87,6 +88,7 @@ class Params(BaseModel):
     models: dict[str, ModelParams]
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     shelf: dict[str, ModelParams] = Field(default_factory=dict)
+    serve: dict[str, dict[str, Any]] = Field(default_factory=dict)
     time_limits: dict[StageName, float] = Field(default_factory=dict)
 
     def model(self, name: str) -> ModelParams:
@@ -145,9 +147,10 @@ def _check_names(path: Path, params: Params) -> None:
             raise UserError(
                 f"{path}: datasets: no data set {name!r} in data/.{nearest(name, _dataset_folders())}"
             )
-    for name in params.gate:
-        if name not in {*params.models, *params.shelf}:
-            raise UserError(f"{path}: gate.{name}: no such model.{nearest(name, params.models)}")
+    for section in ("gate", "serve"):
+        for name in getattr(params, section):
+            if name not in {*params.models, *params.shelf}:
+                raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, params.models)}")
 
 
 def _dataset_folders() -> list[str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from data.errors import UserError
 
+if TYPE_CHECKING:
+    from components.serving.settings import ModelSettings
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
+PARAMS = Path("params.yaml")
 TOKENS = Path(".darkroom/tokens.json")
 
 
@@ -58,6 +62,7 @@ def serve(
         tokens=tokens,
         shadow=shadow,
         access_log=access_log,
+        models=_bounds(),
     )
 
     def announce(host: str, port: int, models: int) -> None:
@@ -79,6 +84,19 @@ def serve_token(
     from components.serving import tokens
 
     typer.echo(tokens.make(file, name, "admin" if admin else "read"))
+
+
+def _bounds() -> dict[str, ModelSettings]:
+    """Return the bounds of ``serve:`` in ``params.yaml``, read without what checks all of the file: that takes time."""
+    import yaml
+
+    from components.serving.settings import ModelSettings
+
+    values = yaml.safe_load(PARAMS.read_text()) or {}
+    return {
+        name: ModelSettings.from_json(f"{PARAMS}: serve.{name}", bounds)
+        for name, bounds in values.get("serve", {}).items()
+    }
 
 
 def _bundles(given: list[str]) -> dict[str, str]:

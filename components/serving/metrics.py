@@ -6,8 +6,10 @@ only, so that they need no lock.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 LATENCIES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Upper bounds of the buckets of latencies, in seconds."""
@@ -15,10 +17,18 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Counter:
-    """A number per combination of labels; a gauge where ``kind`` says so."""
+    """A number per combination of labels. A gauge (``kind``) can fall; of several workers' the ``join`` counts."""
 
-    def __init__(self, name: str, help: str, labels: Sequence[str] = (), *, kind: str = "counter") -> None:
-        self.name, self.help, self.labels, self.kind = name, help, tuple(labels), kind
+    def __init__(
+        self,
+        name: str,
+        help: str,
+        labels: Sequence[str] = (),
+        *,
+        kind: str = "counter",
+        join: Callable[[float, float], float] = operator.add,
+    ) -> None:
+        self.name, self.help, self.labels, self.kind, self._join = name, help, tuple(labels), kind, join
         self.values: dict[tuple[str, ...], float] = {}
 
     def add(self, *labels: str, by: float = 1) -> None:
@@ -28,6 +38,12 @@ class Counter:
     def set(self, value: float, *labels: str) -> None:
         """Set a gauge."""
         self.values[labels] = value
+
+    def merge(self, values: Iterable[tuple[Sequence[str], float]]) -> None:
+        """Join another worker's values."""
+        for labels, value in values:
+            key = tuple(labels)
+            self.values[key] = self._join(self.values[key], value) if key in self.values else value
 
     def lines(self) -> Iterator[str]:
         """Yield the samples in Prometheus' text format."""
@@ -51,6 +67,13 @@ class Histogram:
             cells = self.values[labels] = [0.0] * (len(self.bounds) + 2)  # the buckets, above them, the sum
         cells[bisect_left(self.bounds, value)] += 1
         cells[-1] += value
+
+    def merge(self, values: Iterable[tuple[Sequence[str], list[float]]]) -> None:
+        """Add another worker's observations."""
+        for labels, cells in values:
+            key = tuple(labels)
+            mine = self.values.get(key, [0.0] * len(cells))
+            self.values[key] = [a + b for a, b in zip(mine, cells, strict=True)]
 
     def lines(self) -> Iterator[str]:
         """Yield the samples in Prometheus' text format."""
@@ -94,24 +117,53 @@ class Metrics:
             "darkroom_reloads_total", "Versions that were swapped in or refused.", ("model", "outcome")
         )
         self.served = Counter(
-            "darkroom_served_version", "1 for the version that is served.", per_version, kind="gauge"
+            "darkroom_served_version",
+            "1 for the version that is served.",
+            per_version,
+            kind="gauge",
+            join=max,
         )
         self.refused = Counter(
-            "darkroom_refused_version", "1 for a champion that is refused.", per_version, kind="gauge"
+            "darkroom_refused_version",
+            "1 for a champion that is refused.",
+            per_version,
+            kind="gauge",
+            join=max,
         )
         self.registry_up = Counter(
-            "darkroom_registry_up", "Whether the last look at the registry succeeded.", kind="gauge"
+            "darkroom_registry_up", "Whether the last look at the registry succeeded.", kind="gauge", join=min
         )
         self.registry_age = Counter(
             "darkroom_registry_age_seconds",
             "Since the last look at the registry that succeeded.",
             kind="gauge",
+            join=max,
         )
         self.shadow = Counter(
             "darkroom_shadow_total",
             "Requests that a challenger answered as well, by whether it agreed.",
             ("model", "champion", "challenger", "outcome"),
         )
+
+        self.shadow_computed = Histogram(
+            "darkroom_shadow_compute_seconds", "A challenger computing.", LATENCIES, ("model", "challenger")
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all values as JSON takes them."""
+        return {metric.name: list(metric.values.items()) for metric in self.all()}
+
+    def merge(self, values: Mapping[str, Any]) -> None:
+        """Join what another worker's :meth:`to_json` gave."""
+        for metric in self.all():
+            metric.merge(values.get(metric.name, ()))
+
+    def forget(self, model: str, version: str) -> None:
+        """Drop what was counted of a version that is long gone: a server that runs for years does not grow."""
+        for metric in self.all():
+            if metric.labels[:2] == ("model", "version"):
+                for labels in [key for key in metric.values if key[:2] == (model, version)]:
+                    del metric.values[labels]
 
     def all(self) -> list[Counter | Histogram]:
         """Return every metric."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,9 @@ from components.serving.messages import Refused
 from components.serving.metrics import Metrics
 from components.serving.state import Refusal
 from components.serving.version import ServedVersion
+
+_COUNTED = 3
+"""Versions before the served one whose counters are kept."""
 
 Condition = Literal["READY", "LOADING", "UNAVAILABLE"]
 
@@ -31,6 +35,7 @@ class Repository:
         self._loading: dict[str, str] = {}
         self._refused: dict[str, Refusal] = {}
         self._unloaded: set[str] = set()
+        self._earlier: dict[str, deque[str]] = {}
         self._metrics = metrics
 
     def get(self, name: str, version: str | None = None) -> ServedVersion:
@@ -68,6 +73,7 @@ class Repository:
         self._unloaded.discard(name)
         if before is not None:
             self._metrics.served.values.pop(before.labels, None)
+            self._retire(before, served)
         self._metrics.served.set(1, *served.labels)
         self._metrics.reloads.add(name, "swapped")
 
@@ -98,6 +104,16 @@ class Repository:
         entries += [Entry(n, r.version, "UNAVAILABLE", r.reason) for n, r in self._refused.items()]
         entries += [Entry(name, "", "UNAVAILABLE", "unloaded") for name in self._unloaded]
         return sorted(entries, key=lambda entry: (entry.name, entry.version))
+
+    def _retire(self, before: ServedVersion, now: ServedVersion) -> None:
+        """Keep the counters of the last versions of a model, and drop those of older ones."""
+        earlier = self._earlier.setdefault(before.name, deque())
+        for version in (before.version, now.version):
+            if version in earlier:
+                earlier.remove(version)
+        earlier.append(before.version)
+        while len(earlier) > _COUNTED:
+            self._metrics.forget(before.name, earlier.popleft())
 
     def _missing(self, name: str) -> Refused:
         if name in self._loading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.serving.messages import Request, Response
-from components.serving.metrics import Histogram, text
+from components.serving.metrics import Histogram, Metrics, text
 from components.serving.routing import Route
 from components.serving.service import Service
 
@@ -17,13 +17,14 @@ def routes(service: Service) -> list[Route]:
 
     async def one(request: Request) -> Response:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
-        return Response.json({"model_stats": [_of(service, *served.labels)]})
+        return Response.json({"model_stats": [_of(service.total(), *served.labels)]})
 
     async def all_models(request: Request) -> Response:
-        return Response.json({"model_stats": [_of(service, *s.labels) for s in service.repository.served()]})
+        total = service.total()
+        return Response.json({"model_stats": [_of(total, *s.labels) for s in service.repository.served()]})
 
     async def metrics(request: Request) -> Response:
-        return Response(text(service.metrics.all()).encode(), content_type=_TEXT)
+        return Response(text(service.total().all()).encode(), content_type=_TEXT)
 
     return [
         Route("GET", "/v2/models/stats", all_models),
@@ -33,8 +34,8 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def _of(service: Service, name: str, version: str) -> dict[str, Any]:
-    metrics, labels = service.metrics, (name, version)
+def _of(metrics: Metrics, name: str, version: str) -> dict[str, Any]:
+    labels = name, version
     succeeded, success_ns = _totals(metrics.latency, labels)
     queued, queued_ns = _totals(metrics.queued, labels)
     computed, computed_ns = _totals(metrics.computed, labels)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from components.serving import logs
+from components.serving import logs, sharing
 from components.serving.listening import listen
 from components.serving.settings import Settings
 
@@ -88,6 +88,7 @@ def run(settings: Settings, announce: Callable[[str, int, int], None]) -> int:
     logs.start("supervisor")
     listener = listen(settings.host, settings.port)
     settings = replace(settings, port=listener.getsockname()[1])
+    sharing.forget_dead(settings.port)
     ending = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: ending.set()) for number in (signal.SIGTERM, signal.SIGINT)
@@ -121,7 +122,12 @@ def _children(
     worker = [*module, "components.serving.worker", json.dumps(settings.to_json())]
     socket_ = listener.fileno()
     children = [
-        Child(f"worker {number}", [*worker, "--socket", str(socket_)], [socket_], announced)
+        Child(
+            f"worker {number}",
+            [*worker, "--socket", str(socket_), "--number", str(number)],
+            [socket_],
+            announced,
+        )
         for number in range(settings.workers)
     ]
     if not settings.bundles:

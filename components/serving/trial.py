@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -73,9 +74,17 @@ def _server(name: str, folder: Path) -> Iterator[tuple[subprocess.Popen, int]]:
     """Start a worker with one bundle; yield it and its port when the bundle is served."""
     settings = Settings(port=0, bundles={name: str(folder)})
     command = [sys.executable, "-m", "components.serving.worker", json.dumps(settings.to_json())]
-    with tempfile.TemporaryFile("w+") as log:
+    environment = os.environ | {"PYTHONPATH": str(_ROOT)}
+    # In a folder of its own: the state of a server that serves this project is none of its business.
+    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            command,
+            cwd=place,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
         late = threading.Timer(_START_S, process.kill)
         late.start()

@@ -1,6 +1,6 @@
 """A worker: answers requests on a listening socket until it is told to end, and then answers what it has taken on.
 
-    python -m components.serving.worker SETTINGS [--socket FD]
+    python -m components.serving.worker SETTINGS [--socket FD] [--number N]
 
 ``SETTINGS`` is JSON (:class:`~components.serving.settings.Settings`). Without a socket it listens by itself;
 either way it prints a line of JSON with the port once it answers. It ends on SIGTERM, and when its standard
@@ -73,9 +73,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def serve(settings: Settings, listener: socket.socket) -> None:
-    """Serve on ``listener`` until the end."""
-    service = Service(settings)
+async def serve(settings: Settings, listener: socket.socket, number: int) -> None:
+    """Serve on ``listener`` until the end, as worker ``number`` of the server."""
+    service = Service(settings, number)
     config = uvicorn.Config(
         Application(service),
         http="httptools",
@@ -91,11 +91,13 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         backlog=BACKLOG,
     )
     server = Server(config, service)
-    following = asyncio.create_task(service.following.run())
-    announcing = asyncio.create_task(_announce(service, listener))
+    tasks = [
+        asyncio.create_task(work)
+        for work in (service.following.run(), service.share(), _announce(service, listener))
+    ]
     _end_with_parent(server)
     await server.serve([listener])
-    for task in (following, announcing):
+    for task in tasks:
         task.cancel()
     log.info("ended")
 
@@ -127,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m components.serving.worker")
     parser.add_argument("settings")
     parser.add_argument("--socket", type=int)
+    parser.add_argument("--number", type=int, default=0)
     arguments = parser.parse_args()
     logs.start(f"worker-{os.getpid()}")
     # The computing threads hand answers over while the event loop is busy: Python's 5 ms would be most of a
@@ -139,7 +142,7 @@ def main() -> None:
         else:
             listener = socket.socket(fileno=arguments.socket)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings, listener))
+            runner.run(serve(settings, listener, arguments.number))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
