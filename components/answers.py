@@ -8,6 +8,11 @@ An answer is a dict of plain JSON values and of pictures (Pillow images):
 ``translation``     ``image``
 ``reenactment``     ``image``
 ``generation``      ``images``
+``detection``       ``objects``: ``[{"label", "score", "box": {"xmin", "ymin", "xmax", "ymax"}}, ...]`` in pixels
+                    of the picture as it came, the surest first
+``segmentation``    ``mask``: of the size that the graph reads, with a palette: 0 the ground, k + 1 class k; and
+                    ``segments``: ``[{"label", "share", "color"}, ...]`` of the classes that are on it
+``transcription``   ``text``, ``confidence``
 ==================  =====================================================================================
 """
 
@@ -32,6 +37,23 @@ EVERY = -1
 """The label that asks a generator for every class in turn."""
 
 PNG = "data:image/png;base64,"
+
+SURE = 0.5
+"""From this score on an object is told."""
+
+
+def inputs(description: Description, prepared: np.ndarray, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Return what a graph takes for one picture.
+
+    Args:
+        description: what ``bundle.json`` says of the graph.
+        prepared: the picture as :meth:`components.bundle.Bundle.prepare_image` made it.
+        size: width and height of the picture as it came, which a detector's boxes are given in.
+    """
+    asked = {"image": prepared}
+    if any(tensor["name"] == "size" for tensor in description["inputs"]):
+        asked["size"] = np.array([[size[1], size[0]]], np.int64)
+    return asked
 
 
 def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
@@ -168,10 +190,74 @@ def _generation(description: Description, outputs: Mapping[str, np.ndarray]) -> 
     return [{"images": [picture(image) for image in outputs["image"]]}]
 
 
+def _detection(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    corners, classes = ("xmin", "ymin", "xmax", "ymax"), description["classes"]
+    found = []
+    for boxes, scores, labels in zip(outputs["boxes"], outputs["scores"], outputs["labels"], strict=True):
+        surest = [q for q in np.argsort(-scores, kind="stable") if scores[q] >= SURE]
+        found.append(
+            {
+                "objects": [
+                    {
+                        "label": classes[labels[q]],
+                        "score": float(scores[q]),
+                        "box": dict(zip(corners, boxes[q].tolist(), strict=True)),
+                    }
+                    for q in surest
+                ]
+            }
+        )
+    return found
+
+
+def _segmentation(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    found = []
+    for values in outputs["mask"]:
+        mask = Image.fromarray(values, "P")
+        mask.putpalette([0, 0, 0, *(int(color(k)[i : i + 2], 16) for k in range(255) for i in (1, 3, 5))])
+        mask.info["transparency"] = 0  # the ground
+        shares = np.bincount(values.ravel(), minlength=256) / values.size
+        segments = [
+            {"label": label, "share": float(shares[k + 1]), "color": color(k)}
+            for k, label in enumerate(description["classes"])
+            if shares[k + 1]
+        ]
+        found.append({"mask": mask, "segments": segments})
+    return found
+
+
+def _transcription(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    return [
+        {"text": str(text), "confidence": float(confidence)}
+        for text, confidence in zip(outputs["text"], outputs["confidence"], strict=True)
+    ]
+
+
+def color(k: int) -> str:
+    """Return the colour that class ``k`` is drawn in, ``#rrggbb``."""
+    return _COLORS[k % len(_COLORS)]
+
+
+_COLORS = (
+    "#84c5ec",
+    "#ffa294",
+    "#86dba9",
+    "#e3cf85",
+    "#cfa9f0",
+    "#7fe0dc",
+    "#f2a8cf",
+    "#b8d97a",
+    "#f0b37a",
+    "#a9b8f0",
+)
+
 _READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answer]]] = {
     "classification": _classification,
     "density": _density,
     "translation": _picture,
     "reenactment": _picture,
     "generation": _generation,
+    "detection": _detection,
+    "segmentation": _segmentation,
+    "transcription": _transcription,
 }

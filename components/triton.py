@@ -30,7 +30,7 @@ MAX_BATCH = 64
 
 LABELS = "labels.txt"
 
-_TYPES = {"uint8": "TYPE_UINT8", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
+_TYPES = {"uint8": "TYPE_UINT8", "int64": "TYPE_INT64", "float32": "TYPE_FP32", "string": "TYPE_STRING"}
 
 
 @dataclass(frozen=True)

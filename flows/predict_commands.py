@@ -62,7 +62,8 @@ def predict(
         _reenact(asked, files, landmarks, out, as_json)
         return
     found = asked.source.answer(files)
-    if pictures := [answer["image"] for answer in found if "image" in answer]:
+    kinds = ("image", "mask")
+    if pictures := [answer[kind] for answer in found for kind in kinds if kind in answer]:
         written = _write(pictures, out, [f"{image.stem}.png" for image in images], model)
         _tell_written(written, asked, as_json)
         return
@@ -167,7 +168,16 @@ def _head(asked: Pipeline) -> dict[str, Any]:
 
 
 def _line(answer: Answer) -> str:
+    if "text" in answer:
+        return f"{answer['text']}  {answer['confidence']:.3f}"
+    if "objects" in answer:
+        return "  ".join(_object(one) for one in answer["objects"]) or "nothing"
     parts = [f"{one['label']} {one['score']:.3f}" for one in answer["scores"][:SHOWN]]
     if "bits_per_dim" in answer:
         parts.append(f"{answer['bits_per_dim']:.2f} bits per dimension")
     return "  ".join(parts)
+
+
+def _object(found: dict[str, Any]) -> str:
+    x0, y0, x1, y1 = (round(value) for value in found["box"].values())
+    return f"{found['label']} {found['score']:.3f} [{x0} {y0} {x1} {y1}]"

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from components.answers import Answer
+from components.pipelines.pictures import opened
 from components.pipelines.sources import Source, open_source
 from data.errors import UserError, nearest
 
@@ -33,6 +34,9 @@ TASKS = {
     "image-classification": ("classification", "density"),
     "image-to-image": ("translation", "reenactment"),
     "unconditional-image-generation": ("generation",),
+    "object-detection": ("detection",),
+    "image-segmentation": ("segmentation",),
+    "image-to-text": ("transcription",),
     "density": ("density",),
 }
 """What can be asked for, by the names that transformers and its hub give tasks where they have one; and the tasks of
@@ -102,6 +106,9 @@ class Pipeline:
         ``image-classification``            ``[{"label", "score"}, ...]``, the ``top_k`` likeliest
         ``density``                         ``{"scores": as above, "log_likelihood", "bits_per_dim"}``
         ``image-to-image``                  a Pillow image; of a head model the person of ``inputs`` with ``landmarks``
+        ``object-detection``                ``[{"label", "score", "box": {"xmin", ...}}, ...]``, the surest first
+        ``image-segmentation``              ``[{"label", "score": None, "mask"}, ...]``, as large as the picture, 0 or 255
+        ``image-to-text``                   ``[{"generated_text"}]``
         ``unconditional-image-generation``  ``count`` Pillow images of ``seed``, of the class ``label``; no ``inputs``
         ==================================  ==========================================================================
 
@@ -128,13 +135,34 @@ class Pipeline:
             if landmarks is None:
                 raise UserError(f"{self.source.description['name']}: needs landmarks.")
             return self.source.reenact(pictures, landmarks)["image"]
-        answers = [self._shaped(answer, top_k) for answer in self.source.answer(pictures)]
+        found = zip(self.source.answer(pictures), pictures, strict=True)
+        answers = [self._shaped(answer, picture, top_k) for answer, picture in found]
         return answers if several else answers[0]
 
-    def _shaped(self, answer: Answer, top_k: int) -> Any:
+    def _shaped(self, answer: Answer, picture: Picture, top_k: int) -> Any:
         match self.task:
             case "image-classification":
                 return answer["scores"][:top_k]
             case "image-to-image":
                 return answer["image"]
+            case "object-detection":
+                return answer["objects"]
+            case "image-segmentation":
+                return self._masks(answer, opened(picture).size)
+            case "image-to-text":
+                return [{"generated_text": answer["text"]}]
         return answer
+
+    def _masks(self, answer: Answer, size: tuple[int, int]) -> list[dict[str, Any]]:
+        values = np.asarray(answer["mask"].resize(size, Image.Resampling.NEAREST))
+        places = {name: k + 1 for k, name in enumerate(self.source.description["classes"])}
+        return [
+            {
+                "label": segment["label"],
+                "score": None,
+                "mask": Image.fromarray(
+                    np.where(values == places[segment["label"]], np.uint8(255), np.uint8(0))
+                ),
+            }
+            for segment in answer["segments"]
+        ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components import answers
 from data.errors import UserError
@@ -14,13 +14,13 @@ from data.images import DecodeError, decode
 
 
 def opened(picture: Any) -> Image.Image:
-    """Return a picture decoded.
+    """Return a picture decoded, turned as its EXIF orientation says.
 
     Raises:
         UserError: there is no such file, or it is no PNG, JPEG or WebP image that can be used.
     """
     if isinstance(picture, Image.Image):
-        return picture
+        return ImageOps.exif_transpose(picture)
     if isinstance(picture, np.ndarray):
         return _of_array(picture)
     name = "the picture" if isinstance(picture, bytes) else str(picture)
@@ -39,7 +39,7 @@ def content(picture: Any) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Image.Image):
-        return answers.png(picture)
+        return answers.png(ImageOps.exif_transpose(picture))
     if isinstance(picture, np.ndarray):
         return answers.png(_of_array(picture))
     if not isinstance(picture, str | Path):

@@ -13,6 +13,7 @@ from components import answers
 from components.answers import Answer
 from components.bundle import DESCRIPTION, Bundle
 from components.pipelines.pictures import opened
+from components.tasks import Arrays
 from data.errors import UserError, nearest
 
 BATCH = 32
@@ -51,14 +52,15 @@ class Local:
         """Answer each picture, some at a time."""
         found: list[Answer] = []
         for start in range(0, len(pictures), BATCH):
-            images = np.concatenate([self._prepared(picture) for picture in pictures[start : start + BATCH]])
-            found += answers.read(self.description, self.bundle.predict({"image": images}))
+            asked = [self._inputs(picture) for picture in pictures[start : start + BATCH]]
+            rows = {name: np.concatenate([one[name] for one in asked]) for name in asked[0]}
+            found += answers.read(self.description, self.bundle.predict(rows))
         return found
 
     def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
         """Show the person of the shots with these landmarks."""
         points = answers.landmarks(self.description, landmarks)
-        images = np.concatenate([self._prepared(shot) for shot in shots])
+        images = np.concatenate([self._inputs(shot)["image"] for shot in shots])
         outputs = self.bundle.predict({"landmarks": points, "shots": images[None]})
         return answers.read(self.description, outputs)[0]
 
@@ -67,8 +69,9 @@ class Local:
         asked = answers.request(self.description, seed, count, label)
         return answers.read(self.description, self.bundle.predict(asked))[0]
 
-    def _prepared(self, picture: Any) -> np.ndarray:
-        return self.bundle.prepare_image(opened(picture))
+    def _inputs(self, picture: Any) -> Arrays:
+        image = opened(picture)
+        return answers.inputs(self.description, self.bundle.prepare_image(image), image.size)
 
 
 def open_source(model: str, *, url: str | None, token: str | None, device: str, threads: int) -> Source:

@@ -113,7 +113,7 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
         raise Refused(400, f"the body is no picture that can be used: {error}") from None
     prepared = served.bundle.prepare_image(image)
     if task != "reenactment":
-        return {"image": prepared}
+        return answers.inputs(description, prepared, image.size)
     try:
         points = answers.landmarks(description, json.loads(query.get("landmarks", "null")))
     except (ValueError, RecursionError):
@@ -165,7 +165,7 @@ def _picture(answer: Answer) -> Any:
     """Return an answer that is a picture as one; None for others."""
     if "images" in answer:
         return answers.sheet(answer["images"])
-    return answer.get("image")
+    return answer.get("image") or answer.get("mask")
 
 
 def _example(served: ServedVersion, place: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ const board = new Board(picture => show(picture));
 let rows = [];
 let known = "";
 
-const reads = model => model.inputs.length === 1 && model.inputs[0].name === "image";
+const reads = model => model.inputs[0].name === "image";
 
 async function load() {
   let models;

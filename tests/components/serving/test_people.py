@@ -248,4 +248,5 @@ def test_hostile_files_leave_no_memory_behind(served, client):
     before = process.memory_info().rss
     for _ in range(10):
         ask_all()
-    assert process.memory_info().rss < before + 10e6
+    # Each of the two decoding threads may keep one picture's memory at hand; ten rounds leave ten behind in a leak.
+    assert process.memory_info().rss < before + 60e6
