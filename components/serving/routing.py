@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from components.serving.messages import Refused, Request, Response
+
+_KEPT = 1024
 
 Handler = Callable[[Request], Awaitable[Response]]
 Access = Literal["open", "read", "admin"]
@@ -31,20 +34,22 @@ class Route:
 
 
 class Router:
-    """Finds a route among those of as many segments; one with fewer ``{}`` goes before one with more."""
+    """Finds a route among those of as many segments; one with fewer ``{}`` goes before one with more.
+
+    Attributes:
+        find: ``(method, path) -> (route, parameters)``; the last answers are kept, so do not change them. Raises
+            :class:`Refused` where there is no such path (404), or none with this method (405).
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_length: dict[int, list[tuple[Route, list[str]]]] = {}
+        self.find = lru_cache(_KEPT)(self._find)
         for route in sorted(routes, key=lambda route: route.pattern.count("{")):
             segments = route.pattern.split("/")
             self._by_length.setdefault(len(segments), []).append((route, segments))
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Return the route and what its pattern took from the path; ``HEAD`` is answered as ``GET``.
-
-        Raises:
-            Refused: there is no such path (404), or none with this method (405).
-        """
+    def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """Return the route and what its pattern took from the path; ``HEAD`` is answered as ``GET``."""
         asked = path.split("/")
         method = "GET" if method == "HEAD" else method
         allowed = []

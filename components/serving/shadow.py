@@ -89,13 +89,15 @@ class Shadow:
 def agree(answer: Arrays, other: Arrays) -> bool:
     """Whether two versions said the same to one request, as far as whoever asked would act on it.
 
-    Where there are probabilities it is the likeliest class of each row. Text is to be the same, images are to
+    Where there are probabilities it is the likeliest class of each row. A text is to be the same, images are to
     differ by a grey level in the mean of each, numbers by a hundredth.
     """
     if "probabilities" in answer and "probabilities" in other:
         return bool(np.array_equal(*(of["probabilities"].argmax(axis=-1) for of in (answer, other))))
     if answer.keys() != other.keys():
         return False
+    if "text" in answer:
+        return bool(np.array_equal(answer["text"], other["text"]))
     return all(_same(answer[name], other[name]) for name in answer)
 
 

@@ -33,11 +33,17 @@ SIGNATURES = {
         [Tensor("landmarks", "float32", (-1, 5, 2)), Tensor("shots", "uint8", (-1, -1, 4, 4, 1))],
         [Tensor("image", "uint8", (-1, 4, 4, 1))],
     ),
+    "transcription": ([IMAGE], [Tensor("symbols", "int64", (-1, 1)), Tensor("text", "string", (-1,))]),
     "slow": ([IMAGE], [PROBABILITIES]),
 }
 """By kind; ``conditional`` is of the task generation, ``slow`` is a classifier that takes its time."""
 TASKS = {"conditional": "generation", "slow": "classification"}
-_DTYPES = {"uint8": TensorProto.UINT8, "int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
+_DTYPES = {
+    "uint8": TensorProto.UINT8,
+    "int64": TensorProto.INT64,
+    "float32": TensorProto.FLOAT,
+    "string": TensorProto.STRING,
+}
 
 
 def write(
@@ -56,7 +62,8 @@ def write(
     given = example(kind, 4)
     golden = {f"input/{name}": values for name, values in given.items()}
     for name, values in answers(kind, given, mark).items():
-        golden[f"output/{name}"] = values + values.dtype.type(golden_off)
+        if values.dtype != object:  # a file of tensors holds no strings
+            golden[f"output/{name}"] = values + values.dtype.type(golden_off)
     with atomic.folder(folder) as made:
         (made / "1").mkdir()
         (made / MODEL).write_bytes(_graph(kind, inputs, outputs, mark).SerializeToString())
@@ -113,6 +120,9 @@ def answers(kind: str, given: dict[str, np.ndarray], mark: int = 0) -> dict[str,
         probabilities = np.stack([sums, marks, marks], axis=1)
         more = {"log_likelihood": sums} if kind == "density" else {}
         return more | {"probabilities": probabilities}
+    if kind == "transcription":
+        sums = given["image"].reshape(len(given["image"]), -1).sum(axis=1, dtype=np.int64) + mark
+        return {"symbols": sums[:, None], "text": np.array([str(n) for n in sums], dtype=object)}
     if kind == "translation":
         return {"translated": given["image"] + np.uint8(mark)}
     if kind == "reenactment":
@@ -123,7 +133,11 @@ def answers(kind: str, given: dict[str, np.ndarray], mark: int = 0) -> dict[str,
 
 
 def _graph(kind: str, inputs: list[Tensor], outputs: list[Tensor], mark: int) -> onnx.ModelProto:
-    make = {"translation": _translation, "reenactment": _reenactment}.get(kind)
+    make = {
+        "translation": _translation,
+        "reenactment": _reenactment,
+        "transcription": _transcription,
+    }.get(kind)
     if kind in ("classification", "density", "slow"):
         nodes, constants = _sums(mark, density=kind == "density", slow=kind == "slow")
     elif make:
@@ -182,6 +196,25 @@ def _sums(mark: int, *, density: bool, slow: bool):
     if density:
         constants["first"] = np.int64(0)
         nodes.append(helper.make_node("Gather", ["sums", "first"], ["log_likelihood"], axis=1))
+    return nodes, constants
+
+
+def _transcription(mark: int):
+    """The sum of the pixels and the mark, as a number and as text."""
+    constants = {
+        "flat": np.array([-1, 16]),
+        "axis": np.array([1]),
+        "mark": np.int64(mark),
+        "none": np.array([-1]),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.INT64),
+        helper.make_node("Reshape", ["pixels", "flat"], ["rows"]),
+        helper.make_node("ReduceSum", ["rows", "axis"], ["sums"], keepdims=1),
+        helper.make_node("Add", ["sums", "mark"], ["symbols"]),
+        helper.make_node("Reshape", ["symbols", "none"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["text"], to=TensorProto.STRING),
+    ]
     return nodes, constants
 
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -134,7 +135,19 @@ def parse(body: bytes, headers: http.client.HTTPMessage) -> tuple[str, dict[str,
     answer, outputs = json.loads(body[:start]), {}
     for output in answer["outputs"]:
         size = output["parameters"]["binary_data_size"]
-        values = np.frombuffer(body[start : start + size], dtypes[output["datatype"]])
+        raw = body[start : start + size]
+        values = (
+            _texts(raw) if output["datatype"] == "BYTES" else np.frombuffer(raw, dtypes[output["datatype"]])
+        )
         outputs[output["name"]] = values.reshape(output["shape"])
         start += size
     return answer["model_version"], outputs
+
+
+def _texts(raw: bytes) -> np.ndarray:
+    found = []
+    while raw:
+        (length,) = struct.unpack_from("<I", raw)
+        found.append(raw[4 : 4 + length].decode())
+        raw = raw[4 + length :]
+    return np.array(found, dtype=object)
