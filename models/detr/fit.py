@@ -13,6 +13,7 @@ from models.detr import boxes
 from models.detr.denoising import disturb
 from models.detr.loss import matched_loss, set_loss
 from models.detr.network import Detr
+from models.detr.zoom import relight, zoom
 from models.run import Run
 
 CHUNK = 256
@@ -23,7 +24,10 @@ def fit(model: Detr, data: PreparedData, run: Run) -> None:
     """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
 
     def loss(model: Detr, x_bchw: Tensor, labels: Tensor, corners: Tensor) -> Tensor:
-        return train_loss(model, x_bchw, labels, boxes.to_centre(corners), run.generator)
+        config, generator = model.config, run.generator
+        x_bchw, labels, corners = zoom(x_bchw, labels, corners, config.zoom, generator)
+        x_bchw = relight(x_bchw, config.relight, generator)
+        return train_loss(model, x_bchw, labels, boxes.to_centre(corners), generator)
 
     loop.train(model, data, run, model.config, loss=loss, validate=validate, tensors=TENSORS)
 
