@@ -31,10 +31,11 @@ def infer(dataset: str, rows: pd.DataFrame, path: Path) -> None:
             f"darkroom data accept {dataset}. To infer it all anew, delete it first."
         )
     usable = rows[rows["decodes"] & rows["label"].notna()]
+    if "text" in rows:
+        usable = usable[usable["text"].notna()]
     if usable.empty:
-        raise UserError(
-            f"{dataset}: nothing to infer from: no example has both a label and an image that decodes."
-        )
+        needed = "a label, a transcript and an image" if "text" in rows else "both a label and an image"
+        raise UserError(f"{dataset}: nothing to infer from: no example has {needed} that decodes.")
     values = CommentedMap(general=_general(usable), expectations=_expectations(usable))
     values["reference"] = _reference(usable)
     values.yaml_set_start_comment(_HEAD.format(name=dataset))
@@ -73,6 +74,8 @@ def _general(rows: pd.DataFrame) -> CommentedMap:
         general.insert(
             6, "inputs_across_splits", 0, comment="so many may have the input of one in another split"
         )
+    if "text" in rows:
+        general.insert(7, "longest_text", int(rows["symbols"].dropna().map(len).max()), comment="symbols")
     general["drift"].fa.set_flow_style()
     say = general.yaml_add_eol_comment
     say("pixels", "minimum_side")

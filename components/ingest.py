@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from components import listing, manifest
 from components.command import main
@@ -25,6 +26,7 @@ from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
 from data.sources import Arrays, ImageFile, derived, heads, imagefolder, packaged, torchvision
 from data.sources.listing import Entry, scan
+from data.text import parts
 
 MAX_BYTES = 256 << 20
 """A file larger than this is no image to train on; it is not read into memory."""
@@ -53,17 +55,25 @@ def run(dataset: str) -> Path:
 
 def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[Entry] | None = None) -> None:
     """Write the files of ``dataset`` into ``folder``; ``entries``: its folder's listing, if known."""
-    paired = settings.input_channels is not None
-    schema = manifest.PAIRED_SCHEMA if paired else manifest.SCHEMA
-    writer = manifest.Writer(folder, manifest.FACE_SCHEMA if settings.source == "heads" else schema)
+    writer = manifest.Writer(folder, _schema(settings))
     if settings.source == "imagefolder":
         files = imagefolder.load(settings.folder, scan(settings.folder) if entries is None else entries)
-        examples = _read_files(files, paired)
+        examples = _read_files(files, paired=settings.input_channels is not None)
     else:
         examples = _read_arrays(_load(dataset, settings))
     for row, *contents in examples:
+        if settings.text is not None and row["text"] is not None:
+            row["symbols"] = parts(row["text"], settings.text.separator)
         writer.add(row, *contents)
     writer.close()
+
+
+def _schema(settings: spec.DatasetSpec) -> pa.Schema:
+    if settings.source == "heads":
+        return manifest.FACE_SCHEMA
+    if settings.text is not None:
+        return manifest.TEXT_SCHEMA
+    return manifest.SCHEMA if settings.input_channels is None else manifest.PAIRED_SCHEMA
 
 
 def _load(dataset: str, settings: spec.DatasetSpec) -> Arrays:
@@ -82,6 +92,8 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
     named = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
     for index, (id, source, split, label, (described, content)) in enumerate(named):
         row = {"id": id, "source": source, "split": split, "label": label, **described}
+        if arrays.texts is not None:
+            row["text"] = arrays.texts[index]
         if arrays.landmarks is not None:
             row |= {"identity": arrays.identities[index], **_of_landmarks(arrays.landmarks[index])}
         if inputs is None:
@@ -130,7 +142,8 @@ def _read_files(files: list[ImageFile], paired: bool) -> Iterator[Example]:
 
 def _read_file(file: ImageFile) -> Example:
     row, content = _describe_file(file.path)
-    return {"id": file.id, "source": file.id, "split": file.split, "label": file.label, **row}, content
+    told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
+    return told | row, content
 
 
 def _read_pair(file: ImageFile) -> Example:

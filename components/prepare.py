@@ -23,8 +23,9 @@ from data.errors import UserError, nearest
 from data.images import decode, to_array
 from data.prepared import SPLITS, DataSpec
 from data.splits import assign
+from data.text import encode
 
-_TASKS = {"inputs": "translation", "landmarks": "reenactment"}
+_TASKS = {"inputs": "translation", "landmarks": "reenactment", "texts": "transcription"}
 """What data is for that has such a tensor."""
 
 _WINDOW = 1024
@@ -43,11 +44,15 @@ def run(dataset: str) -> Path:
     rows = manifest.read(ingested(dataset))
     _require_validation(dataset)
     classes = _classes(dataset, settings, rows)
+    symbols = _symbols(dataset, settings, rows)
     split = assign(rows, settings.splits).to_numpy(str)
     _require_every_split(dataset, split)
     labels = rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
     with atomic.folder(prepared(dataset)) as folder:
-        layout, known = _layout(settings, rows), {"labels": labels, **_faces(rows)}
+        layout = _layout(settings, rows)
+        known = {"labels": labels, **_faces(rows)}
+        if symbols is not None:
+            known["texts"] = encode(rows["symbols"], symbols, *layout["texts"][1])
         writers = {name: SplitWriter(folder, name, int((split == name).sum()), layout) for name in SPLITS}
         start = 0
         for pictures in _decode(dataset, rows, settings):
@@ -57,7 +62,7 @@ def run(dataset: str) -> Path:
                 chosen = split[part] == name
                 writer.add({tensor: tensors[tensor][chosen] for tensor in layout})
         hashes = {name: writer.close() for name, writer in writers.items()}
-        values = _describe(dataset, settings, classes, layout, writers["train"], hashes)
+        values = _describe(dataset, settings, classes, symbols, layout, writers["train"], hashes)
         _require_levels(dataset, settings.image, writers)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
@@ -88,6 +93,21 @@ def _classes(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tu
     return classes
 
 
+def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...] | None:
+    """Return what transcripts are made of, in the order of the indices; None for data without transcripts."""
+    if settings.text is None:
+        return None
+    found = sorted({symbol for transcript in rows["symbols"] for symbol in transcript})
+    symbols = settings.text.symbols or tuple(found)
+    for symbol in found:
+        if symbol not in symbols:
+            raise UserError(
+                f"{dataset_file(dataset)}: text.symbols: lacks the symbol {symbol!r} of a transcript."
+                f"{nearest(symbol, symbols)}"
+            )
+    return symbols
+
+
 def _require_every_split(dataset: str, split: np.ndarray) -> None:
     for name in SPLITS:
         if not (split == name).any():
@@ -107,6 +127,8 @@ def _layout(settings: spec.DatasetSpec, rows: pd.DataFrame) -> Layout:
     if "landmarks" in rows:
         layout["landmarks"] = (np.float32, (len(rows["landmarks"].iloc[0]) // 2, 2))
         layout["identities"] = (np.int64, ())
+    if settings.text is not None:
+        layout["texts"] = (np.int64, (int(rows["symbols"].map(len).max()),))
     return layout
 
 
@@ -178,6 +200,7 @@ def _describe(
     dataset: str,
     settings: spec.DatasetSpec,
     classes: tuple[str, ...],
+    symbols: tuple[str, ...] | None,
     layout: Layout,
     train: SplitWriter,
     hashes: dict,
@@ -188,6 +211,9 @@ def _describe(
     mean = train.histogram @ levels / count
     variance = train.histogram @ levels**2 / count - mean**2
     content = {"image": image.model_dump(), "classes": classes, "splits": hashes}
+    separator = settings.text.separator if settings.text else None
+    if symbols is not None:
+        content |= {"symbols": symbols, "separator": separator}
     return DataSpec(
         name=dataset,
         task=next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification"),
@@ -198,6 +224,9 @@ def _describe(
         sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
         input_channels=settings.input_channels,
         num_landmarks=layout["landmarks"][1][0] if "landmarks" in layout else None,
+        symbols=symbols,
+        separator=separator,
+        longest_text=layout["texts"][1][0] if "texts" in layout else None,
     )
 
 

@@ -6,7 +6,8 @@ Folder layout, written by the ``prepare`` stage::
     ids.json                     {"train": [id, ...], "validation": [...], "test": [...]}
     train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed;
                                  and what the task needs: inputs uint8 [N, H, W, C_in], or
-                                 landmarks float32 [N, L, 2] and identities int64 [N]
+                                 landmarks float32 [N, L, 2] and identities int64 [N], or
+                                 texts int64 [N, L]
     validation-00000.safetensors
     test-00000.safetensors
 
@@ -32,6 +33,7 @@ TASKS = {
     "classification": ("classification", "density", "generation"),
     "translation": ("translation",),
     "reenactment": ("reenactment", "generation"),
+    "transcription": ("transcription",),
 }
 """What data is for, and the tasks of the families that can be trained on it."""
 
@@ -43,7 +45,8 @@ class DataSpec:
     Attributes:
         name: the data set, as in ``params.yaml``.
         task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
-            input image for each image) or ``reenactment`` (faces with landmarks, of people with several images each).
+            input image for each image), ``reenactment`` (faces with landmarks, of people with several images each) or
+            ``transcription`` (a text for each image).
         classes: class names; a label is an index into them.
         height: rows of an image, in pixels.
         width: columns of an image, in pixels.
@@ -55,6 +58,9 @@ class DataSpec:
         sha256: hash over all splits' tensors.
         input_channels: translation: channels of an input image, 1 or 3; else None.
         num_landmarks: reenactment: points of a face; else None.
+        symbols: transcription: what texts are made of; a text holds indices into them; else None.
+        separator: transcription: what stands between two symbols of a text; else None.
+        longest_text: transcription: symbols of the longest text; else None.
     """
 
     name: str
@@ -69,6 +75,9 @@ class DataSpec:
     sha256: str
     input_channels: int | None = None
     num_landmarks: int | None = None
+    symbols: tuple[str, ...] | None = None
+    separator: str | None = None
+    longest_text: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -118,6 +127,7 @@ class Split:
         landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
             picture's sides; else None.
         identities: reenactment: int64 [N], who is seen; nobody is in two splits; else None.
+        texts: transcription: int64 [N, L], of each text the indices of its symbols, then -1; else None.
     """
 
     images: np.ndarray
@@ -126,6 +136,7 @@ class Split:
     inputs: np.ndarray | None = None
     landmarks: np.ndarray | None = None
     identities: np.ndarray | None = None
+    texts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -22,6 +22,7 @@ class Arrays:
         identities: reenactment: N names of who is seen; else None.
         landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
             picture's sides; else None.
+        texts: transcription: N transcripts; else None.
     """
 
     ids: list[str]
@@ -32,6 +33,7 @@ class Arrays:
     inputs: np.ndarray | None = None
     identities: list[str] | None = None
     landmarks: np.ndarray | None = None
+    texts: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class ImageFile:
         split: ``train``, ``validation``, ``test``, or empty where the folder does not say.
         label: class name, or None when it is missing.
         input: translation: the file of the image that this one is the translation of; None where nothing names one.
+        text: transcription: what is written in the image; None where nothing says it.
     """
 
     id: str
@@ -59,3 +62,4 @@ class ImageFile:
     split: str
     label: str | None
     input: InputFile | None = None
+    text: str | None = None
