@@ -70,9 +70,7 @@ FACE_SCHEMA = pa.schema(
 )
 """Of data for reenactment: who is seen, and the points of the face, x and y in turn, in [0, 1] of the picture."""
 
-TEXT_SCHEMA = pa.schema(
-    [*SCHEMA, pa.field("text", pa.string()), pa.field("symbols", pa.list_(pa.string()))]
-)
+TEXT_SCHEMA = pa.schema([*SCHEMA, pa.field("text", pa.string()), pa.field("symbols", pa.list_(pa.string()))])
 """Of data for transcription: what is written in the image, and the symbols that it is made of; null when missing."""
 
 IMAGE_SCHEMA = pa.schema({"id": pa.string(), "bytes": pa.large_binary()})

@@ -11,7 +11,7 @@ END = -1
 
 
 def parts(text: str, separator: str) -> list[str]:
-    """Return the symbols of ``text``: what stands between separators, or each character where the separator is empty."""
+    """Return the symbols of ``text``: what stands between separators; each character where the separator is empty."""
     return text.split(separator) if separator else list(text)
 
 
