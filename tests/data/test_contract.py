@@ -13,6 +13,7 @@ from components.validation import suite
 from data import spec
 from data.prepared import SPLITS, PreparedData
 from data.sources import torchvision
+from data.text import END, spell
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = sorted(path.parent.name for path in ROOT.glob("data/*/dataset.yaml"))
@@ -91,7 +92,7 @@ def test_images_have_the_promised_shape_and_levels(dataset):
 
 
 def test_what_is_made_from_another_data_set_keeps_its_splits(dataset):
-    name, data, _ = dataset
+    name, data, rows = dataset
     parent = spec.load(Path("data") / name / "dataset.yaml").parent
     if parent is None:
         pytest.skip("made from no other")
@@ -100,6 +101,10 @@ def test_what_is_made_from_another_data_set_keeps_its_splits(dataset):
             getattr(data, split),
             getattr(PreparedData(Path("artifacts/data") / parent / "prepared"), split),
         )
+        if data.spec.task == "transcription":
+            sources = rows.set_index("id").loc[ours.ids, "source"].str.removeprefix(f"{parent}: ")
+            assert {id for source in sources for id in source.split()} <= set(theirs.ids)
+            continue
         assert ours.ids == theirs.ids
         assert (ours.images == theirs.images).all() and (ours.labels == theirs.labels).all()
 
@@ -112,6 +117,18 @@ def test_inputs_have_the_promised_shape(dataset):
             assert part.inputs.shape == (*part.images.shape[:3], data.spec.input_channels)
         else:
             assert part.inputs is None
+
+
+def test_texts_are_the_manifest_s(dataset):
+    _, data, rows = dataset
+    if data.spec.task != "transcription":
+        assert data.train.texts is None and data.spec.symbols is None
+        return
+    said = dict(zip(rows["id"], rows["text"], strict=True))
+    for part in (getattr(data, split) for split in SPLITS):
+        assert part.texts.dtype == np.int64 and part.texts.shape == (len(part), data.spec.longest_text)
+        assert spell(part.texts, data.spec.symbols, data.spec.separator) == [said[id] for id in part.ids]
+        assert set(np.unique(part.texts)) - {END} == set(range(len(data.spec.symbols)))
 
 
 def test_nobody_is_in_two_splits_and_every_landmark_in_the_picture(dataset):

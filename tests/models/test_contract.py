@@ -184,7 +184,9 @@ def test_exported_graph_agrees(family, trained, data, tmp_path):
     module = models.family(family)
     graph = module.graph(trained[family][0])
     given = inputs(graph, data, 2)
-    free = {0: torch.export.Dim.DYNAMIC}  # as the export stage says it; a named one is frozen where there is a loop
+    free = {
+        0: torch.export.Dim.DYNAMIC
+    }  # as the export stage says it; a named one is frozen where there is a loop
     batch = None if module.TASK == "generation" else tuple(free for _ in given)
     file = tmp_path / "graph.onnx"
     torch.onnx.export(
