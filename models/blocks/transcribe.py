@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,14 +26,24 @@ class Transcribing(Augmented):
     """The settings that all writers of texts have.
 
     Attributes:
-        channels: of each convolution over the image; each halves the height, the first one the width, too.
+        channels: of each convolution over the image; each halves the height.
+        stride: columns of pixels that are read as one, a power of 2; as many convolutions halve the width.
         label_smoothing: probability taken from the right symbol and spread over all (Szegedy et al. 2016).
         beams: texts that are kept while writing; 1 is greedy.
     """
 
     channels: tuple[int, ...] = Field(default=(16, 32), min_length=1)
+    stride: int = Field(default=2, ge=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     beams: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _halve_often_enough(self) -> Self:
+        if self.stride not in (strides := [2**times for times in range(len(self.channels) + 1)]):
+            raise ValueError(
+                f"stride: {self.stride}; with {len(self.channels)} channels it is one of {strides}"
+            )
+        return self
 
 
 class Transcriber(Protocol):

@@ -31,4 +31,4 @@ def attention(model: EncoderDecoder, images_nhwc: np.ndarray) -> np.ndarray | No
     for symbols in transcribe.given(texts, model.end).unbind(dim=1):
         _, state, weights = model.step(symbols, state, memory, keys)
         looked.append(weights)
-    return over_pixels(torch.stack(looked, dim=1), images_nhwc.shape[2])
+    return over_pixels(torch.stack(looked, dim=1), model.columns.stride, images_nhwc.shape[2])

@@ -29,7 +29,16 @@ class Config(Transcribing):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about a minute on digit lines."""
-        return cls(width=96, epochs=10, batch_size=64, learning_rate=4e-3, dropout=0.2)
+        return cls(
+            channels=(32, 64),
+            stride=4,
+            width=96,
+            dropout=0.2,
+            epochs=5,
+            batch_size=64,
+            learning_rate=4e-3,
+            forcing=1.0,
+        )
 
     @classmethod
     def full(cls) -> Config:

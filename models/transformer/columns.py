@@ -28,4 +28,4 @@ def attention(model: Transformer, images_nhwc: np.ndarray) -> np.ndarray:
     for decoder, memory in zip(model.decoders, model.read(x_bchw), strict=True):
         x, weights = decoder.map(x, memory)
         looked.append(weights)
-    return over_pixels(torch.stack(looked).mean(dim=0), images_nhwc.shape[2])
+    return over_pixels(torch.stack(looked).mean(dim=0), model.columns.stride, images_nhwc.shape[2])

@@ -17,7 +17,9 @@ KINDS = ("additive", "dot", "none")
 
 def build(digit_lines, **settings: object) -> encoder_decoder.EncoderDecoder:
     torch.manual_seed(0)
-    config = configure(encoder_decoder.Config, "quick", {"width": 12, "channels": (4, 8)} | settings, "tests")
+    config = configure(
+        encoder_decoder.Config, "quick", {"width": 12, "channels": (4, 8), "stride": 2} | settings, "tests"
+    )
     model = encoder_decoder.build(config, digit_lines.spec).eval()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -14,7 +14,7 @@ from models.blocks.pixels import unit
 from models.settings import configure
 from models.transformer.network import waves
 
-SMALL = {"width": 16, "heads": 4, "hidden": 24, "channels": (4, 8)}
+SMALL = {"width": 16, "heads": 4, "hidden": 24, "channels": (4, 8), "stride": 2}
 
 
 def build(digit_lines, **settings: object) -> transformer.Transformer:

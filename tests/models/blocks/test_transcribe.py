@@ -30,7 +30,7 @@ def test_the_loss_is_the_mean_over_symbols_and_ends():
 
 def test_columns_stand_for_two_columns_of_pixels_each(digit_lines):
     torch.manual_seed(0)
-    columns = Columns(digit_lines.spec, (4, 8), 6).eval()
+    columns = Columns(digit_lines.spec, (4, 8), 2, 6).eval()
     x = torch.rand(2, 1, 10, 44, requires_grad=True)
     found = columns(x)
     assert found.shape == (2, columns.length, 6) == (2, 22, 6)
@@ -42,5 +42,5 @@ def test_columns_stand_for_two_columns_of_pixels_each(digit_lines):
 def test_weights_lie_on_the_pixels_of_their_columns():
     weights = torch.zeros(1, 2, 3)
     weights[0, 0, 1], weights[0, 1] = 0.5, torch.tensor([0.2, 0.4, 0.4])
-    spread = over_pixels(weights, 5)
+    spread = over_pixels(weights, 2, 5)
     assert spread.tolist() == [[[0, 0, 1, 1, 0], [0.5, 0.5, 1, 1, 1]]]
