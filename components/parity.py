@@ -90,7 +90,8 @@ def examples(
             first = int(np.flatnonzero(~same)[0])
             raise UserError(
                 f"{name}: parity failed: {(~same).sum()} of {len(same)} test lines are read otherwise by ONNX Runtime, "
-                f"the first as {read[first]!r} where PyTorch reads {columns['predicted'][first]!r}; {allowed} may be."
+                f"the first as {str(read[first])!r} where PyTorch reads {columns['predicted'][first]!r}; "
+                f"{allowed} may be."
             )
         tolerance = task.TOLERANCES["confidence"]
         report["confidence"] = _compare(

@@ -6,6 +6,7 @@ python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
 python read_bundle.py artifacts/bundles/faces-head shot.png --landmarks points.json      somebody with other landmarks
+python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    transcribe a picture
 """
 
 import argparse
@@ -61,6 +62,9 @@ def main() -> None:
     if description["task"] in ("translation", "reenactment"):
         Image.fromarray(answers[outputs[0]][0].squeeze()).save(arguments.output)
         print(f"what {description['name']} made of {arguments.picture} is in {arguments.output}")
+        return
+    if description["task"] == "transcription":
+        print(f"{answers['text'][0]}  {answers['confidence'][0]:.3f}")
         return
     if "log_likelihood" in answers:
         print(f"log-likelihood {answers['log_likelihood'][0]:.1f} nats")
