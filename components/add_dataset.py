@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from components import listing, params
+from components import annotated, listing, params
 from components.layout import dataset_file
 from data import atomic, spec
 from data.errors import UserError
@@ -36,7 +36,8 @@ class Added:
     Attributes:
         name: the data set.
         examples: how many images.
-        classes: how many of each class; the empty name counts those without a label.
+        classes: how many of each class, of objects where there are such; the empty name counts images without a label
+            or without an object.
         splits: how many of each split; the empty name counts those that the folder gives none.
     """
 
@@ -46,7 +47,13 @@ class Added:
     splits: dict[str, int]
 
 
-def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float]) -> Added:
+def add(
+    folder: Path,
+    name: str,
+    image_size: int | None,
+    shares: dict[str, float],
+    coco_files: tuple[Path, ...] = (),
+) -> Added:
     """Make ``folder`` the data set ``name``, or bring its listing up to date when it is one already.
 
     Nothing in ``folder`` is changed. Settings that are not given stay as they are.
@@ -56,19 +63,25 @@ def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float
         name: lower-case letters, digits, ``-`` and ``_``.
         image_size: sides of the images that models see, in pixels.
         shares: of ``validation`` and ``test``, in [0, 1).
+        coco_files: COCO's JSON of the images; without it one that lies in or beside the folder is found.
 
     Raises:
         UserError: the folder is not as it must be, or the name cannot be taken.
     """
     _check_name(name)
     folder = folder.expanduser().resolve()
-    entries = scan(folder)
-    files = imagefolder.load(folder, entries)
+    path = dataset_file(name)
+    if not coco_files and path.exists() and (known := spec.load(path).objects):
+        coco_files = known.coco
+    coco_files = tuple(file.expanduser().resolve() for file in coco_files) or annotated.find(folder)
+    entries = scan(folder, coco_files)
+    files = imagefolder.load(folder, entries, coco_files)
     yaml = YAML()
     yaml.width = 4096
-    path = dataset_file(name)
-    values = yaml.load(path.read_text()) if path.exists() else _new(files, name)
+    values = yaml.load(path.read_text()) if path.exists() else _new(files, name, coco_files)
     values["folder"] = str(folder)
+    if coco_files:
+        values["objects"]["coco"] = [str(file) for file in coco_files]
     if image_size is not None:
         values["image"]["height"] = values["image"]["width"] = image_size
     values["splits"].update(shares)
@@ -80,7 +93,7 @@ def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float
     return Added(
         name,
         len(files),
-        dict(sorted(Counter(file.label or "" for file in files).items())),
+        dict(sorted(Counter(name for file in files for name in _classes(file)).items())),
         dict(sorted(Counter(file.split for file in files).items())),
     )
 
@@ -98,7 +111,14 @@ def _check_name(name: str) -> None:
         raise UserError(f"{path.parent}: is there already, and is no data set. Choose another --name.")
 
 
-def _new(files: list[ImageFile], name: str) -> CommentedMap:
+def _classes(file: ImageFile) -> list[str]:
+    """Return the classes of a file's objects, or its own; an empty name where there is none."""
+    if file.objects is not None:
+        return [one.category for one in file.objects] or [""]
+    return [file.label or ""]
+
+
+def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...]) -> CommentedMap:
     paths = [file.path for file in files]
     has_texts = any(file.text is not None for file in files)
     height, width = _line_size(paths) if has_texts else (IMAGE_SIZE, IMAGE_SIZE)
@@ -114,6 +134,11 @@ def _new(files: list[ImageFile], name: str) -> CommentedMap:
         values["text"] = CommentedMap(separator="")
         values["text"].fa.set_flow_style()
         values.yaml_add_eol_comment("between two symbols; without one, each character is a symbol", "text")
+    if objects := annotated.spec_of(files, coco_files):
+        values["objects"] = CommentedMap({"masks": objects.masks})
+        values["objects"].fa.set_flow_style()
+        values.yaml_add_eol_comment("for detection; masks: every object has one", "objects")
+        values["classes"] = annotated.classes(files, coco_files)
     values["splits"] = splits
     values.yaml_set_start_comment(
         f"A folder of images. After a change in it: darkroom data add FOLDER --name {name}"

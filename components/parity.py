@@ -97,6 +97,9 @@ def examples(
         report["confidence"] = _compare(
             f"{name}: the confidence", answers["confidence"][same], columns["confidence"][same], tolerance
         )
+    if "scores" in answers:
+        top, tolerance = answers["scores"].max(axis=1), task.TOLERANCES["scores"]
+        report["confidence"] = _compare(f"{name}: the top score", top, columns["confidence"], tolerance)
     if "l1" in columns:
         # Each pixel's difference is within the tolerance: so is their mean, which is on [0, 1].
         (of_pixels,) = task.TOLERANCES.values()

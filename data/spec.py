@@ -59,6 +59,31 @@ class HeadsSpec(BaseModel):
     seed: int = Field(default=0, ge=0)
 
 
+class ObjectsSpec(BaseModel):
+    """Where it is said which objects lie in each image, and whether their masks are wanted.
+
+    Attributes:
+        coco: COCO's JSON files of an ``imagefolder``; without any its ``metadata.jsonl`` has ``objects``.
+        masks: every object has a mask, which is kept; else only the boxes are.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    coco: tuple[Path, ...] = ()
+    masks: bool = False
+
+
+class ScenesSpec(BaseModel):
+    """How many scenes are drawn of each split's items, from ``seed``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: int = Field(ge=1)
+    validation: int = Field(ge=1)
+    test: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
 class TextSpec(BaseModel):
     """What transcripts are made of.
 
@@ -123,12 +148,14 @@ class DatasetSpec(BaseModel):
         folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local folder, tried first.
         listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
         parent: ``derived``: the data set that it is made from, as ``from`` in the file.
-        recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image; ``lines``: some images
-            in a row, with their classes as the transcript.
+        recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image; ``scenes``: several
+            images on one ground, with boxes and masks; ``lines``: some in a row, with their classes as the transcript.
         classes: class names in the order of their indices; without it they are sorted by name.
         image: what ``prepare`` makes of each image.
         input_channels: of data for translation: channels of the image that is translated, 1 (grey) or 3 (RGB). It
             is brought to the height and width of ``image``.
+        objects: of data for detection: where they are told of.
+        scenes: recipe ``scenes``: how many.
         heads: ``heads``: how many.
         text: of data for transcription: what transcripts are made of. Of ``lines``, the classes whose images are used.
         lines: ``lines``: how many, and how they look.
@@ -141,10 +168,12 @@ class DatasetSpec(BaseModel):
     folder: Path | None = None
     listing: str | None = None
     parent: str | None = Field(default=None, alias="from")
-    recipe: Literal["edges", "lines"] | None = None
+    recipe: Literal["edges", "scenes", "lines"] | None = None
     classes: tuple[str, ...] | None = None
     image: ImageSpec
     input_channels: Literal[1, 3] | None = None
+    objects: ObjectsSpec | None = None
+    scenes: ScenesSpec | None = None
     heads: HeadsSpec | None = None
     text: TextSpec | None = None
     lines: LinesSpec | None = None
@@ -162,12 +191,18 @@ class DatasetSpec(BaseModel):
             )
         if self.recipe == "edges" and self.input_channels != 1:
             raise ValueError("recipe edges makes grey edge maps: it needs input_channels: 1")
+        if self.recipe == "scenes" and (self.scenes is None or self.objects != ObjectsSpec(masks=True)):
+            raise ValueError(
+                "recipe scenes needs 'scenes', such as {train: 3000, validation: 300, test: 400}, and objects: "
+                "{masks: true}"
+            )
         if self.recipe == "lines" and (self.lines is None or self.text is None or self.text.symbols is None):
             raise ValueError(
                 "recipe lines needs 'lines', such as {train: 6000, validation: 600, test: 1000}, and text.symbols"
             )
-        if self.text is not None and self.input_channels is not None:
-            raise ValueError("an image has a transcript ('text') or an input ('input_channels'), not both")
+        kinds = [key for key in ("objects", "input_channels", "text") if getattr(self, key) is not None]
+        if len(kinds) > 1:
+            raise ValueError(f"{' and '.join(kinds)}: data is for detection, translation or transcription")
         return self
 
 

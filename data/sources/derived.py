@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from data import lines
+from data import lines, scenes
 from data.edges import edges
 from data.errors import UserError, nearest
 from data.image_statistics import grey
+from data.objects import Objects
 from data.prepared import SPLITS, PreparedData, Split
 from data.sources import Arrays
 from data.spec import DatasetSpec
@@ -28,7 +29,7 @@ def load(name: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
             f"{where}: from: {parent.spec.name!r} is data for {parent.spec.task}; {spec.recipe} are made of images "
             "of one class each."
         )
-    return {"edges": _edges, "lines": _lines}[spec.recipe](where, spec, parent)
+    return {"edges": _edges, "lines": _lines, "scenes": _scenes}[spec.recipe](where, spec, parent)
 
 
 def _edges(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
@@ -66,7 +67,7 @@ def _lines(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
             )
             images.append(image)
             splits.append(split)
-            sources.append(f"{parent.spec.name}: {' '.join(part.ids[place] for place in chosen)}")
+            sources.append(f"{parent.spec.name}: {', '.join(part.ids[place] for place in chosen)}")
             names = [parent.spec.classes[label] for label in part.labels[chosen]]
             texts.append(spec.text.separator.join(names))
             lengths.append(str(len(names)))
@@ -77,6 +78,40 @@ def _lines(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
         labels=lengths,
         images=np.stack(images),
         texts=texts,
+    )
+
+
+def _scenes(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
+    """Return scenes of the items of each split; the sources name them."""
+    _require_same(where, spec, parent, ("channels",))
+    if spec.image.channels != 1:
+        raise UserError(f"{where}: image.channels: {spec.image.channels}; scenes are made of grey images.")
+    ids, sources, splits, images, objects = [], [], [], [], []
+    for place, split in enumerate(SPLITS):
+        part = getattr(parent, split)
+        items = np.asarray(part.images[..., 0])
+        for number in range(getattr(spec.scenes, split)):
+            random = np.random.default_rng([spec.scenes.seed, place, number])
+            scene = scenes.draw(random, items, spec.image)
+            ids.append(f"{split}/{number:05d}")
+            sources.append(f"{parent.spec.name}: {', '.join(part.ids[item] for item in scene.items)}")
+            splits.append(split)
+            images.append(scene.image)
+            objects.append(
+                Objects(
+                    categories=tuple(parent.spec.classes[part.labels[item]] for item in scene.items),
+                    boxes=scene.boxes.astype(np.float64),
+                    crowd=(False,) * len(scene.items),
+                    instances=scene.instances,
+                )
+            )
+    return Arrays(
+        ids=ids,
+        sources=sources,
+        splits=splits,
+        labels=[None] * len(ids),
+        images=np.stack(images)[..., None],
+        objects=objects,
     )
 
 

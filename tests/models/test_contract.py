@@ -21,14 +21,27 @@ from models.registry import FAMILIES
 from tests.models import tiny, training_process
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES)
-TASKS = {"classification", "density", "generation", "translation", "reenactment", "transcription"}
+TASKS = {
+    "classification",
+    "density",
+    "generation",
+    "translation",
+    "reenactment",
+    "detection",
+    "transcription",
+}
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
 @pytest.fixture(scope="module")
-def suitable(digits, digit_edges, faces, digit_lines):
+def suitable(digits, digit_edges, faces, digit_scenes, digit_lines):
     """Give each family data for its task: name to prepared data."""
-    special = {"translation": digit_edges, "reenactment": faces, "transcription": digit_lines}
+    special = {
+        "translation": digit_edges,
+        "reenactment": faces,
+        "detection": digit_scenes,
+        "transcription": digit_lines,
+    }
     return {family: special.get(models.family(family).TASK, digits) for family in FAMILIES}
 
 
@@ -65,6 +78,9 @@ def inputs(graph: torch.nn.Module, data, count: int) -> dict[str, torch.Tensor]:
         shots = data.test.images[(np.arange(count)[:, None] + np.arange(1, 4)) % 8]
         given = {"landmarks": data.test.landmarks[:count], "shots": shots}
         return {name: torch.from_numpy(values) for name, values in given.items()}
+    if "size" in names:
+        size = torch.tensor([[48, 64]]).expand(count, 2).contiguous()
+        return {"image": torch.from_numpy(data.test.images[:count]), "size": size}
     images = data.test.images if data.test.inputs is None else data.test.inputs
     return {"image": torch.from_numpy(images[:count])}
 
@@ -165,6 +181,7 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
     graph = models.family(family).graph(trained[family][0])
     answers = answer(graph, inputs(graph, data, 3))
     shapes = [(output.dtype, tuple(output.shape)) for output in answers]
+    queries = answers[0].shape[1] if task == "detection" else 0
     assert (
         shapes
         == {
@@ -173,6 +190,11 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
             "generation": [(torch.uint8, (3, 8, 8, 1))],
             "translation": [(torch.uint8, (3, 8, 8, 1))],
             "reenactment": [(torch.uint8, (3, 16, 16, 3))],
+            "detection": [
+                (torch.float32, (3, queries, 4)),
+                (torch.float32, (3, queries)),
+                (torch.int64, (3, queries)),
+            ],
             "transcription": [(torch.int64, (3, 4)), (torch.float32, (3,))],
         }[task]
     )
@@ -205,6 +227,8 @@ def test_exported_graph_agrees(family, trained, data, tmp_path):
         for expected, actual in zip(answer(graph, given), theirs, strict=True):
             if expected.dtype == torch.uint8:  # a half rounds either way
                 assert np.abs(expected.numpy().astype(int) - actual).max() <= 1
+            elif expected.dtype == torch.int64:  # of two classes as likely as each other it may be either
+                assert (expected.numpy() != actual).mean() <= 0.01
             else:
                 torch.testing.assert_close(torch.from_numpy(actual), expected, rtol=1e-4, atol=1e-5)
 
