@@ -9,7 +9,7 @@ from data.spec import LinesSpec
 SPECKS = 6
 """At most so many faint dots on a line."""
 
-STROKES = 3
+STROKES = 2
 """At most so many faint strokes on a line."""
 
 
@@ -59,8 +59,8 @@ def shrunk(images: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _clutter(shape: tuple[int, int], levels: int, random: np.random.Generator) -> np.ndarray:
-    """Return uint8 [H, W]: dots and straight strokes, each of one level below half of the brightest."""
-    faint = np.rint(np.arange(1, levels // 2) * 255 / (levels - 1)).astype(np.uint8)
+    """Return uint8 [H, W]: dots and straight strokes, each of one level below a third of the brightest."""
+    faint = np.rint(np.arange(1, max(2, levels // 3)) * 255 / (levels - 1)).astype(np.uint8)
     ground = np.zeros(shape, np.uint8)
     for _ in range(random.integers(SPECKS + 1)):
         ground[tuple(random.integers(shape))] = random.choice(faint)

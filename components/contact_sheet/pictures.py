@@ -56,7 +56,7 @@ _CAPTIONS = {
         "Share of the test lines that are read without a mistake, by how many symbols they have.",
     ),
     "substitutions": ("Substitutions", "Which symbol of the test lines was written for which."),
-    "attention": ("Attention", "Test images, bright where the model looks."),
+    "attention": ("Attention", "Test images, bright where the model looks; of lines, a row for each symbol."),
     "memory": ("Memory", "Gradient of the answer by how many rows back it is taken."),
     "least_likely": (
         "Least likely test examples",

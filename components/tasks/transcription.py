@@ -137,8 +137,8 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
             plain = np.broadcast_to(image, (*image.shape[:2], 3))
             tiles.append(np.concatenate([plain, *looked]))
         captions = [short(text, 34) for text in read[: len(tiles)]]
-        title = "Where it looks for each symbol, from top to bottom"
-        grid.draw(folder / "attention.png", np.stack(tiles), captions, columns=4, title=title, cell=200)
+        title = "Where it looks: a row for each symbol"
+        grid.draw(folder / "attention.png", np.stack(tiles), captions, columns=4, title=title, cell=250)
 
 
 def exact_match_by_length(answers: Arrays, data: PreparedData) -> dict[int, bootstrap.Interval]:
