@@ -7,6 +7,7 @@ python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... 
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
 python read_bundle.py artifacts/bundles/digit-scenes-detr picture.png        boxes of objects in the picture's pixels
 python read_bundle.py artifacts/bundles/faces-head shot.png --landmarks points.json      somebody with other landmarks
+python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    transcribe a picture
 """
 
 import argparse
@@ -68,6 +69,9 @@ def main() -> None:
     if description["task"] in ("translation", "reenactment"):
         Image.fromarray(answers[outputs[0]][0].squeeze()).save(arguments.output)
         print(f"what {description['name']} made of {arguments.picture} is in {arguments.output}")
+        return
+    if description["task"] == "transcription":
+        print(f"{answers['text'][0]}  {answers['confidence'][0]:.3f}")
         return
     if "log_likelihood" in answers:
         print(f"log-likelihood {answers['log_likelihood'][0]:.1f} nats")
