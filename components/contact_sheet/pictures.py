@@ -33,6 +33,10 @@ _CAPTIONS = {
         "Boxes on test images",
         "Test images with the boxes that the model is sure of: right ones blue, wrong ones red, missed objects orange.",
     ),
+    "masks": (
+        "Masks on test images",
+        "Test images in the first row, their right masks in the second, the model's in the third; a colour per class.",
+    ),
     "worst_translations": (
         "Worst translations",
         "The same three rows for the test examples with the greatest errors.",

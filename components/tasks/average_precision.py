@@ -178,7 +178,9 @@ def precision_and_recall(matches: Matches, counts: np.ndarray) -> tuple[np.ndarr
         found = often[:, hits].cumsum(axis=1)
         shown = often.cumsum(axis=1)[:, hits]
         best = np.divide(found, shown, out=np.zeros(found.shape), where=shown > 0)
-        best = np.maximum.accumulate(best[:, ::-1], axis=1)[:, ::-1]  # the best at this recall or a higher one
+        best = np.maximum.accumulate(best[:, ::-1], axis=1)[
+            :, ::-1
+        ]  # the best at this recall or a higher one
         reached = np.divide(found, objects, out=np.zeros(found.shape), where=objects > 0)
         # How many of the 101 recalls each right one is the first to reach.
         steps = np.searchsorted(RECALLS, reached, side="right")

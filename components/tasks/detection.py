@@ -15,7 +15,16 @@ import numpy as np
 
 from components import bootstrap
 from components.bootstrap import Statistic
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, average_precision, images
+from components.tasks import (
+    Arrays,
+    Measurement,
+    Metric,
+    Predict,
+    Tensor,
+    Tolerance,
+    average_precision,
+    images,
+)
 from components.tasks.average_precision import EVERY_SIZE, THRESHOLDS, Boxes, Matches
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
@@ -40,7 +49,10 @@ NAMES = ("ap", "ap50", "ap75", "recall", "ap_small", "ap_medium", "ap_large")
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
     outputs = [Tensor("boxes", "float32", (-1, -1, 4)), Tensor("scores", "float32", (-1, -1))]
-    return [images.tensor(spec), Tensor("size", "int64", (-1, 2))], [*outputs, Tensor("labels", "int64", (-1, -1))]
+    return [images.tensor(spec), Tensor("size", "int64", (-1, 2))], [
+        *outputs,
+        Tensor("labels", "int64", (-1, -1)),
+    ]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:

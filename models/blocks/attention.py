@@ -34,9 +34,7 @@ def attend(
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
-def weights(
-    query: Tensor, key: Tensor, hidden: Tensor | None = None, bias: Tensor | None = None
-) -> Tensor:
+def weights(query: Tensor, key: Tensor, hidden: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
     """Return the attention map [..., L, S]: how much of each value :func:`attend` takes. Each row sums to 1."""
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
     if bias is not None:

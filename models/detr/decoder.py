@@ -87,7 +87,9 @@ class DecoderLayer(nn.Module):
         asked, bias = self._asked(x, positions, anchors, points)
         return self.cross_attention.map(asked, memory, bias=bias)
 
-    def _asked(self, x: Tensor, positions: Tensor, anchors: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _asked(
+        self, x: Tensor, positions: Tensor, anchors: Tensor, points: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         bias = None if self.spot is None else self.spot(anchors, points)
         return self.norm_cross(x) + positions, bias
 

@@ -86,7 +86,11 @@ def validate(model: Detr, split: Batches) -> dict[str, float]:
     for images, labels, corners in split.read(torch.arange(len(split)), CHUNK):
         answers = model(unit(images))
         parts = set_loss(
-            answers.logits.float()[None], answers.boxes.float()[None], labels, boxes.to_centre(corners), config
+            answers.logits.float()[None],
+            answers.boxes.float()[None],
+            labels,
+            boxes.to_centre(corners),
+            config,
         )
         total += float(parts.total(config)) * len(images)
     return {"loss": total / len(split)}

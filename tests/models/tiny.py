@@ -128,7 +128,8 @@ def prepare_scenes(folder: Path, sizes: tuple[int, int, int] = (96, 24, 24)) -> 
     ids, digest = {}, hashlib.sha256()
     for place, (split, size) in enumerate(zip(("train", "validation", "test"), sizes, strict=True)):
         drawn = [
-            scenes.draw(np.random.default_rng([place, k]), items[place::3, :, :, 0], image) for k in range(size)
+            scenes.draw(np.random.default_rng([place, k]), items[place::3, :, :, 0], image)
+            for k in range(size)
         ]
         tensors = {
             "images": np.stack([scene.image for scene in drawn])[..., None],
