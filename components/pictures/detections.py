@@ -22,8 +22,8 @@ def draw(
 
     Args:
         folder: where ``detections.png``, ``mistakes.png`` and ``query_attention.png`` go.
-        answers: ``boxes`` in pixels of the images, ``scores``, ``labels``; maybe ``query_attention`` [n, Q, H, W] of the
-            first images, the largest of each map 1.
+        answers: ``boxes`` in pixels of the images, ``scores``, ``labels``; maybe ``query_attention``
+            [n, Q, H, W] of the first images, the largest of each map 1.
         data: whose test split it is.
         objects: float [N, M, 4], corners of the objects in pixels.
         targets: int64 [N, Q], the place of the object that each answer found, -1 where none.

@@ -63,7 +63,9 @@ def train(
 ) -> None:
     """Train ``model`` in place; at the end it holds the averaged weights that validated best.
 
-    ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order. Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
+    ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order.
+
+    Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
 
     Raises:
         UserError: the loss became NaN or infinite.

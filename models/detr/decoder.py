@@ -95,7 +95,7 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Layers, and what they share: the encoding of anchors, and the heads that read classes and boxes off the queries."""
+    """Layers, and what they share: the encoding of anchors, and the heads for classes and boxes."""
 
     def __init__(
         self, width: int, heads: int, hidden: int, depth: int, dropout: float, outputs: int, spot: bool

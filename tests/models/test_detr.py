@@ -1,4 +1,4 @@
-"""DETR: an answer is of its picture alone, denoising tells nothing, pictures without objects, boxes that find objects."""
+"""DETR: answers are of their picture alone, denoising tells nothing, pictures without objects, boxes that find them."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_near_boxes_are_nearer_than_far_ones(seed, groups):
             near, far = group * 6 + place, group * 6 + 3 + place
             assert noised.queries[0, group * 3 + place] == (near if label >= 0 else -1)
             assert away[near].max() <= NEAR + 1e-3
-            assert NEAR - 1e-3 <= away[far].min() and away[far].max() <= FAR + 1e-3
+            assert away[far].min() >= NEAR - 1e-3 and away[far].max() <= FAR + 1e-3
     assert not noised.hidden[:, :4].any() and noised.hidden[:4, 4:].all()
 
 
