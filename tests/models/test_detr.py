@@ -97,7 +97,7 @@ def test_the_queries_attention_is_that_of_the_decoding(digit_scenes):
     with torch.no_grad():
         seen = model.see(x_bchw)
         model.decode(seen)
-        maps = model.decoder.looks(seen.content, seen.anchors, seen.memory, seen.points)
+        maps = model.decoder.looks(seen.content, seen.anchors, seen.memory, seen.grid)
         ((given, named),) = asked
         torch.testing.assert_close(maps, cross.map(*given, bias=named["bias"]))
 
