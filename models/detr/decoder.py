@@ -18,7 +18,6 @@ from models.blocks.dropout import Dropout
 from models.blocks.encoder import EPSILON
 from models.detr import boxes, position_encoding
 
-
 LEAST_REACH = 0.02
 """Added to half a box's sides, as a share of the picture's: a small box is looked at with something around it."""
 
