@@ -28,12 +28,8 @@ FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 @pytest.fixture(scope="module")
 def suitable(digits, digit_edges, faces, digit_scenes):
     """Give each family data for its task: name to prepared data."""
-    special = {
-        "translation": digit_edges,
-        "reenactment": faces,
-        "detection": digit_scenes,
-        "segmentation": digit_scenes,
-    }
+    special = {"translation": digit_edges, "reenactment": faces}
+    special |= dict.fromkeys(("detection", "segmentation"), digit_scenes)
     return {family: special.get(models.family(family).TASK, digits) for family in FAMILIES}
 
 
