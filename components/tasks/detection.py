@@ -127,20 +127,14 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
     An object is found by a sure answer of its class that overlaps it by half.
     """
-    objects, hits, claims = counted(answers, data)
-    return {
-        "objects": objects,
-        "found": hits,
-        "false_alarms": claims - hits,
-        "confidence": answers["scores"].max(axis=1),
-    }
-
-
-def counted(answers: Arrays, data: PreparedData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return int64 [N] each: objects, sure answers that found one, and all sure answers."""
     sure = answers["scores"] >= SURE
     right = average_precision.targets(found(answers), truth(data), data.spec.num_classes) >= 0
-    return (data.test.box_labels >= 0).sum(axis=1), (right & sure).sum(axis=1), sure.sum(axis=1)
+    return {
+        "objects": (data.test.box_labels >= 0).sum(axis=1),
+        "found": (right & sure).sum(axis=1),
+        "false_alarms": (~right & sure).sum(axis=1),
+        "confidence": answers["scores"].max(axis=1),
+    }
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:

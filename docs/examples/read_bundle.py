@@ -92,7 +92,7 @@ def print_boxes(classes: list[str], boxes: np.ndarray, scores: np.ndarray, label
 
 
 def write_mask(mask: np.ndarray, size: tuple[int, int], path: Path) -> None:
-    """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, and its palette differs."""
+    """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, a colour each."""
     image = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
     hues = Image.fromarray((np.arange(1, 256) * 158 % 256).astype(np.uint8)[None])
     full = Image.new("L", hues.size, 255)
