@@ -90,7 +90,11 @@ def test_sizes_divide_the_training_objects_as_cocos(scenes):
 
 
 def test_comparison_is_paired_on_the_same_images(scenes):
-    good, same, bad = Detector(scenes, off=1.0), Detector(scenes, off=1.0), Detector(scenes, off=1.0, wrong=0.4)
+    good, same, bad = (
+        Detector(scenes, off=1.0),
+        Detector(scenes, off=1.0),
+        Detector(scenes, off=1.0, wrong=0.4),
+    )
     overall, *by_class = _of_sets("detection", good, same, scenes, GatePolicy())
     assert (overall.value, overall.low, overall.high, overall.holds) == (0, 0, 0, True)
     assert len(by_class) == len(np.unique(scenes.test.box_labels[scenes.test.box_labels >= 0]))
