@@ -41,7 +41,7 @@ class Config(Recipe):
     encoder_depth: int = Field(default=1, ge=0)
     decoder_depth: int = Field(default=2, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    zoom: float = Field(default=0.3, ge=0, lt=1)
+    zoom: float = Field(default=0.2, ge=0, lt=1)
     relight: float = Field(default=0.2, ge=0, lt=1)
     queries: Literal["cells"] | int = "cells"
     spot: bool = True
@@ -65,13 +65,12 @@ class Config(Recipe):
     def quick(cls) -> Config:
         """Two CPU cores: about a minute on digit scenes, some more on those of Fashion-MNIST."""
         return cls(
-            backbone=(32, 64, 128),
             decoder_depth=1,
             epochs=4,
             least_steps=1800,
             batch_size=16,
             learning_rate=2e-3,
-            weight_decay=0.2,
+            weight_decay=0.05,
         )
 
     @classmethod
