@@ -37,7 +37,7 @@ def draw(
     wrong = np.where(given & (targets < 0), answers["scores"], 0.0).sum(axis=1)
     worst = np.argsort(-wrong - [len(places) for places in missed], kind="stable")
     for name, title, shown in (
-        ("detections", f"Answers with a score of {sure:g} or more", np.arange(len(data.test))),
+        ("detections", f"Scores of {sure:g} or more", np.arange(len(data.test))),
         ("mistakes", "Most mistakes", worst),
     ):
         pictures = []
@@ -52,7 +52,7 @@ def draw(
                     Frame(answers["boxes"][i, q], style.MAIN if targets[i, q] >= 0 else style.WRONG, words)
                 )
             pictures.append(framed.draw(data.test.images[i], frames, CELL))
-        title += ": right ones blue, wrong ones red; missed objects orange"
+        title += ": right boxes blue, wrong ones red, missed objects orange"
         grid.draw(folder / f"{name}.png", np.stack(pictures), columns=4, title=title, cell=CELL)
     if "query_attention" in answers:
         _draw_attention(folder / "query_attention.png", answers, data)
