@@ -14,6 +14,7 @@ FAMILIES = {
     "mlp": "Neural network: linear layers and activations, fitted by backpropagation: classification",
     "pix2pix": "U-Net and patch discriminator, L1 and adversarial (Isola et al. 2017): translation of images",
     "rnn": "Recurrent network over image rows: vanilla, LSTM or GRU cells: classification",
+    "segmenter": "Vision transformer with a mask decoder (Strudel et al. 2021): segmentation",
     "svm": "Support vector machine, linear or RBF (Cortes & Vapnik 1995): classification",
     "transformer": "Encoders and decoders of attention alone (Vaswani et al. 2017): transcription",
     "vae": "Variational autoencoder (Kingma & Welling 2014): generation",

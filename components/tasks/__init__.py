@@ -41,6 +41,7 @@ TASKS = (
     "translation",
     "reenactment",
     "detection",
+    "segmentation",
     "transcription",
 )
 
