@@ -114,9 +114,9 @@ def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, pol
     """Bless the bundle as no worse than the champion, both measured now on the present test split."""
     if champion is None:
         return _one("comparison", True, "no champion yet to compare with", {})
-    differing = [
-        key for key in ("task", "classes", "inputs") if bundle.description[key] != champion.description[key]
-    ]
+    ours, theirs = bundle.description, champion.description
+    same = ("task", "classes", "inputs", "symbols", "separator")
+    differing = [key for key in same if ours.get(key) != theirs.get(key)]
     if differing:
         told = f"the champion cannot be compared with: it has other {', '.join(differing)}"
         return _one("comparison", False, told, {"champion": champion.sha256, "differing": differing})

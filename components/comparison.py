@@ -11,8 +11,8 @@ What holds is decided on intervals, never on values alone:
 Generators have no score per test example: their kernel distance to the test images is taken for each of
 several seeds, the same for both and by the same judge, and the differences are paired by seed.
 
-Nor is an average precision a mean of scores per example: its difference is taken on sets of images, drawn anew, the
-same for both, from all classes' objects and from each one's.
+Nor is an average precision or a mean overlap a mean of scores per example: its difference is taken on sets of images,
+drawn anew, the same for both, from all classes' objects and from each one's.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: Gat
         ValueError: an answer is not finite.
     """
     task = candidate.description["task"]
-    if task == "detection":
+    if task in ("detection", "segmentation"):
         return _of_sets(task, candidate, champion, data, policy)
     ours, theirs = (_scores(task, bundle, data) for bundle in (candidate, champion))
     differences = []
@@ -114,7 +114,7 @@ def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: Gat
 def _of_sets(
     task: str, candidate: Bundle, champion: Bundle, data: PreparedData, policy: GatePolicy
 ) -> list[Difference]:
-    """Return the differences in average precision, over all classes and of each that has objects in the test split."""
+    """Return the differences of the primary metric, over all classes and of each that has objects in the test split."""
     module = tasks.of(task)
     ours, theirs = (
         module.statistic(module.answer(bundle.predict, data), data) for bundle in (candidate, champion)
@@ -127,7 +127,7 @@ def _of_sets(
     rows = zip(["all", *data.spec.classes], values, intervals, holding, strict=True)
     return [
         Difference(
-            metric="ap",
+            metric=candidate.description["primary"],
             of=of,
             candidate=float(a),
             champion=float(b),
@@ -154,6 +154,11 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
         return [
             Score("bits_per_dim", "lower", module.scores(answers, data), labels),
             Score("bayes_accuracy", "higher", right),
+        ]
+    if task == "transcription":
+        return [
+            Score("exact_match", "higher", module.scores(answers, data), labels),
+            Score("character_error_rate", "lower", module.error_rates(answers, data)),
         ]
     if task in ("translation", "reenactment"):
         return [Score("l1", "lower", module.scores(answers, data), labels)]

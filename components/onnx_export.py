@@ -24,7 +24,7 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
     Args:
         graph: called with the inputs by name.
         inputs: its inputs; a length of -1 stays free.
-        outputs: its outputs, in order.
+        outputs: its outputs, in order; strings, which PyTorch does not have, are put in afterwards.
         example: inputs to trace with; a batch of two or more, as PyTorch takes a one for a constant.
 
     Raises:
@@ -44,7 +44,7 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
                 args=(),
                 kwargs=tensors,
                 input_names=[tensor.name for tensor in inputs],
-                output_names=[tensor.name for tensor in outputs],
+                output_names=[tensor.name for tensor in outputs if tensor.dtype != "string"],
                 dynamic_shapes=free,
                 opset_version=OPSET,
                 dynamo=True,
@@ -56,7 +56,6 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
     model = program.model_proto
     _strip(model)
     _enclose(model.graph)
-    _free(model.graph, outputs)
     return model.SerializeToString(deterministic=True)
 
 
@@ -71,15 +70,6 @@ def _strip(message: Any) -> None:
         if field.message_type is not None and not isinstance(message, onnx.TensorProto):
             for item in value if field.is_repeated else [value]:
                 _strip(item)
-
-
-def _free(graph: onnx.GraphProto, outputs: Sequence[Tensor]) -> None:
-    """Declare no fixed length where the task's signature has none, though this model may always give the same."""
-    for found, wanted in zip(graph.output, outputs, strict=True):
-        lengths = zip(found.type.tensor_type.shape.dim, wanted.shape, strict=True)
-        for axis, (length, size) in enumerate(lengths):
-            if size == -1 and length.HasField("dim_value"):
-                length.dim_param = f"{found.name}_{axis}"
 
 
 def _enclose(graph: onnx.GraphProto) -> None:

@@ -11,13 +11,22 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from components.serving import health, inference, metadata, repository_routes, statistics
+from components.serving import (
+    health,
+    inference,
+    metadata,
+    openapi,
+    page,
+    people,
+    repository_routes,
+    statistics,
+)
 from components.serving.access import Gatekeeper
 from components.serving.messages import Refused, Request, Response
 from components.serving.routing import Router
 from components.serving.service import Service
 
-ROUTES = (health, metadata, inference, repository_routes, statistics)
+ROUTES = (health, metadata, inference, repository_routes, statistics, people, openapi, page)
 """The modules of routes; each has ``routes(service)``."""
 
 _DISCARD_S = 1.0

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from components import registry
+from components import ledger, registry
 from components.registry import Model, Version
 from components.serving import logs
 from components.serving.state import ControlsFile, Refusal, State, StateFile, Target
@@ -95,6 +95,7 @@ class Follower:
         except UserError as error:
             self._refuse(name, target, str(error))
             return
+        target = replace(target, promoted_at=_promoted_at(version))
         champions = {**self.state.champions, name: target}
         refusals = _without(self.state.refused, name)
         self._write(replace(self.state, champions=champions, refused=refusals, checking=""))
@@ -140,6 +141,15 @@ def _verify(version: Version) -> None:
         UserError: it is not good.
     """
     registry.fetch(version).check_golden()
+
+
+def _promoted_at(version: Version) -> str:
+    """Return when the version became champion last; empty when its alias was moved by hand, or the registry is gone."""
+    try:
+        moves = [entry for entry in ledger.history(version.name) if entry.kind != "decision"]
+    except Exception:  # of MLflow, SQLAlchemy or requests; a champion is served all the same
+        return ""
+    return moves[-1].at if moves and moves[-1].version == version.number else ""
 
 
 def _at(alias: str, models: dict[str, Model]) -> Iterator[tuple[str, Version]]:

@@ -136,7 +136,9 @@ class Following:
             self._loader, self._open, folder, None if fixed else target.sha256
         )
         settings = self._settings.of(name)
-        return ServedVersion(name, target.version, bundle, settings, self._computing, self._metrics)
+        served = ServedVersion(name, target.version, bundle, settings, self._computing, self._metrics)
+        served.promoted_at = target.promoted_at
+        return served
 
     def _open(self, folder: Path, sha256: str | None) -> Bundle:
         """Open a bundle, warm it and compare its golden answers, in the loading thread."""

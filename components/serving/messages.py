@@ -59,9 +59,16 @@ class Request:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The query's parameters; of one that is given twice the last."""
+        """The query's parameters; of one that is given twice the last.
+
+        Raises:
+            Refused: there are more than anybody needs (400).
+        """
         text = self._scope["query_string"].decode("latin-1")
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
+        try:
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
+        except ValueError:
+            raise Refused(400, "the query has more than 32 parameters") from None
 
     def json(self) -> Any:
         """Return the body as JSON.

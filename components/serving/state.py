@@ -28,10 +28,11 @@ BUNDLES = STATE / "bundles"
 
 @dataclass(frozen=True)
 class Target:
-    """A version of a model: its number as text, and its bundle's hash."""
+    """A version of a model: number as text, its bundle's hash, and when it was promoted (UTC, ISO 8601) if known."""
 
     version: str
     sha256: str
+    promoted_at: str = field(default="", compare=False)
 
     @property
     def folder(self) -> Path:

@@ -27,6 +27,7 @@ class ServedVersion:
         settings: bounds of its queue.
         queue: its requests.
         since: when it was loaded, in seconds since the epoch.
+        promoted_at: when it became champion, in UTC, ISO 8601; empty when that is not known.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class ServedVersion:
     ) -> None:
         """Wrap ``bundle``; call it in the event loop's thread."""
         self.name, self.version, self.bundle, self.settings = name, version, bundle, settings
-        self.since = time.time()
+        self.since, self.promoted_at = time.time(), ""
         predict = limits.checked(name, bundle.predict)
         self.queue = Queue(predict, bundle.graph.inputs, bundle.graph.outputs, computing, settings)
         self._metrics = metrics

@@ -21,6 +21,8 @@ class Config(Recipe):
         encoder_depth: layers of the encoder.
         decoder_depth: layers of the decoder.
         dropout: probability of dropping a number after each attention and feed-forward layer.
+        zoom: by how much the sides of training pictures are stretched and shifted at most.
+        relight: by how much their contrast is changed at most, and their brightness half as much.
         queries: ``cells``: one a cell of the feature map, whose content and first box are what the encoder sees there
             (the two stages of Deformable DETR, without its choice); or a number of learned ones (the paper's).
         spot: whether heads look with preference about their query's box.
@@ -40,16 +42,18 @@ class Config(Recipe):
     encoder_depth: int = Field(default=1, ge=0)
     decoder_depth: int = Field(default=2, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    zoom: float = Field(default=0.2, ge=0, lt=1)
+    relight: float = Field(default=0.2, ge=0, lt=1)
     queries: Literal["cells"] | int = "cells"
     spot: bool = True
-    positives: int = Field(default=4, ge=1)
-    denoising: int = Field(default=2, ge=0)
+    positives: int = Field(default=1, ge=1)
+    denoising: int = Field(default=0, ge=0)
     classification: Literal["cross_entropy", "focal", "varifocal"] = "varifocal"
     no_object_weight: float = Field(default=0.1, gt=0)
     class_cost: float = Field(default=2.0, ge=0)
     l1_cost: float = Field(default=5.0, ge=0)
     giou_cost: float = Field(default=2.0, ge=0)
-    class_weight: float = Field(default=1.0, ge=0)
+    class_weight: float = Field(default=3.0, ge=0)
     l1_weight: float = Field(default=5.0, ge=0)
     giou_weight: float = Field(default=2.0, ge=0)
 

@@ -10,9 +10,11 @@ from models.blocks import loop
 from models.blocks.batches import Batches
 from models.blocks.pixels import unit
 from models.detr import boxes
+from models.detr.config import Config
 from models.detr.denoising import disturb
 from models.detr.loss import matched_loss, set_loss
 from models.detr.network import Detr
+from models.detr.zoom import relight, zoom
 from models.run import Run
 
 CHUNK = 256
@@ -23,9 +25,18 @@ def fit(model: Detr, data: PreparedData, run: Run) -> None:
     """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
 
     def loss(model: Detr, x_bchw: Tensor, labels: Tensor, corners: Tensor) -> Tensor:
+        x_bchw, labels, corners = augment(model.config, x_bchw, labels, corners, run.generator)
         return train_loss(model, x_bchw, labels, boxes.to_centre(corners), run.generator)
 
     loop.train(model, data, run, model.config, loss=loss, validate=validate, tensors=TENSORS)
+
+
+def augment(
+    config: Config, x_bchw: Tensor, labels: Tensor, corners: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return changed pictures [N, C, H, W], labels int64 [N, M] and corner boxes [N, M, 4]."""
+    x_bchw, labels, corners = zoom(x_bchw, labels, corners, config.zoom, generator)
+    return relight(x_bchw, config.relight, generator), labels, corners
 
 
 def train_loss(

@@ -9,6 +9,8 @@ import pytest
 from tests.components.serving import bundles
 from tests.components.serving.server import Client, Server
 
+KINDS = ("classification", "density", "generation", "conditional", "translation", "reenactment")
+
 
 @pytest.fixture(scope="session")
 def every_kind(tmp_path_factory) -> Iterator[Server]:
@@ -27,3 +29,15 @@ def client(every_kind) -> Iterator[Client]:
     client = every_kind.client()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory) -> Iterator[Server]:
+    """A server of ``shapes-<kind>`` for each of :data:`KINDS`, for the plain endpoints; ``folder`` has the bundles."""
+    folder = tmp_path_factory.mktemp("served")
+    for kind in KINDS:
+        bundles.write(folder / f"shapes-{kind}", kind, name=f"shapes-{kind}", data="d" * 64)
+    named = {f"shapes-{kind}": str(folder / f"shapes-{kind}") for kind in KINDS}
+    with Server(folder, worker={"bundles": named}) as server:
+        server.folder = folder
+        yield server
