@@ -65,7 +65,12 @@ def test_from_training_to_champion_and_no_worse_one_after_it(scenes):
     assert [tensor["shape"] for tensor in described["outputs"]] == [[-1, -1, 4], [-1, -1], [-1, -1]]
     assert set(described["parity"]["batches"]) == {"1", "2", "7"}
     assert set(described["parity"]["examples"]) == {"confidence"}
-    assert described["primary"] == "ap" and set(described["metrics"]) >= {"ap50", "ap75", "recall", "ap_large"}
+    assert described["primary"] == "ap" and set(described["metrics"]) >= {
+        "ap50",
+        "ap75",
+        "recall",
+        "ap_large",
+    }
     for metric in described["metrics"].values():
         assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
     table = pq.read_table(layout.evaluated("m") / "examples.parquet").to_pandas()
