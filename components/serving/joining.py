@@ -1,7 +1,7 @@
 """Uvicorn's HTTP protocol with one write per response.
 
-Uvicorn writes the head of a response and its body one after the other, and each write is a system call and a packet. For
-answers of some hundred bytes these two are a third of all the time that a request takes.
+Uvicorn writes the head of a response and its body one after the other, and each write is a system call and a
+packet. For answers of some hundred bytes these two are a third of all the time that a request takes.
 """
 
 from __future__ import annotations

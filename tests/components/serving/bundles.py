@@ -77,44 +77,63 @@ def write(
         golden_off: what the golden answers are wrong by.
         changes: put in place of entries of ``bundle.json``.
     """
-    inputs, outputs = SIGNATURES[kind]
     given = example(kind, 4)
+    expected = answers(kind, given, mark)
+    for name, values in expected.items():
+        if values.dtype != object:
+            expected[name] = values + values.dtype.type(golden_off)
+    signature = SIGNATURES[kind]
+    content = _graph(kind, *signature, mark).SerializeToString()
+    return wrap(folder, content, TASKS.get(kind, kind), signature, given, expected, **changes)
+
+
+def wrap(
+    folder: Path,
+    content: bytes,
+    task: str,
+    signature: tuple[list[Tensor], list[Tensor]],
+    given: dict[str, np.ndarray],
+    expected: dict[str, np.ndarray],
+    **changes: object,
+) -> str:
+    """Write a bundle around the graph ``content`` that answers ``given`` with ``expected``; return its SHA-256."""
     golden = {f"input/{name}": values for name, values in given.items()}
-    for name, values in answers(kind, given, mark).items():
-        if values.dtype != object:  # a file of tensors holds no strings
-            golden[f"output/{name}"] = values + values.dtype.type(golden_off)
+    # A file of tensors holds no strings.
+    golden |= {f"output/{name}": values for name, values in expected.items() if values.dtype != object}
     with atomic.folder(folder) as made:
         (made / "1").mkdir()
-        (made / MODEL).write_bytes(_graph(kind, inputs, outputs, mark).SerializeToString())
+        (made / MODEL).write_bytes(content)
         (made / TRITON).write_text('backend: "onnxruntime"\n')
         save_file(golden, made / GOLDEN)
-        describe(made, kind, **changes)
+        inputs, outputs = signature
+        tolerance = {"absolute": 1e-4, "relative": 1e-5}
+        values = {
+            "schema": 1,
+            "name": folder.name,
+            "family": "cnn",
+            "task": task,
+            "dataset": "shapes",
+            "primary": "accuracy",
+            "inputs": [tensor.to_json() for tensor in inputs],
+            "outputs": [tensor.to_json() for tensor in outputs],
+            "image": {
+                "height": 4,
+                "width": 4,
+                "channels": 1,
+                "levels": 256,
+                "mode": "L",
+                "resample": "BILINEAR",
+            },
+            "classes": CLASSES,
+            "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "better": "higher"}},
+            "parity": {},
+            "golden": {"tolerances": {tensor.name: tolerance for tensor in outputs}},
+            "sha256": {
+                f: hashlib.sha256((made / f).read_bytes()).hexdigest() for f in (MODEL, TRITON, GOLDEN)
+            },
+        }
+        atomic.write_json(made / DESCRIPTION, values | changes)
     return sha256(folder)
-
-
-def describe(folder: Path, kind: str, **changes: object) -> None:
-    """Write ``bundle.json`` about the files that are there."""
-    inputs, outputs = SIGNATURES[kind]
-    tolerance = {"absolute": 1e-4, "relative": 1e-5}
-    values = {
-        "schema": 1,
-        "name": folder.name,
-        "family": "cnn",
-        "task": TASKS.get(kind, kind),
-        "dataset": "shapes",
-        "primary": "accuracy",
-        "inputs": [tensor.to_json() for tensor in inputs],
-        "outputs": [tensor.to_json() for tensor in outputs],
-        "image": {"height": 4, "width": 4, "channels": 1, "levels": 256, "mode": "L", "resample": "BILINEAR"},
-        "classes": CLASSES,
-        "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "better": "higher"}},
-        "parity": {},
-        "golden": {"tolerances": {tensor.name: tolerance for tensor in outputs}},
-        "sha256": {
-            file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in (MODEL, TRITON, GOLDEN)
-        },
-    }
-    atomic.write_json(folder / DESCRIPTION, values | changes)
 
 
 def example(kind: str, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
