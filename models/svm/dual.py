@@ -15,11 +15,11 @@ from torch import Tensor
 from models.svm import smo
 from models.svm.rows import Rows
 
-WORKING = 512
+WORKING = 256
 """Images of a duel that are solved for at a time."""
-PAIRS = 500
+PAIRS = 250
 """At most so many pairs of them are improved before others are chosen."""
-SHARE = 0.1
+SHARE = 0.2
 """They are solved until they violate the conditions of the optimum by this share of what the whole duel does."""
 
 
