@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from components import listing, params
+from components import annotated, listing, params
 from components.layout import dataset_file
 from data import atomic, spec
 from data.errors import UserError
@@ -21,6 +22,9 @@ from data.sources.listing import scan
 
 IMAGE_SIZE = 64
 """Sides that images are brought to unless the user says otherwise, in pixels."""
+
+LINE_HEIGHT = 32
+"""Height that images with a transcript are brought to; their width follows from how long they are."""
 
 _SAMPLE = 200
 
@@ -32,7 +36,8 @@ class Added:
     Attributes:
         name: the data set.
         examples: how many images.
-        classes: how many of each class; the empty name counts those without a label.
+        classes: how many of each class, of objects where there are such; the empty name counts images without a label
+            or without an object.
         splits: how many of each split; the empty name counts those that the folder gives none.
     """
 
@@ -42,7 +47,13 @@ class Added:
     splits: dict[str, int]
 
 
-def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float]) -> Added:
+def add(
+    folder: Path,
+    name: str,
+    image_size: int | None,
+    shares: dict[str, float],
+    coco_files: tuple[Path, ...] = (),
+) -> Added:
     """Make ``folder`` the data set ``name``, or bring its listing up to date when it is one already.
 
     Nothing in ``folder`` is changed. Settings that are not given stay as they are.
@@ -52,19 +63,25 @@ def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float
         name: lower-case letters, digits, ``-`` and ``_``.
         image_size: sides of the images that models see, in pixels.
         shares: of ``validation`` and ``test``, in [0, 1).
+        coco_files: COCO's JSON of the images; without it one that lies in or beside the folder is found.
 
     Raises:
         UserError: the folder is not as it must be, or the name cannot be taken.
     """
     _check_name(name)
     folder = folder.expanduser().resolve()
-    entries = scan(folder)
-    files = imagefolder.load(folder, entries)
+    path = dataset_file(name)
+    if not coco_files and path.exists() and (known := spec.load(path).objects):
+        coco_files = known.coco
+    coco_files = tuple(file.expanduser().resolve() for file in coco_files) or annotated.find(folder)
+    entries = scan(folder, coco_files)
+    files = imagefolder.load(folder, entries, coco_files)
     yaml = YAML()
     yaml.width = 4096
-    path = dataset_file(name)
-    values = yaml.load(path.read_text()) if path.exists() else _new(files, name)
+    values = yaml.load(path.read_text()) if path.exists() else _new(files, name, coco_files)
     values["folder"] = str(folder)
+    if coco_files:
+        values["objects"]["coco"] = [str(file) for file in coco_files]
     if image_size is not None:
         values["image"]["height"] = values["image"]["width"] = image_size
     values["splits"].update(shares)
@@ -76,7 +93,7 @@ def add(folder: Path, name: str, image_size: int | None, shares: dict[str, float
     return Added(
         name,
         len(files),
-        dict(sorted(Counter(file.label or "" for file in files).items())),
+        dict(sorted(Counter(name for file in files for name in _classes(file)).items())),
         dict(sorted(Counter(file.split for file in files).items())),
     )
 
@@ -94,9 +111,18 @@ def _check_name(name: str) -> None:
         raise UserError(f"{path.parent}: is there already, and is no data set. Choose another --name.")
 
 
-def _new(files: list[ImageFile], name: str) -> CommentedMap:
-    channels = _channels([file.path for file in files])
-    image = CommentedMap(height=IMAGE_SIZE, width=IMAGE_SIZE, channels=channels, levels=256)
+def _classes(file: ImageFile) -> list[str]:
+    """Return the classes of a file's objects, or its own; an empty name where there is none."""
+    if file.objects is not None:
+        return [one.category for one in file.objects] or [""]
+    return [file.label or ""]
+
+
+def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...]) -> CommentedMap:
+    paths = [file.path for file in files]
+    has_texts = any(file.text is not None for file in files)
+    height, width = _line_size(paths) if has_texts else (IMAGE_SIZE, IMAGE_SIZE)
+    image = CommentedMap(height=height, width=width, channels=_channels(paths), levels=256)
     splits = CommentedMap(validation=0.15, test=0.15)
     for part in (image, splits):
         part.fa.set_flow_style()
@@ -104,6 +130,15 @@ def _new(files: list[ImageFile], name: str) -> CommentedMap:
     if inputs := [file.input.path for file in files if file.input]:
         values["input_channels"] = _channels(inputs)
         values.yaml_add_eol_comment("pairs: of the image that is translated", "input_channels")
+    if has_texts:
+        values["text"] = CommentedMap(separator="")
+        values["text"].fa.set_flow_style()
+        values.yaml_add_eol_comment("between two symbols; without one, each character is a symbol", "text")
+    if objects := annotated.spec_of(files, coco_files):
+        values["objects"] = CommentedMap({"masks": objects.masks})
+        values["objects"].fa.set_flow_style()
+        values.yaml_add_eol_comment("for detection; masks: every object has one", "objects")
+        values["classes"] = annotated.classes(files, coco_files)
     values["splits"] = splits
     values.yaml_set_start_comment(
         f"A folder of images. After a change in it: darkroom data add FOLDER --name {name}"
@@ -114,13 +149,24 @@ def _new(files: list[ImageFile], name: str) -> CommentedMap:
 
 
 def _channels(files: list[Path]) -> int:
-    """Return 1 if all of a sample of the images are grey, else 3. Headers alone are read."""
+    """Return 1 if all of a sample of the images are grey, else 3."""
+    return 1 if all(mode in ("1", "L", "LA") for mode, _ in _headers(files)) else 3
+
+
+def _line_size(files: list[Path]) -> tuple[int, int]:
+    """Return height and width that lines are brought to; of a sample, one in twenty is longer for its height."""
+    ratios = sorted(width / height for _, (width, height) in _headers(files)) or [1.0]
+    wide = ratios[int(0.95 * (len(ratios) - 1))]
+    return LINE_HEIGHT, min(4096, max(LINE_HEIGHT, round(LINE_HEIGHT * wide)))
+
+
+def _headers(files: list[Path]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield mode and size of a sample of the images; headers alone are read."""
     step = max(1, len(files) // _SAMPLE)
     for file in files[::step]:
         try:
             with Image.open(file, formats=FORMATS) as image:
-                if image.mode not in ("1", "L", "LA"):
-                    return 3
+                yield image.mode, image.size
         except (
             OSError,
             UnidentifiedImageError,
@@ -128,7 +174,6 @@ def _channels(files: list[Path]) -> int:
             Image.DecompressionBombWarning,
         ):
             continue  # ingest says what is wrong with it.
-    return 1
 
 
 def _name_in_params(name: str, path: Path) -> None:

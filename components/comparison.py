@@ -10,6 +10,9 @@ What holds is decided on intervals, never on values alone:
 
 Generators have no score per test example: their kernel distance to the test images is taken for each of
 several seeds, the same for both and by the same judge, and the differences are paired by seed.
+
+Nor is an average precision or a mean overlap a mean of scores per example: its difference is taken on sets of images,
+drawn anew, the same for both, from all classes' objects and from each one's.
 """
 
 from __future__ import annotations
@@ -94,6 +97,8 @@ def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: Gat
         ValueError: an answer is not finite.
     """
     task = candidate.description["task"]
+    if task in ("detection", "segmentation"):
+        return _of_sets(task, candidate, champion, data, policy)
     ours, theirs = (_scores(task, bundle, data) for bundle in (candidate, champion))
     differences = []
     for place, (a, b) in enumerate(zip(ours, theirs, strict=True)):
@@ -104,6 +109,38 @@ def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: Gat
             if len(of_class):
                 differences.append(_difference(a, b, name, of_class, policy.class_margin, "no harm"))
     return differences
+
+
+def _of_sets(
+    task: str, candidate: Bundle, champion: Bundle, data: PreparedData, policy: GatePolicy
+) -> list[Difference]:
+    """Return the differences of the primary metric, over all classes and of each that has objects in the test split."""
+    module = tasks.of(task)
+    ours, theirs = (
+        module.statistic(module.answer(bundle.predict, data), data) for bundle in (candidate, champion)
+    )
+    once = np.ones((1, len(data.test)), np.int64)
+    values = zip(ours(once)[0], theirs(once)[0], strict=True)
+    intervals = bootstrap.of_sets(lambda counts: ours(counts) - theirs(counts), len(data.test))
+    labels = data.test.box_labels
+    holding = [(labels >= 0).any(axis=1), *((labels == k).any(axis=1) for k in range(data.spec.num_classes))]
+    rows = zip(["all", *data.spec.classes], values, intervals, holding, strict=True)
+    return [
+        Difference(
+            metric=candidate.description["primary"],
+            of=of,
+            candidate=float(a),
+            champion=float(b),
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            count=len(data.test) if of == "all" else int(images.sum()),
+            margin=policy.margin if of == "all" else policy.class_margin,
+            rule="no worse" if of == "all" else "no harm",
+        )
+        for of, (a, b), interval, images in rows
+        if interval is not None
+    ]
 
 
 def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
@@ -117,6 +154,11 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
         return [
             Score("bits_per_dim", "lower", module.scores(answers, data), labels),
             Score("bayes_accuracy", "higher", right),
+        ]
+    if task == "transcription":
+        return [
+            Score("exact_match", "higher", module.scores(answers, data), labels),
+            Score("character_error_rate", "lower", module.error_rates(answers, data)),
         ]
     if task in ("translation", "reenactment"):
         return [Score("l1", "lower", module.scores(answers, data), labels)]

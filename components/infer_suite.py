@@ -9,6 +9,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from components import objects
 from components.manifest import INPUT
 from components.validation import drift
 from data import atomic
@@ -30,10 +31,15 @@ def infer(dataset: str, rows: pd.DataFrame, path: Path) -> None:
             f"{path}: is there already and may have been edited. To renew only its reference, run: "
             f"darkroom data accept {dataset}. To infer it all anew, delete it first."
         )
-    usable = rows[rows["decodes"] & rows["label"].notna()]
-    if usable.empty:
+    detection, transcription = "boxes" in rows, "text" in rows
+    told = rows["object_error"].isna() & rows["boxes"].notna() if detection else rows["label"].notna()
+    if transcription:
+        told &= rows["text"].notna()
+    usable = rows[rows["decodes"] & told]
+    if objects.categories(usable).empty:
+        what = "objects" if detection else "a transcript" if transcription else "a label"
         raise UserError(
-            f"{dataset}: nothing to infer from: no example has both a label and an image that decodes."
+            f"{dataset}: nothing to infer from: no example has both {what} and an image that decodes."
         )
     values = CommentedMap(general=_general(usable), expectations=_expectations(usable))
     values["reference"] = _reference(usable)
@@ -73,6 +79,12 @@ def _general(rows: pd.DataFrame) -> CommentedMap:
         general.insert(
             6, "inputs_across_splits", 0, comment="so many may have the input of one in another split"
         )
+    if "text" in rows:
+        general.insert(7, "longest_text", int(rows["symbols"].dropna().map(len).max()), comment="symbols")
+    if "boxes" in rows:
+        general.insert(
+            6, "boxes_beyond_border", 0, comment="so many boxes may reach beyond the border; they are clipped"
+        )
     general["drift"].fa.set_flow_style()
     say = general.yaml_add_eol_comment
     say("pixels", "minimum_side")
@@ -102,12 +114,20 @@ def _hash_distance(side: int) -> int | None:
 
 
 def _expectations(rows: pd.DataFrame) -> CommentedSeq:
-    labels = sorted(rows["label"].unique())
+    labels = sorted(objects.categories(rows).unique())
+    of = {"table": "objects", "column": "category"} if "boxes" in rows else {"column": "label"}
     items = [
-        {"type": "expect_column_values_to_be_in_set", "column": "label", "value_set": labels},
-        {"type": "expect_column_distinct_values_to_contain_set", "column": "label", "value_set": labels},
+        {"type": "expect_column_values_to_be_in_set", **of, "value_set": labels},
+        {"type": "expect_column_distinct_values_to_contain_set", **of, "value_set": labels},
         {"type": "expect_table_row_count_to_be_between", "min_value": max(1, len(rows) // 2)},
     ]
+    if "boxes" in rows:
+        between = {"type": "expect_column_values_to_be_between"}
+        smallest = float(f"{objects.table(rows)['area'].min() / 2:.2g}")
+        items += [
+            {**between, "column": "objects", "min_value": 0, "max_value": 2 * int(rows["objects"].max())},
+            {**between, "table": "objects", "column": "area", "min_value": smallest},
+        ]
     if rows["contrast"].min() > 0.01:  # No image is blank.
         items.append({"type": "expect_column_values_to_be_between", "column": "contrast", "min_value": 0.01})
     expectations = CommentedSeq()

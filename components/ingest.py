@@ -10,21 +10,26 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from components import listing, manifest
+from components import instances, listing, manifest
 from components.command import main
 from components.layout import dataset_file, ingested, prepared
 from data import atomic, spec
+from data.errors import UserError
 from data.image_statistics import grey, measure, measure_image
 from data.images import DecodeError, decode
+from data.objects import Objects, place
 from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
 from data.sources import Arrays, ImageFile, derived, heads, imagefolder, packaged, torchvision
 from data.sources.listing import Entry, scan
+from data.text import parts
 
 MAX_BYTES = 256 << 20
 """A file larger than this is no image to train on; it is not read into memory."""
@@ -35,11 +40,14 @@ Described = tuple[dict[str, Any], bytes | None]
 """The columns of the manifest that describe an image, and its bytes unless it does not decode."""
 
 Example = tuple[dict[str, Any], *tuple[bytes | None, ...]]
-"""A row of the manifest, the image's bytes and, of a pair, the input's; None for one that does not decode."""
+"""A row of the manifest, the image's bytes and those of its input or its masks; None for one that does not decode."""
 
 
 def run(dataset: str) -> Path:
-    """Write ``manifest.parquet``, ``images.parquet`` and, of pairs, ``inputs.parquet``; return their folder.
+    """Write ``manifest.parquet`` and ``images.parquet``, of pairs ``inputs.parquet``, of masks ``masks.parquet``.
+
+    Returns:
+        Their folder.
 
     Raises:
         UserError: ``dataset.yaml`` is wrong, the source is not there, or it changed since it was added.
@@ -53,17 +61,30 @@ def run(dataset: str) -> Path:
 
 def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[Entry] | None = None) -> None:
     """Write the files of ``dataset`` into ``folder``; ``entries``: its folder's listing, if known."""
-    paired = settings.input_channels is not None
-    schema = manifest.PAIRED_SCHEMA if paired else manifest.SCHEMA
-    writer = manifest.Writer(folder, manifest.FACE_SCHEMA if settings.source == "heads" else schema)
+    writer = manifest.Writer(folder, *_kind(settings))
     if settings.source == "imagefolder":
-        files = imagefolder.load(settings.folder, scan(settings.folder) if entries is None else entries)
-        examples = _read_files(files, paired)
+        coco = settings.objects.coco if settings.objects else ()
+        listed = scan(settings.folder, coco) if entries is None else entries
+        examples = _read_files(imagefolder.load(settings.folder, listed, coco), settings)
     else:
         examples = _read_arrays(_load(dataset, settings))
     for row, *contents in examples:
+        if settings.text is not None and row["text"] is not None:
+            row["symbols"] = parts(row["text"], settings.text.separator)
         writer.add(row, *contents)
     writer.close()
+
+
+def _kind(settings: spec.DatasetSpec) -> tuple[pa.Schema, tuple[str, ...]]:
+    """Return the columns of the manifest and the files of bytes beside it."""
+    if settings.input_channels is not None:
+        return manifest.PAIRED_SCHEMA, (manifest.IMAGES, manifest.INPUTS)
+    if settings.objects is not None:
+        masks = (manifest.MASKS,) if settings.objects.masks else ()
+        return manifest.OBJECT_SCHEMA, (manifest.IMAGES, *masks)
+    if settings.text is not None:
+        return manifest.TEXT_SCHEMA, (manifest.IMAGES,)
+    return manifest.FACE_SCHEMA if settings.source == "heads" else manifest.SCHEMA, (manifest.IMAGES,)
 
 
 def _load(dataset: str, settings: spec.DatasetSpec) -> Arrays:
@@ -82,13 +103,31 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
     named = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
     for index, (id, source, split, label, (described, content)) in enumerate(named):
         row = {"id": id, "source": source, "split": split, "label": label, **described}
+        if arrays.texts is not None:
+            row["text"] = arrays.texts[index]
         if arrays.landmarks is not None:
             row |= {"identity": arrays.identities[index], **_of_landmarks(arrays.landmarks[index])}
-        if inputs is None:
+        if arrays.objects is not None:
+            yield (
+                row | _of_objects(arrays.objects[index]),
+                content,
+                instances.encode(arrays.objects[index].instances),
+            )
+        elif inputs is None:
             yield row, content
         else:
             of_input, input_content = next(inputs)
             yield row | _of_input({"source": source, **of_input}), content, input_content
+
+
+def _of_objects(objects: Objects) -> dict[str, Any]:
+    return {
+        "objects": len(objects.categories),
+        "object_error": objects.error,
+        "categories": list(objects.categories),
+        "boxes": objects.boxes.ravel().tolist(),
+        "crowd": list(objects.crowd),
+    }
 
 
 def _of_landmarks(landmarks: np.ndarray) -> dict[str, Any]:
@@ -121,16 +160,27 @@ def _describe_arrays(images_nhwc: np.ndarray) -> Iterator[Described]:
             )
 
 
-def _read_files(files: list[ImageFile], paired: bool) -> Iterator[Example]:
+def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[Example]:
+    read = _read_file
+    if settings.input_channels is not None:
+        read = _read_pair
+    elif settings.objects is not None:
+        read = partial(_read_objects, masks=settings.objects.masks)
+    elif any(file.objects is not None for file in files):
+        raise UserError(
+            f"{settings.folder}: metadata.jsonl has 'objects', and the data set's dataset.yaml has none. Add to it: "
+            "objects: {masks: false}"
+        )
     # Threads: Pillow and hashlib let go of the interpreter lock. In batches: finished bytes wait in memory.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(files), 64):
-            yield from pool.map(_read_pair if paired else _read_file, files[start : start + 64])
+            yield from pool.map(read, files[start : start + 64])
 
 
 def _read_file(file: ImageFile) -> Example:
     row, content = _describe_file(file.path)
-    return {"id": file.id, "source": file.id, "split": file.split, "label": file.label, **row}, content
+    told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
+    return told | row, content
 
 
 def _read_pair(file: ImageFile) -> Example:
@@ -140,6 +190,24 @@ def _read_pair(file: ImageFile) -> Example:
         return row | _of_input(lacking), content, None
     described, input_content = _describe_file(file.input.path)
     return row | _of_input({"source": file.input.id, **described}), content, input_content
+
+
+def _read_objects(file: ImageFile, *, masks: bool) -> Example:
+    """Return the row of an image with objects, its bytes and, with ``masks``, what each object covers."""
+    row, content = _read_file(file)
+    nothing: tuple[None, ...] = (None,) if masks else ()
+    if file.objects is None:
+        return row | {"object_error": "nothing says which objects are in it"}, content, *nothing
+    if not row["decodes"]:
+        return row | {"objects": len(file.objects)}, content, *nothing
+    objects = place(file.objects, row["width"], row["height"], masks=masks)
+    found = _of_objects(objects)
+    size = (row["width"], row["height"])
+    if file.size not in (None, size):
+        found["object_error"] = (
+            f"is {size[0]} x {size[1]} pixels, and was annotated as {file.size[0]} x {file.size[1]}"
+        )
+    return row | found, content, *([instances.encode(objects.instances)] if masks else ())
 
 
 def _of_input(described: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def check(dataset: str, settings: spec.DatasetSpec) -> list[Entry]:
     Raises:
         UserError: the folder changed since it was added. The message says how.
     """
-    entries = scan(settings.folder)
+    entries = _scan(settings)
     if fingerprint(entries) != settings.listing:
         changes = compare(_last(dataset), entries) if listing_file(dataset).exists() else None
         raise UserError(
@@ -41,7 +41,7 @@ def refresh(dataset: str) -> Changes | None:
     settings = spec.load(path)
     if settings.source != "imagefolder" or not settings.folder.is_dir():
         return None
-    entries = scan(settings.folder)
+    entries = _scan(settings)
     if fingerprint(entries) == settings.listing:
         return None
     changes = compare(_last(dataset), entries)
@@ -60,6 +60,10 @@ def record(dataset: str, entries: list[Entry]) -> None:
     atomic.write_text(
         listing_file(dataset), json.dumps([[e.path, e.size, e.modified] for e in entries]) + "\n"
     )
+
+
+def _scan(settings: spec.DatasetSpec) -> list[Entry]:
+    return scan(settings.folder, settings.objects.coco if settings.objects else ())
 
 
 def _last(dataset: str) -> list[Entry]:

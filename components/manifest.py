@@ -1,4 +1,4 @@
-"""``manifest.parquet``, ``images.parquet`` and ``inputs.parquet``: their columns, and how they are written and read.
+"""``manifest.parquet`` and the files of bytes beside it: their columns, and how they are written and read.
 
 They are written with fixed options, so that the same rows give the same bytes.
 """
@@ -19,6 +19,8 @@ MANIFEST = "manifest.parquet"
 IMAGES = "images.parquet"
 INPUTS = "inputs.parquet"
 """The images that those of ``IMAGES`` are translations of; only data for translation has it."""
+MASKS = "masks.parquet"
+"""The masks of the objects (``components/instances.py``); only data for detection may have it."""
 
 DESCRIPTION = (
     "width", "height", "mode", "format", "bytes", "sha256", "phash", "decodes", "error",
@@ -70,6 +72,22 @@ FACE_SCHEMA = pa.schema(
 )
 """Of data for reenactment: who is seen, and the points of the face, x and y in turn, in [0, 1] of the picture."""
 
+TEXT_SCHEMA = pa.schema([*SCHEMA, pa.field("text", pa.string()), pa.field("symbols", pa.list_(pa.string()))])
+"""Of data for transcription: what is written in the image, and the symbols that it is made of; null when missing."""
+
+OBJECT_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        pa.field("objects", pa.int32()),
+        pa.field("object_error", pa.string()),
+        pa.field("categories", pa.list_(pa.string())),
+        pa.field("boxes", pa.list_(pa.float64())),
+        pa.field("crowd", pa.list_(pa.bool_())),
+    ]
+)
+"""Of data for detection: how many objects lie in the image, what is wrong with them if anything is, and of each in turn
+its class, its box (x0, y0, x1, y1 in pixels of the original, as annotated), and whether it is a crowd."""
+
 IMAGE_SCHEMA = pa.schema({"id": pa.string(), "bytes": pa.large_binary()})
 """The bytes of each example, in the order of the manifest; null for one that does not decode."""
 
@@ -79,18 +97,17 @@ _GROUP_BYTES = 64 << 20
 class Writer:
     """Writes the files as the rows come; about 64 MiB of image bytes are in memory at a time."""
 
-    def __init__(self, folder: Path, schema: pa.Schema = SCHEMA) -> None:
-        """Begin the files in ``folder``, which exists; with ``PAIRED_SCHEMA`` each image has an input."""
+    def __init__(self, folder: Path, schema: pa.Schema = SCHEMA, files: tuple[str, ...] = (IMAGES,)) -> None:
+        """Begin the manifest and ``files`` in ``folder``, which exists."""
         self._schema = schema
         self._manifest = _open(folder / MANIFEST, self._schema)
-        files = (IMAGES, INPUTS) if schema is PAIRED_SCHEMA else (IMAGES,)
         self._contents = {file: _open(folder / file, IMAGE_SCHEMA) for file in files}
         self._rows: list[dict] = []
         self._pending: dict[str, list[bytes | None]] = {file: [] for file in files}
         self._bytes = 0
 
     def add(self, row: dict, *contents: bytes | None) -> None:
-        """Append a row of the manifest, the image's bytes and, of a pair, the input's."""
+        """Append a row of the manifest and its bytes in each of the files."""
         self._rows.append(row)
         for pending, content in zip(self._pending.values(), contents, strict=True):
             pending.append(content)
@@ -126,9 +143,9 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def read_images(folder: Path, name: str = IMAGES) -> Iterator[list[bytes | None]]:
-    """Yield the bytes of ``IMAGES`` or ``INPUTS`` of an ``ingest`` folder, a group of rows at a time.
+    """Yield the bytes of ``IMAGES``, ``INPUTS`` or ``MASKS`` of an ``ingest`` folder, a group of rows at a time.
 
-    They are in the manifest's order, and both files have the same groups.
+    They are in the manifest's order, and all files have the same groups.
     """
     file = pq.ParquetFile(folder / name)
     for group in range(file.num_row_groups):

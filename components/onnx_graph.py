@@ -25,7 +25,12 @@ PROVIDERS: dict[str, list[Any]] = {
 }
 """Execution providers by device, the one that must be there first."""
 
-_DTYPES = {"tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float)": "float32"}
+_DTYPES = {
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+    "tensor(float)": "float32",
+    "tensor(string)": "string",
+}
 
 
 class OnnxGraph:
@@ -149,8 +154,22 @@ def _check_signature(path: Path, kind: str, nodes: Sequence[Any], wanted: Sequen
         )
         for node in nodes
     ]
+    if kind == "outputs" and len(found) == len(wanted):
+        found = [_loosened(tensor, like) for tensor, like in zip(found, wanted, strict=True)]
     if found != list(wanted):
         raise UserError(f"{path}: its {kind} are {_told(found)}, but must be {_told(wanted)}.")
+
+
+def _loosened(found: Tensor, like: Tensor) -> Tensor:
+    """Return an output with its lengths free where ``like`` has them free, but for the batch, which must be.
+
+    How many boxes a picture gets, say, differs from model to model and is fixed in each one's graph.
+    """
+    if len(found.shape) != len(like.shape):
+        return found
+    lengths = zip(found.shape[1:], like.shape[1:], strict=True)
+    shape = (*found.shape[:1], *(-1 if wanted == -1 else length for length, wanted in lengths))
+    return Tensor(found.name, found.dtype, shape)
 
 
 def _told(tensors: Sequence[Tensor]) -> str:

@@ -14,21 +14,30 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from components import manifest
+from components import instances, manifest, objects
 from components.command import main
 from components.layout import dataset_file, ingested, prepared, validation_file
 from components.shards import Layout, SplitWriter
 from data import atomic, spec
 from data.errors import UserError, nearest
 from data.images import decode, to_array
-from data.prepared import SPLITS, DataSpec
+from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, DataSpec
 from data.splits import assign
+from data.text import encode
 
-_TASKS = {"inputs": "translation", "landmarks": "reenactment"}
+_TASKS = {
+    "inputs": "translation",
+    "landmarks": "reenactment",
+    "boxes": "detection",
+    "texts": "transcription",
+}
 """What data is for that has such a tensor."""
 
 _WINDOW = 1024
 """So many images are decoded before the first of them is used up."""
+
+_PART = 64
+"""So many are decoded by a thread at a time."""
 
 
 def run(dataset: str) -> Path:
@@ -43,21 +52,26 @@ def run(dataset: str) -> Path:
     rows = manifest.read(ingested(dataset))
     _require_validation(dataset)
     classes = _classes(dataset, settings, rows)
+    symbols = _symbols(dataset, settings, rows)
     split = assign(rows, settings.splits).to_numpy(str)
     _require_every_split(dataset, split)
-    labels = rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
+    known = {"labels": _labels(settings, rows, classes), **_faces(rows)}
+    if settings.objects is not None:
+        known |= objects.tensors(rows, classes)
+    if symbols is not None:
+        known["texts"] = encode(rows["symbols"], symbols, int(rows["symbols"].map(len).max()))
     with atomic.folder(prepared(dataset)) as folder:
-        layout, known = _layout(settings, rows), {"labels": labels, **_faces(rows)}
+        layout = _layout(settings, known)
         writers = {name: SplitWriter(folder, name, int((split == name).sum()), layout) for name in SPLITS}
         start = 0
-        for pictures in _decode(dataset, rows, settings):
+        for pictures in _decode(dataset, rows, settings, classes):
             part = slice(start, start := start + len(pictures["images"]))
             tensors = pictures | {name: values[part] for name, values in known.items()}
             for name, writer in writers.items():
                 chosen = split[part] == name
                 writer.add({tensor: tensors[tensor][chosen] for tensor in layout})
         hashes = {name: writer.close() for name, writer in writers.items()}
-        values = _describe(dataset, settings, classes, layout, writers["train"], hashes)
+        values = _describe(dataset, settings, classes, symbols, layout, writers["train"], hashes)
         _require_levels(dataset, settings.image, writers)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
@@ -78,14 +92,39 @@ def _require_validation(dataset: str) -> None:
 
 
 def _classes(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...]:
-    found = sorted(rows["label"].unique())
+    found = sorted(objects.categories(rows).unique())
     classes = settings.classes or tuple(found)
     for label in found:
         if label not in classes:
             raise UserError(
                 f"{dataset_file(dataset)}: classes: lacks the label {label!r}.{nearest(label, classes)}"
             )
+    if settings.objects and settings.objects.masks and len(classes) >= UNCOUNTED:
+        raise UserError(
+            f"{dataset_file(dataset)}: objects.masks: {len(classes)} classes, and a mask tells {UNCOUNTED - 1} at most."
+        )
     return classes
+
+
+def _labels(settings: spec.DatasetSpec, rows: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    if settings.objects is not None:
+        return np.full(len(rows), NO_OBJECT, np.int64)
+    return rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
+
+
+def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...] | None:
+    """Return what transcripts are made of, in the order of the indices; None for data without transcripts."""
+    if settings.text is None:
+        return None
+    found = sorted({symbol for transcript in rows["symbols"] for symbol in transcript})
+    symbols = settings.text.symbols or tuple(found)
+    for symbol in found:
+        if symbol not in symbols:
+            raise UserError(
+                f"{dataset_file(dataset)}: text.symbols: lacks the symbol {symbol!r} of a transcript."
+                f"{nearest(symbol, symbols)}"
+            )
+    return symbols
 
 
 def _require_every_split(dataset: str, split: np.ndarray) -> None:
@@ -96,18 +135,17 @@ def _require_every_split(dataset: str, split: np.ndarray) -> None:
             )
 
 
-def _layout(settings: spec.DatasetSpec, rows: pd.DataFrame) -> Layout:
+def _layout(settings: spec.DatasetSpec, known: dict[str, np.ndarray]) -> Layout:
+    """Return the tensors of an example: its pictures, and what is ``known`` of all examples."""
     image = settings.image
     layout: dict[str, tuple[Any, tuple[int, ...]]] = {
         "images": (np.uint8, (image.height, image.width, image.channels)),
-        "labels": (np.int64, ()),
     }
     if settings.input_channels is not None:
         layout["inputs"] = (np.uint8, (image.height, image.width, settings.input_channels))
-    if "landmarks" in rows:
-        layout["landmarks"] = (np.float32, (len(rows["landmarks"].iloc[0]) // 2, 2))
-        layout["identities"] = (np.int64, ())
-    return layout
+    if settings.objects is not None and settings.objects.masks:
+        layout["masks"] = (np.uint8, (image.height, image.width))
+    return layout | {name: (values.dtype, values.shape[1:]) for name, values in known.items()}
 
 
 def _faces(rows: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -118,16 +156,39 @@ def _faces(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     return {"landmarks": landmarks, "identities": np.unique(rows["identity"], return_inverse=True)[1]}
 
 
-def _decode(dataset: str, rows: pd.DataFrame, settings: spec.DatasetSpec) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the pictures of some rows at a time, uint8 [n, H, W, C] by tensor, in the order of the manifest."""
+def _decode(
+    dataset: str, rows: pd.DataFrame, settings: spec.DatasetSpec, classes: tuple[str, ...]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the pictures of some rows at a time, uint8 [n, H, W, C] by tensor, in the order of the manifest.
+
+    Masks among them are [n, H, W].
+    """
     files = {"images": (manifest.IMAGES, "", settings.image)}
     if settings.input_channels is not None:
         image = settings.image.model_copy(update={"channels": settings.input_channels})
         files["inputs"] = (manifest.INPUTS, manifest.INPUT, image)
     # Files of one ingest have the same groups of rows: what is decoded of each is of the same examples.
-    decoded = [_decode_file(dataset, rows, *file) for file in files.values()]
-    for arrays in zip(*decoded, strict=True):
-        yield dict(zip(files, arrays, strict=True))
+    decoded = {tensor: _decode_file(dataset, rows, *file) for tensor, file in files.items()}
+    if settings.objects is not None and settings.objects.masks:
+        decoded["masks"] = _decode_masks(dataset, rows, settings.image, classes)
+    for arrays in zip(*decoded.values(), strict=True):
+        yield dict(zip(decoded, arrays, strict=True))
+
+
+def _decode_masks(
+    dataset: str, rows: pd.DataFrame, image: spec.ImageSpec, classes: tuple[str, ...]
+) -> Iterator[np.ndarray]:
+    """Yield masks uint8 [n, H, W] in the same parts as :func:`_decode_file` yields images."""
+    index = {name: number for number, name in enumerate(classes)}
+    described = iter(rows[["categories", "crowd"]].itertuples(index=False))
+    for contents in manifest.read_images(ingested(dataset), manifest.MASKS):
+        for part in (part for window in _parts(contents, _WINDOW) for part in _parts(window, _PART)):
+            masks = []
+            for content, row in zip(part, described, strict=False):  # rows beyond this part stay for the next
+                labels = np.array([index[name] for name in row.categories], np.int64)
+                values = instances.values(labels, np.asarray(row.crowd, dtype=bool))
+                masks.append(instances.decode(content, values, image.height, image.width))
+            yield np.stack(masks)
 
 
 def _decode_file(
@@ -142,7 +203,7 @@ def _decode_file(
             start += len(contents)
             # A window at a time: decoded images are far larger than files, and would wait in memory.
             for window in _parts(items, _WINDOW):
-                yield from pool.map(lambda part: _to_arrays(part, image), _parts(window, 64))
+                yield from pool.map(lambda part: _to_arrays(part, image), _parts(window, _PART))
 
 
 class _Described(NamedTuple):
@@ -178,6 +239,7 @@ def _describe(
     dataset: str,
     settings: spec.DatasetSpec,
     classes: tuple[str, ...],
+    symbols: tuple[str, ...] | None,
     layout: Layout,
     train: SplitWriter,
     hashes: dict,
@@ -188,6 +250,9 @@ def _describe(
     mean = train.histogram @ levels / count
     variance = train.histogram @ levels**2 / count - mean**2
     content = {"image": image.model_dump(), "classes": classes, "splits": hashes}
+    separator = settings.text.separator if settings.text else None
+    if symbols is not None:
+        content |= {"symbols": symbols, "separator": separator}
     return DataSpec(
         name=dataset,
         task=next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification"),
@@ -198,6 +263,11 @@ def _describe(
         sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
         input_channels=settings.input_channels,
         num_landmarks=layout["landmarks"][1][0] if "landmarks" in layout else None,
+        symbols=symbols,
+        separator=separator,
+        longest_text=layout["texts"][1][0] if "texts" in layout else None,
+        max_objects=layout["boxes"][1][0] if "boxes" in layout else None,
+        has_masks="masks" in layout,
     )
 
 

@@ -63,7 +63,7 @@ def check(
     tables = expectations.tables(rows, chosen, shares)
     all_of_them = [
         *expectations.general(chosen, rows),
-        *own(suite_file(dataset), chosen.expectations, list(tables["examples"].columns)),
+        *own(suite_file(dataset), chosen.expectations, tables),
     ]
     return run_expectations(dataset, all_of_them, tables, docs)
 

@@ -6,7 +6,10 @@ Folder layout, written by the ``prepare`` stage::
     ids.json                     {"train": [id, ...], "validation": [...], "test": [...]}
     train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed;
                                  and what the task needs: inputs uint8 [N, H, W, C_in], or
-                                 landmarks float32 [N, L, 2] and identities int64 [N]
+                                 landmarks float32 [N, L, 2] and identities int64 [N], or
+                                 texts int64 [N, L], or
+                                 boxes float32 [N, M, 4], box_labels int64 [N, M] and, where there are
+                                 masks, masks uint8 [N, H, W]
     validation-00000.safetensors
     test-00000.safetensors
 
@@ -32,8 +35,16 @@ TASKS = {
     "classification": ("classification", "density", "generation"),
     "translation": ("translation",),
     "reenactment": ("reenactment", "generation"),
+    "detection": ("detection", "segmentation"),
+    "transcription": ("transcription",),
 }
 """What data is for, and the tasks of the families that can be trained on it."""
+
+NO_OBJECT = -1
+"""In place of a class: an image of detection, and a place among its boxes that holds none."""
+
+UNCOUNTED = 255
+"""On a mask: what belongs to a crowd, and is right whatever is answered there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +54,9 @@ class DataSpec:
     Attributes:
         name: the data set, as in ``params.yaml``.
         task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
-            input image for each image) or ``reenactment`` (faces with landmarks, of people with several images each).
+            input image for each image), ``reenactment`` (faces with landmarks, of people with several images each),
+            ``transcription`` (a text for each image), or ``detection`` (any number of objects in each image, with a box
+            and maybe a mask).
         classes: class names; a label is an index into them.
         height: rows of an image, in pixels.
         width: columns of an image, in pixels.
@@ -55,6 +68,11 @@ class DataSpec:
         sha256: hash over all splits' tensors.
         input_channels: translation: channels of an input image, 1 or 3; else None.
         num_landmarks: reenactment: points of a face; else None.
+        max_objects: detection: the most objects of an image of any split; else None.
+        has_masks: detection: whether objects have masks, which segmentation needs.
+        symbols: transcription: what texts are made of; a text holds indices into them; else None.
+        separator: transcription: what stands between two symbols of a text; else None.
+        longest_text: transcription: symbols of the longest text; else None.
     """
 
     name: str
@@ -69,6 +87,11 @@ class DataSpec:
     sha256: str
     input_channels: int | None = None
     num_landmarks: int | None = None
+    max_objects: int | None = None
+    has_masks: bool = False
+    symbols: tuple[str, ...] | None = None
+    separator: str | None = None
+    longest_text: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -93,6 +116,11 @@ class DataSpec:
                 f"{where}: {self.name!r} is data for {self.task}, and the model's task is {task}. "
                 f"It takes a family whose task is {families}."
             )
+        if task == "segmentation" and not self.has_masks:
+            raise UserError(
+                f"{where}: {self.name!r} has boxes and no masks, which segmentation learns from. Give every object of "
+                "it a segmentation (COCO's JSON), or take a family whose task is detection."
+            )
 
     def to_json(self) -> dict:
         """Return plain JSON values."""
@@ -112,12 +140,18 @@ class Split:
 
     Attributes:
         images: uint8 [N, H, W, C].
-        labels: int64 [N].
+        labels: int64 [N], an index into the classes; of detection -1, since an image is of no class.
         ids: N names.
         inputs: translation: uint8 [N, H, W, C_in], what each image is the translation of; else None.
         landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
             picture's sides; else None.
         identities: reenactment: int64 [N], who is seen; nobody is in two splits; else None.
+        boxes: detection: float32 [N, M, 4], x0, y0, x1, y1 of each object in [0, 1] of the picture's sides, 0 where
+            there is none; crowds have none; else None.
+        box_labels: detection: int64 [N, M], the class of each box, :data:`NO_OBJECT` where there is none; else None.
+        masks: detection with masks: uint8 [N, H, W], 0 on the ground, k + 1 on objects of class k, :data:`UNCOUNTED` on
+            crowds; else None.
+        texts: transcription: int64 [N, L], of each text the indices of its symbols, then -1; else None.
     """
 
     images: np.ndarray
@@ -126,6 +160,10 @@ class Split:
     inputs: np.ndarray | None = None
     landmarks: np.ndarray | None = None
     identities: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    box_labels: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    texts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -12,13 +12,13 @@ def assign(manifest: pd.DataFrame, shares: Shares) -> pd.Series:
     """Return the split of each row.
 
     Splits that the source gives are kept. A ``validation`` or ``test`` that it does not give is carved from
-    the rows that it leaves open or gives to ``train``: within each class contents are ranked by their
-    SHA-256, the first share becomes ``test``, the next ``validation``. Rows of the same content move
-    together, and contents that also lie in a given ``validation`` or ``test`` are never carved: carving puts
-    no content in two splits.
+    the rows that it leaves open or gives to ``train``: within each class (of images with objects, the rarest
+    that they hold) contents are ranked by their SHA-256, the first share becomes ``test``, the next
+    ``validation``. Rows of the same content move together, and contents that also lie in a given
+    ``validation`` or ``test`` are never carved: carving puts no content in two splits.
 
     Args:
-        manifest: columns ``split``, ``label`` and ``sha256``, with any index.
+        manifest: columns ``split``, ``label``, ``sha256`` and, of objects, ``categories``, with any index.
         shares: of ``validation`` and ``test``; one that the source gives is not used.
 
     Returns:
@@ -28,8 +28,10 @@ def assign(manifest: pd.DataFrame, shares: Shares) -> pd.Series:
     taken = set(manifest.loc[given.isin(["validation", "test"]), "sha256"])
     open_rows = given.isin(["", "train"]) & ~manifest["sha256"].isin(taken)
     # A content that carries two labels is ranked in the first of them alone.
-    contents = manifest[open_rows].sort_values(["sha256", "label"]).drop_duplicates("sha256")
-    by_class = contents.groupby(contents["label"].fillna(""), sort=False)["sha256"]
+    stratum = _rarest(manifest["categories"]) if "categories" in manifest else manifest["label"]
+    ranked = manifest[["sha256"]].assign(stratum=stratum.fillna(""))
+    contents = ranked[open_rows].sort_values(["sha256", "stratum"]).drop_duplicates("sha256")
+    by_class = contents.groupby("stratum", sort=False)["sha256"]
     rank, size = by_class.rank(method="first") - 1, by_class.transform("size")
     num_test = _counts(size, 0.0 if "test" in set(given) else shares.test)
     num_validation = _counts(size, 0.0 if "validation" in set(given) else shares.validation)
@@ -39,6 +41,14 @@ def assign(manifest: pd.DataFrame, shares: Shares) -> pd.Series:
     split = given.where(given.isin(SPLITS), "train").rename("split")
     split = split.mask(open_rows & manifest["sha256"].isin(test), "test")
     return split.mask(open_rows & manifest["sha256"].isin(validation), "validation")
+
+
+def _rarest(categories: pd.Series) -> pd.Series:
+    """Return of each row's classes the one that fewest objects are of; null where there is none."""
+    objects = categories.explode().dropna()
+    by_rarity = objects.to_frame("name").assign(count=objects.map(objects.value_counts()))
+    first = by_rarity.sort_values(["count", "name"])["name"]
+    return first[~first.index.duplicated()].reindex(categories.index)
 
 
 def _counts(size: pd.Series, share: float) -> pd.Series:

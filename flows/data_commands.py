@@ -23,7 +23,9 @@ Name = Annotated[str, typer.Argument(help="A data set: a folder of data/.")]
 
 @app.command()
 def add(
-    folder: Annotated[Path, typer.Argument(help="A folder of images: class folders, or metadata.jsonl.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of images: class folders, metadata.jsonl, or COCO's JSON.")
+    ],
     name: Annotated[str, typer.Option(help="What to call it.")],
     image_size: Annotated[
         int | None, typer.Option(help="Sides of the images that models see, in pixels.")
@@ -31,15 +33,19 @@ def add(
     split: Annotated[
         list[str] | None, typer.Option(help="A share, as validation=0.2; may be repeated.")
     ] = None,
+    coco: Annotated[
+        list[Path] | None,
+        typer.Option(help="COCO's JSON of the images, if it is not the only one there; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Take a folder of images in as a data set, or take note of how it is now. Nothing in it is changed."""
     from components import add_dataset
     from flows.project import CALLED_FROM
 
-    added = add_dataset.add(
-        CALLED_FROM / folder, name, image_size, dict(_share(text) for text in split or [])
-    )
+    shares = dict(_share(text) for text in split or [])
+    files = tuple(CALLED_FROM / file for file in coco or [])
+    added = add_dataset.add(CALLED_FROM / folder, name, image_size, shares, files)
     if as_json:
         typer.echo(json.dumps(vars(added), sort_keys=True))
         return
@@ -115,7 +121,7 @@ def _read(name: str) -> tuple[pd.DataFrame, spec.Shares]:
     """Return the manifest of a data set or folder as its source is now, and the shares of its splits."""
     import tempfile
 
-    from components import ingest, manifest
+    from components import annotated, ingest, manifest
     from components.layout import dataset_file
     from data import spec
 
@@ -123,7 +129,8 @@ def _read(name: str) -> tuple[pd.DataFrame, spec.Shares]:
         settings = spec.load(dataset_file(name))
     elif Path(name).is_dir():
         image = spec.ImageSpec(height=2, width=2, channels=3)  # Nothing is prepared here.
-        settings = spec.DatasetSpec(source="imagefolder", folder=Path(name), image=image)
+        objects = annotated.look(Path(name))
+        settings = spec.DatasetSpec(source="imagefolder", folder=Path(name), image=image, objects=objects)
     else:
         known = [file.parent.name for file in Path("data").glob("*/dataset.yaml")]
         raise UserError(f"{name}: no data set and no folder of that name.{nearest(name, known)}")

@@ -29,6 +29,14 @@ _CAPTIONS = {
         "One shot of each; faces from 1, 4 and 8 shots; the right face; the training face with the nearest landmarks.",
     ),
     "driven": ("Driven", "Animated: people in columns, all moved by the landmarks of the first of them."),
+    "detections": (
+        "Boxes on test images",
+        "Test images with the boxes that the model is sure of: right ones blue, wrong ones red, missed objects orange.",
+    ),
+    "masks": (
+        "Masks on test images",
+        "Test images in the first row, their right masks in the second, the model's in the third; a colour per class.",
+    ),
     "worst_translations": (
         "Worst translations",
         "The same three rows for the test examples with the greatest errors.",
@@ -44,13 +52,27 @@ _CAPTIONS = {
     "confusion": ("Confusion", "Confusion matrix, actual class by predicted class."),
     "mistakes": (
         "Hardest test examples",
-        "Test images that were given the least probability of their own class.",
+        "Test images that were given the least probability of their own class, or with most wrong and missing boxes.",
+    ),
+    "precision_recall": (
+        "Precision over recall",
+        "How many of the answers are right, the more of the objects are found, at three overlaps.",
+    ),
+    "query_attention": (
+        "Where queries look",
+        "In each row a test image with its surest boxes, then where the query of each box looks.",
     ),
     "reliability": (
         "Reliability",
         "How often the model is right by how sure it is; the diagonal is calibrated.",
     ),
-    "attention": ("Attention", "Test images, bright where the model looks."),
+    "lines": ("Lines", "Test lines, each with what the model reads in it."),
+    "lengths": (
+        "By length",
+        "Share of the test lines that are read without a mistake, by how many symbols they have.",
+    ),
+    "substitutions": ("Substitutions", "Which symbol of the test lines was written for which."),
+    "attention": ("Attention", "Test images, bright where the model looks; of lines, a row for each symbol."),
     "memory": ("Memory", "Gradient of the answer by how many rows back it is taken."),
     "least_likely": (
         "Least likely test examples",

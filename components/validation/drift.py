@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from components.manifest import INPUT
+from components.objects import categories
 from components.validation.suite import Reference, Sketch
 
 _MEASURED = ("width", "height", "brightness", "contrast", "sharpness")
-COLUMNS = (*_MEASURED, *(f"{INPUT}{name}" for name in _MEASURED))
+COLUMNS = (*_MEASURED, *(f"{INPUT}{name}" for name in _MEASURED), "objects")
 """The columns that are compared, of those that a manifest has."""
 
 _QUANTILES = np.linspace(0, 1, 21)
@@ -25,7 +26,9 @@ def describe(rows: pd.DataFrame) -> Reference:
     """Return the statistics of a manifest that later ones are compared with."""
     return Reference(
         examples=len(rows),
-        classes={str(name): int(count) for name, count in rows["label"].value_counts().sort_index().items()},
+        classes={
+            str(name): int(count) for name, count in categories(rows).value_counts().sort_index().items()
+        },
         columns={column: _sketch(rows[column]) for column in COLUMNS if column in rows},
     )
 
@@ -38,33 +41,35 @@ def columns(rows: pd.DataFrame, reference: Reference) -> pd.DataFrame:
         ``chance`` (what one sample in a thousand of unmoved data exceeds) and ``excess`` (distance beyond
         chance, at least 0).
     """
+    chance = _KOLMOGOROV * _spread(len(rows), reference.examples)
     return pd.DataFrame(
         [
-            _excess({"column": name}, _distance(rows[name], sketch), _KOLMOGOROV * _spread(rows, reference))
+            _excess({"column": name}, _distance(rows[name], sketch), chance)
             for name, sketch in reference.columns.items()
         ]
     )
 
 
 def classes(rows: pd.DataFrame, reference: Reference) -> pd.DataFrame:
-    """Compare the classes' shares with the reference.
+    """Compare the classes' shares, of the examples or of the objects, with the reference.
 
     Returns:
         A row per class: ``class``, ``distance`` (change of its share), ``chance`` and ``excess`` as in
         :func:`columns`.
     """
-    now = rows["label"].value_counts()
+    now = categories(rows).value_counts()
+    num_before, num_now = max(1, sum(reference.classes.values())), max(1, int(now.sum()))
     table = []
     for name in sorted({*reference.classes, *now.index}):
-        before, after = reference.classes.get(name, 0) / reference.examples, now.get(name, 0) / len(rows)
-        pooled = (reference.classes.get(name, 0) + now.get(name, 0)) / (reference.examples + len(rows))
-        chance = _NORMAL * np.sqrt(pooled * (1 - pooled)) * _spread(rows, reference)
+        before, after = reference.classes.get(name, 0) / num_before, now.get(name, 0) / num_now
+        pooled = (reference.classes.get(name, 0) + now.get(name, 0)) / (num_before + num_now)
+        chance = _NORMAL * np.sqrt(pooled * (1 - pooled)) * _spread(num_now, num_before)
         table.append(_excess({"class": name}, abs(after - before), chance))
     return pd.DataFrame(table)
 
 
-def _spread(rows: pd.DataFrame, reference: Reference) -> float:
-    return float(np.sqrt(1 / len(rows) + 1 / reference.examples))
+def _spread(num_now: int, num_before: int) -> float:
+    return float(np.sqrt(1 / num_now + 1 / num_before))
 
 
 def _excess(row: dict, distance: float, chance: float) -> dict:

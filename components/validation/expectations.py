@@ -1,8 +1,8 @@
-"""What every data set must meet, written as expectations of Great Expectations on three tables.
+"""What every data set must meet, written as expectations of Great Expectations on a few tables.
 
-``examples`` is the manifest with what was found out about each row; ``classes`` has a row per class;
-``columns`` a row per measured column. Whatever a check needs to know is a column, so that no expectation of
-our own is needed.
+``examples`` is the manifest with what was found out about each row; ``classes`` has a row per class; ``columns`` a row
+per measured column; ``objects``, of data for detection, a row per object. Whatever a check needs to know is a column,
+so that no expectation of our own is needed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from components import objects
 from components.manifest import INPUT
 from components.validation import drift, duplicates
 from components.validation.suite import Suite
@@ -26,7 +27,7 @@ class Expectation:
     """One expectation.
 
     Attributes:
-        table: ``examples``, ``classes`` or ``columns``.
+        table: ``examples``, ``classes``, ``columns`` or ``objects``.
         type: as Great Expectations calls it.
         arguments: its arguments, as Great Expectations calls them.
         says: what it means, for people; empty for the data set's own.
@@ -43,7 +44,7 @@ class Expectation:
 _STRETCH = 0.05
 """A pair whose sides' ratios differ by more does not lie on each other, pixel on pixel."""
 
-KEYS = {"examples": "id", "classes": "class", "columns": "column"}
+KEYS = {"examples": "id", "classes": "class", "columns": "column", "objects": "object"}
 """The column that names the rows of each table."""
 
 
@@ -66,27 +67,50 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
         examples = examples.assign(
             same_person_in_another_split=duplicates.in_another_split(rows, split, "identity")
         )
-    classes = pd.crosstab(rows["label"], split).reindex(columns=SPLITS, fill_value=0)
-    classes = classes.rename_axis(index="class", columns=None).reset_index()
+    if "text" in rows:
+        examples = examples.assign(
+            text_length=rows["symbols"].map(len, na_action="ignore").astype("Int64"),
+            unknown_symbols=_unknown_symbols(rows["symbols"], split),
+        )
+    classes = _examples_by_class(rows, split)
+    found = {"objects": objects.table(rows)} if "boxes" in rows else {}
     if suite.reference is None:
-        return {"examples": examples, "classes": classes}
+        return {"examples": examples, "classes": classes, **found}
     moved = drift.classes(rows, suite.reference)
     classes = classes.merge(moved, on="class", how="outer").fillna(dict.fromkeys(SPLITS, 0))
-    return {"examples": examples, "classes": classes, "columns": drift.columns(rows, suite.reference)}
+    return {
+        "examples": examples,
+        "classes": classes,
+        "columns": drift.columns(rows, suite.reference),
+        **found,
+    }
 
 
 def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
     """Return the expectations that always apply to a manifest, with the bounds of ``suite.general``."""
     pairs = _pairs(suite, len(rows)) if f"{INPUT}sha256" in rows else []
     faces = _faces() if "identity" in rows else []
+    texts = _texts(suite, len(rows)) if "text" in rows else []
+    detection = "boxes" in rows
     return [
         *_each_file(suite),
+        *(_objects(suite, rows) if detection else _labels()),
         *pairs,
         *faces,
+        *texts,
         *_repetitions(suite, len(rows)),
         *_classes(suite),
         *_no_drift(suite),
     ]
+
+
+def _examples_by_class(rows: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
+    """Return a row per class: ``class``, and how many examples of each split are of it or hold an object of it."""
+    of = (
+        objects.categories(rows).rename("class").to_frame().assign(split=split, row=lambda table: table.index)
+    )
+    counts = of.drop_duplicates().groupby(["class", "split"]).size().unstack(fill_value=0)
+    return counts.reindex(columns=SPLITS, fill_value=0).rename_axis(columns=None).reset_index()
 
 
 def _stretch(rows: pd.DataFrame) -> pd.Series:
@@ -95,17 +119,44 @@ def _stretch(rows: pd.DataFrame) -> pd.Series:
     return np.maximum(ratio, 1 / ratio) - 1
 
 
+def _unknown_symbols(symbols: pd.Series, split: pd.Series) -> pd.Series:
+    """Return of each transcript outside of train its symbols that no transcript of train has, or None."""
+    there = symbols[symbols.notna()]
+    known = {symbol for transcript in there[split == "train"] for symbol in transcript}
+    unknown = there[split != "train"].map(lambda transcript: sorted(set(transcript) - known))
+    told = unknown[unknown.map(len) > 0].map(lambda missing: " ".join(map(repr, missing)))
+    return told.reindex(symbols.index).astype(object).where(lambda found: found.notna(), None)
+
+
 def _each_file(suite: Suite) -> list[Expectation]:
     bounds = suite.general
     return [
         _on_column("error", "to_be_null", "every file can be read and decoded"),
-        _on_column("label", "to_not_be_null", "every example has a label"),
         _on_column(
             "side", "to_be_between", "no image is too small", "minimum_side", min_value=bounds.minimum_side
         ),
         _on_column("mode", "to_be_in_set", "images have a known mode", "modes", value_set=[*bounds.modes]),
         _on_column(
             "format", "to_be_in_set", "files have a known format", "formats", value_set=[*bounds.formats]
+        ),
+    ]
+
+
+def _labels() -> list[Expectation]:
+    return [_on_column("label", "to_not_be_null", "every example has a label")]
+
+
+def _objects(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
+    allowed = suite.general.boxes_beyond_border
+    num_objects = max(1, int(rows["objects"].sum()))
+    return [
+        _on_column("object_error", "to_be_null", "every object lies in its picture and has an area"),
+        Expectation(
+            "objects",
+            "expect_column_values_to_be_between",
+            {"column": "beyond", "max_value": 0, "mostly": _all_but(allowed, num_objects)},
+            "no box reaches beyond the border (those that do are clipped)",
+            "general.boxes_beyond_border",
         ),
     ]
 
@@ -138,6 +189,27 @@ def _faces() -> list[Expectation]:
         _on_column("same_person_in_another_split", "to_be_null", "nobody is in two splits"),
         _on_column("least_landmark", "to_be_between", "landmarks lie in the picture", min_value=0),
         _on_column("greatest_landmark", "to_be_between", "landmarks lie in the picture", max_value=1),
+    ]
+
+
+def _texts(suite: Suite, num_examples: int) -> list[Expectation]:
+    bounds = suite.general
+    return [
+        _on_column("text", "to_not_be_null", "every example has a transcript, and none is empty"),
+        _on_column(
+            "text_length",
+            "to_be_between",
+            "no transcript is too long",
+            "longest_text",
+            max_value=bounds.longest_text,
+        ),
+        _on_column(
+            "unknown_symbols",
+            "to_be_null",
+            "every symbol can be learned in train",
+            "unknown_symbols",
+            mostly=_all_but(bounds.unknown_symbols, num_examples),
+        ),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from pydantic.v1 import ValidationError
 from components.validation.expectations import KEYS, Expectation
 from data import atomic
 from data.errors import UserError, nearest
+
+OWN_TABLES = ("examples", "objects")
+"""The tables that a data set's own expectations can be about."""
 
 SHOWN = 10
 """So many offending rows are named; the rest are counted."""
@@ -56,13 +60,18 @@ class Outcome:
     observed: Any
 
 
-def own(path: Path, items: tuple[dict[str, Any], ...], columns: list[str]) -> list[Expectation]:
+def own(
+    path: Path, items: tuple[dict[str, Any], ...], tables: Mapping[str, pd.DataFrame]
+) -> list[Expectation]:
     """Check the data set's own expectations of the suite file ``path``.
 
     Raises:
-        UserError: an expectation, an argument or a column that does not exist, or an argument that cannot be.
+        UserError: an expectation, an argument, a table or a column that does not exist, or an argument that cannot be.
     """
-    return [_own(f"{path}: expectations.{index}", dict(item), columns) for index, item in enumerate(items)]
+    open_to_all = {name: list(table.columns) for name, table in tables.items() if name in OWN_TABLES}
+    return [
+        _own(f"{path}: expectations.{index}", dict(item), open_to_all) for index, item in enumerate(items)
+    ]
 
 
 def run(
@@ -131,8 +140,11 @@ def _name(row: dict[str, Any], expectation: Expectation) -> str:
     return f"{name} ({value:g})" if isinstance(value, float) else f"{name} ({value})"
 
 
-def _own(where: str, arguments: dict[str, Any], columns: list[str]) -> Expectation:
+def _own(where: str, arguments: dict[str, Any], tables: Mapping[str, list[str]]) -> Expectation:
     kinds = list_registered_expectation_implementations()
+    table = arguments.pop("table", "examples")
+    if table not in tables:
+        raise UserError(f"{where}.table: no table {table!r}.{nearest(table, tables)}")
     kind = arguments.pop("type", None)
     if kind is None:
         raise UserError(
@@ -151,11 +163,11 @@ def _own(where: str, arguments: dict[str, Any], columns: list[str]) -> Expectati
         problem = error.errors()[0]
         raise UserError(f"{where}.{'.'.join(map(str, problem['loc']))}: {problem['msg']} ({kind})") from None
     for name in ("column", "column_A", "column_B"):
-        if name in arguments and arguments[name] not in columns:
+        if name in arguments and arguments[name] not in tables[table]:
             raise UserError(
-                f"{where}.{name}: no column {arguments[name]!r}.{nearest(arguments[name], columns)}"
+                f"{where}.{name}: no column {arguments[name]!r}.{nearest(arguments[name], tables[table])}"
             )
-    return Expectation("examples", kind, arguments)
+    return Expectation(table, kind, arguments)
 
 
 def _closest(kind: str, kinds: list[str]) -> str:

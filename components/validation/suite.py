@@ -50,11 +50,14 @@ class General(BaseModel):
         minimum_side: pixels; a smaller image is taken for a mistake.
         modes: Pillow modes that may occur.
         formats: ``JPEG``, ``PNG``, ``WEBP``, or ``raw`` for the rows of an array.
-        examples_per_class: each class has at least so many in each split.
+        examples_per_class: each class has at least so many in each split; of objects, images that hold one.
         exact_duplicates: how many examples may repeat another's content.
         duplicates_across_splits: how many examples may have the content of one in another split.
         inputs_across_splits: of pairs: how many may have the input of one in another split.
+        boxes_beyond_border: of objects: how many boxes may reach beyond the border of their picture.
         near_duplicates: when two images of different splits count as the same picture.
+        longest_text: of transcripts: at most so many symbols.
+        unknown_symbols: how many transcripts outside of train may hold a symbol that none of train has.
         drift: how far the data may move from ``reference``.
     """
 
@@ -67,7 +70,10 @@ class General(BaseModel):
     exact_duplicates: int = Field(default=0, ge=0)
     duplicates_across_splits: int = Field(default=0, ge=0)
     inputs_across_splits: int = Field(default=0, ge=0)
+    boxes_beyond_border: int = Field(default=0, ge=0)
     near_duplicates: NearDuplicates = NearDuplicates()
+    longest_text: int = Field(default=100, ge=1)
+    unknown_symbols: int = Field(default=0, ge=0)
     drift: Drift = Drift()
 
 
@@ -92,7 +98,7 @@ class Reference(BaseModel):
 
     Attributes:
         examples: how many there were.
-        classes: how many of each class.
+        classes: how many of each class; of data for detection, how many objects.
         columns: a sketch of each measured column.
     """
 
@@ -108,7 +114,9 @@ class Suite(BaseModel):
 
     Attributes:
         general: settings of the expectations that always apply.
-        expectations: the data set's own, as Great Expectations knows them: ``type`` and its arguments.
+        expectations: the data set's own, as Great Expectations knows them: ``type`` and its arguments. With ``table:
+            objects`` one is about the objects of data for detection (columns ``category``, ``area``, ``beyond``,
+            ``crowd``), else about the examples.
         reference: what drift is measured against; without it nothing can drift.
     """
 

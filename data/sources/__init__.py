@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data.objects import Annotation, Objects
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
@@ -16,22 +18,26 @@ class Arrays:
         ids: N names, unique and sorted as the rows are.
         sources: N descriptions of where each image came from.
         splits: N of ``train``, ``validation``, ``test``, or empty where the source does not say.
-        labels: N class names.
+        labels: N class names; None where images have objects in place of a class.
         images: uint8 [N, H, W, C], C of 1 (grey) or 3 (RGB).
         inputs: translation: uint8 [N, H, W, C_in], what each image is the translation of; else None.
         identities: reenactment: N names of who is seen; else None.
         landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
             picture's sides; else None.
+        objects: detection: what lies in each image; else None.
+        texts: transcription: N transcripts; else None.
     """
 
     ids: list[str]
     sources: list[str]
     splits: list[str]
-    labels: list[str]
+    labels: list[str] | list[None]
     images: np.ndarray
     inputs: np.ndarray | None = None
     identities: list[str] | None = None
     landmarks: np.ndarray | None = None
+    objects: list[Objects] | None = None
+    texts: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,9 @@ class ImageFile:
         split: ``train``, ``validation``, ``test``, or empty where the folder does not say.
         label: class name, or None when it is missing.
         input: translation: the file of the image that this one is the translation of; None where nothing names one.
+        objects: detection: what lies in it, maybe nothing; None where nothing says.
+        size: width and height in pixels that are said of it; None where nothing says.
+        text: transcription: what is written in the image; None where nothing says it.
     """
 
     id: str
@@ -59,3 +68,6 @@ class ImageFile:
     split: str
     label: str | None
     input: InputFile | None = None
+    objects: tuple[Annotation, ...] | None = None
+    size: tuple[int, int] | None = None
+    text: str | None = None

@@ -5,20 +5,26 @@ A file's class is the name of the folder that it lies in, or, where there is a `
 give the splits: ``train``, ``validation`` (or ``valid``, ``val``, ``dev``), ``test`` (or ``eval``).
 
 Pairs for translation: each line also has ``"input_file_name"``, the image that ``file_name`` is the translation of.
-Pairs of which none has a label are of one class, ``all``.
+Transcripts: each line also has ``"text"``, what is written in the image.
+Pairs, or images with transcripts, of which none has a label are of one class, ``all``.
+
+Objects for detection: each line has ``"objects": {"bbox": [[x, y, width, height], ...], "categories": [...]}``, in
+pixels, categories by name or number; or COCO's JSON (``data/sources/coco.py``) says it, and which images are examples.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from data.errors import UserError, nearest
-from data.sources import ImageFile, InputFile
-from data.sources.listing import METADATA, Entry, printable
+from data.objects import Annotation
+from data.sources import ImageFile, InputFile, coco
+from data.sources.listing import METADATA, SUFFIXES, Entry, printable
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -28,42 +34,51 @@ SPLIT_NAMES = {
 """What a folder may be called to be taken for a split."""
 
 UNLABELLED = "all"
-"""The class of pairs of which none has a label: translation needs none."""
+"""The class of pairs and of transcribed images of which none has a label: their tasks need none."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """What ``metadata.jsonl`` says of an image: its class and its input, a path in the folder."""
+    """What is said of an image: its class, its input (a path in the folder), its objects, its size and its text."""
 
     label: str | None = None
     input: str | None = None
+    objects: tuple[Annotation, ...] | None = None
+    size: tuple[int, int] | None = None
+    text: str | None = None
 
 
-def load(folder: Path, entries: list[Entry]) -> list[ImageFile]:
+def load(folder: Path, entries: list[Entry], files: tuple[Path, ...] = ()) -> list[ImageFile]:
     """Return the image files of ``folder``, sorted by id; images are not opened.
 
     Args:
         folder: the user's folder.
         entries: what :func:`data.sources.listing.scan` said is in it.
+        files: COCO's JSON of its images.
 
     Raises:
         UserError: there is no image, folders that are splits and folders that are none lie side by side, or a
-            ``metadata.jsonl`` is not as it must be.
+            ``metadata.jsonl`` or a COCO file is not as it must be.
     """
-    images = [entry.path for entry in entries if PurePosixPath(entry.path).name != METADATA]
+    images = [entry.path for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
     if not images:
         raise UserError(
             f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp."
         )
     metadata = [entry.path for entry in entries if PurePosixPath(entry.path).name == METADATA]
     splits = _split_folders(folder, [*images, *metadata])
-    if metadata:
+    if files:
+        listed = coco.load(folder, files)
+        lines = {path: _Line(objects=image.objects, size=image.size) for path, image in listed.items()}
+        images = list(lines)
+    elif metadata:
         lines = _read_metadata(folder, metadata)
     else:
         lines = {path: _Line(_label_by_folder(path, splits)) for path in images}
     inputs = {line.input for line in lines.values() if line.input is not None}
-    if inputs and all(line.label is None for line in lines.values()):
-        lines = {path: _Line(UNLABELLED, line.input) for path, line in lines.items()}
+    has_texts = any(line.text is not None for line in lines.values())
+    if (inputs or has_texts) and all(line.label is None for line in lines.values()):
+        lines = {path: replace(line, label=UNLABELLED) for path, line in lines.items()}
     # A file that metadata.jsonl names and that is not there becomes a row too: ingest says that it cannot be
     # read. An input is no example of its own, unless a line says so.
     return [
@@ -73,6 +88,9 @@ def load(folder: Path, entries: list[Entry]) -> list[ImageFile]:
             split=splits.get(_top(path), ""),
             label=line.label,
             input=InputFile(id=printable(line.input), path=folder / line.input) if line.input else None,
+            objects=line.objects,
+            size=line.size,
+            text=line.text,
         )
         for path in sorted({*images, *lines} - (inputs - lines.keys()))
         for line in [lines.get(path, _Line())]
@@ -134,7 +152,7 @@ def _parse_line(where: str, line: str, parent: PurePosixPath) -> tuple[str, _Lin
     if not isinstance(values, dict) or not isinstance(values.get("file_name"), str):
         keys = values if isinstance(values, dict) else []
         raise UserError(f"{where}: needs a 'file_name'{_instead('file_name', keys)}.")
-    for key, cutoff in (("label", 0.6), ("input_file_name", 0.8)):
+    for key, cutoff in (("label", 0.6), ("input_file_name", 0.8), ("objects", 0.6)):
         others = values.keys() - {"file_name"}
         if key not in values and (instead := _instead(key, others, cutoff)):
             raise UserError(f"{where}: needs {'a' if key == 'label' else 'an'} {key!r}{instead}.")
@@ -144,8 +162,45 @@ def _parse_line(where: str, line: str, parent: PurePosixPath) -> tuple[str, _Lin
         for key in ("file_name", "input_file_name")
         if key in values
     }
-    line = _Line(None if label in (None, "") else str(label), paths.get("input_file_name"))
+    line = _Line(
+        None if label in (None, "") else str(label),
+        paths.get("input_file_name"),
+        _objects(f"{where}: objects", values["objects"]) if "objects" in values else None,
+        text=_text(where, values),
+    )
     return paths["file_name"], line
+
+
+def _text(where: str, values: dict) -> str | None:
+    """Return the transcript that a line gives, None where it is missing or empty."""
+    text = values.get("text")
+    if text is not None and not isinstance(text, str):
+        raise UserError(f"{where}: text {text!r} is no text: write it in quotes, as it is to be read.")
+    # Letters with accents can be written as one character or as two: they become one.
+    return unicodedata.normalize("NFC", text) if text else None
+
+
+def _objects(where: str, values: object) -> tuple[Annotation, ...]:
+    """Return the objects of a line: ``bbox`` and ``categories`` side by side."""
+    keys = ("bbox", "categories")
+    for key in keys:
+        if not isinstance(values, dict) or not isinstance(values.get(key), list):
+            instead = _instead(key, values) if isinstance(values, dict) else ""
+            raise UserError(f"{where}: needs lists 'bbox' and 'categories'{instead}.")
+    boxes, categories = (values[key] for key in keys)
+    if len(boxes) != len(categories):
+        raise UserError(f"{where}: {len(boxes)} in 'bbox' and {len(categories)} in 'categories'.")
+    for index, category in enumerate(categories):
+        if type(category) not in (int, str) or category == "":
+            raise UserError(f"{where}.categories.{index}: {category!r} is no name and no whole number.")
+    return tuple(
+        Annotation(
+            where=f"{where}.{index}",
+            category=str(category),
+            box=coco.box(f"{where}.bbox.{index}", box),
+        )
+        for index, (box, category) in enumerate(zip(boxes, categories, strict=True))
+    )
 
 
 def _inside(where: str, key: str, value: object, parent: PurePosixPath) -> str:

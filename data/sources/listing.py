@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +40,22 @@ class Changes:
         )
 
 
-def scan(folder: Path) -> list[Entry]:
+def scan(folder: Path, files: Iterable[Path] = ()) -> list[Entry]:
     """List the images and metadata files of ``folder`` and the folders in it, sorted. Nothing is opened.
 
-    Links are followed. Hidden files and files of other kinds are left out.
+    Links are followed. Hidden files and files of other kinds are left out, but for ``files``, which tell of the
+    images and may lie elsewhere.
 
     Raises:
-        UserError: ``folder`` is no folder, or a folder in it cannot be listed.
+        UserError: ``folder`` is no folder, a folder in it cannot be listed, or one of ``files`` is not there.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder.")
-    return sorted(_walk(folder, folder, frozenset()))
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file}: no such file.")
+    told = (_entry(file, Path(os.path.relpath(file, folder)).as_posix()) for file in files)
+    return sorted([*_walk(folder, folder, frozenset()), *told])
 
 
 def fingerprint(entries: list[Entry]) -> str:
@@ -93,5 +98,9 @@ def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterat
         elif item.name == METADATA or path.suffix.lower() in SUFFIXES:
             # A dangling link has no target to stat: the link itself is listed, and ingest says it cannot be
             # read.
-            status = item.stat(follow_symlinks=item.is_file())
-            yield Entry(path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns)
+            yield _entry(path, path.relative_to(root).as_posix())
+
+
+def _entry(path: Path, name: str) -> Entry:
+    status = path.stat(follow_symlinks=path.is_file())
+    return Entry(name, status.st_size, status.st_mtime_ns)

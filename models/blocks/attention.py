@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None, bias: Tensor | None = None
+) -> Tensor:
     """Return for each query the mean of the values, weighted by how well their keys fit: PyTorch's fused kernel.
 
     Args:
@@ -21,17 +23,22 @@ def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = No
         key: float [..., S, E].
         value: float [..., S, V].
         hidden: bool, broadcasts to [..., L, S]: True where a query must not look. Each query needs one key at least.
+        bias: float, broadcasts to [..., L, S], added to the scores before the softmax.
 
     Returns:
         float [..., L, V].
     """
-    seen = None if hidden is None else ~hidden
-    return functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+    mask = None if hidden is None else ~hidden
+    if bias is not None:
+        mask = bias if hidden is None else bias.masked_fill(hidden, -math.inf)
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
-def weights(query: Tensor, key: Tensor, hidden: Tensor | None = None) -> Tensor:
+def weights(query: Tensor, key: Tensor, hidden: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
     """Return the attention map [..., L, S]: how much of each value :func:`attend` takes. Each row sums to 1."""
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if bias is not None:
+        scores = scores + bias
     if hidden is not None:
         scores = scores.masked_fill(hidden, -math.inf)
     return scores.softmax(dim=-1)
@@ -69,6 +76,7 @@ class MultiHeadAttention(nn.Module):
         *,
         hidden: Tensor | None = None,
         padding: Tensor | None = None,
+        bias: Tensor | None = None,
     ) -> Tensor:
         """Return float [N, L, width].
 
@@ -77,22 +85,37 @@ class MultiHeadAttention(nn.Module):
             memory: float [N, S, memory_width], what is looked at; ``x`` itself when None.
             hidden: bool [L, S], True where a place must not look, as :func:`causal` gives it.
             padding: bool [N, S], True where ``memory`` is filling.
+            bias: float, broadcasts to [N, heads, L, S], added to the scores.
         """
         query, key, value = self._project(x, x if memory is None else memory)
-        mixed = attend(query, key, value, _join(hidden, padding))
+        mixed = attend(query, key, value, _join(hidden, padding), bias)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
-    def map(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, memory: Tensor | None = None, *, bias: Tensor | None = None) -> Tensor:
         """Return the attention maps [N, heads, L, S] of all heads."""
         query, key, _ = self._project(x, x if memory is None else memory)
-        return weights(query, key)
+        return weights(query, key, bias=bias)
+
+    def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values [N, heads, S, width / heads], to be looked at more than once by :meth:`look`."""
+        key, value = self.key_value(memory).chunk(2, dim=-1)
+        return self._by_head(key), self._by_head(value)
+
+    def look(self, x: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Return float [N, L, width]: what ``x`` [N, L, width] sees in what was remembered; ``hidden`` as above."""
+        mixed = attend(self._by_head(self.query(x)), key, value, hidden)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def weights(self, x: Tensor, key: Tensor) -> Tensor:
+        """Return the attention maps [N, heads, L, S] of what ``x`` [N, L, width] sees in remembered keys."""
+        return weights(self._by_head(self.query(x)), key)
 
     def _project(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries [N, heads, L, width / heads], and keys and values with S in place of L."""
-        key, value = self.key_value(memory).chunk(2, dim=-1)
-        parts = (self.query(x), key, value)
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        return query, key, value
+        return self._by_head(self.query(x)), *self.remember(memory)
+
+    def _by_head(self, part: Tensor) -> Tensor:
+        return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 def _join(hidden: Tensor | None, padding: Tensor | None) -> Tensor | None:

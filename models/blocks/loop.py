@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,8 +18,8 @@ from models.blocks.pixels import unit
 from models.run import Run
 from models.settings import Settings
 
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""(model, images float32 [N, C, H, W] in [0, 1], labels int64 [N]) -> scalar."""
+Loss = Callable[..., Tensor]
+"""(model, images float32 [N, C, H, W] in [0, 1], labels int64 [N] or what else belongs to them) -> scalar."""
 Validate = Callable[[nn.Module, Batches], dict[str, float]]
 """(model, the validation split) -> metrics; ``loss`` among them chooses the best weights, lower is better."""
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -59,23 +59,25 @@ def train(
     loss: Loss,
     validate: Validate,
     augment: Augment | None = None,
+    tensors: tuple[str, ...] = ("images", "labels"),
 ) -> None:
     """Train ``model`` in place; at the end it holds the averaged weights that validated best.
 
+    ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order.
     Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
 
     Raises:
         UserError: the loss became NaN or infinite.
     """
     model.to(run.device, memory_format=torch.channels_last)
-    batches = Batches(data.train, run.device)
+    batches = Batches(data.train, run.device, tensors=tensors)
     training = _Training(model, recipe, run, len(batches))
-    held_out = Batches(data.validation, run.device)
-    for images, labels in training.batches(batches):
+    held_out = Batches(data.validation, run.device, tensors=tensors)
+    for images, *targets in training.batches(batches):
         x_bchw = unit(images)
         if augment:
             x_bchw = augment(x_bchw, run.generator)
-        training.update(loss, x_bchw, labels)
+        training.update(loss, x_bchw, targets)
         if training.at_epoch_end:
             training.validated(validate(training.ema.average, held_out))
         if run.save_due() and not training.finished:
@@ -118,7 +120,7 @@ class _Training:
     def at_epoch_end(self) -> bool:
         return self.step % self.epoch_steps == 0 or self.finished
 
-    def batches(self, split: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, split: Batches) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches that are still to come."""
         size = self.batch_size
         while not self.finished:
@@ -127,13 +129,14 @@ class _Training:
             stop = min(self.epoch_steps, position + self.steps - self.step)
             yield from split.read(chosen[position * size : stop * size], size)
 
-    def update(self, loss: Loss, x_bchw: Tensor, labels: Tensor) -> None:
+    def update(self, loss: Loss, x_bchw: Tensor, targets: Sequence[Tensor]) -> None:
         """Take one optimizer step."""
         self.model.train()
+        self.run.done = self.step / self.steps
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.steps, self.recipe)
         with self.run.autocast():
-            value = loss(self.model, x_bchw, labels)
+            value = loss(self.model, x_bchw, *targets)
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
@@ -142,7 +145,7 @@ class _Training:
         self.step += 1
         self.loss_sum += value.detach()  # stays on the device: reading it here would make the GPU wait
         self.loss_count += 1
-        self.run.images += len(labels)
+        self.run.images += len(x_bchw)
         self._show()
 
     def validated(self, metrics: dict[str, float]) -> None:

@@ -8,7 +8,7 @@ from models.blocks.patches import Patched
 
 
 class Config(Patched):
-    """What a ``vit`` can be told. A side that the patches do not fill is padded with black.
+    """What a ``vit`` can be told. A side that the patches do not fill is padded with the mean colour.
 
     Attributes:
         dropout: probability of dropping a number after the embedding, the attention and each feed-forward layer.

@@ -20,8 +20,8 @@ def attention(model: VisionTransformer, images_nhwc: np.ndarray) -> np.ndarray:
     """
     device = next(model.parameters()).device
     flow = model.encoder.rollout(model.tokens(unit(torch.as_tensor(images_nhwc).to(device))))
-    patches = flow[:, 0, 1:].unflatten(1, model.grid)
+    patches = flow[:, 0, 1:].unflatten(1, model.embed.grid)
     patches = patches / patches.amax(dim=(1, 2), keepdim=True)
-    pixels = functional.interpolate(patches[:, None], scale_factor=model.patch, mode="nearest")[:, 0]
+    pixels = functional.interpolate(patches[:, None], scale_factor=model.embed.patch, mode="nearest")[:, 0]
     _, height, width, _ = images_nhwc.shape
     return pixels[:, :height, :width].cpu().numpy()

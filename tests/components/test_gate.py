@@ -159,7 +159,12 @@ def test_data_that_changed_since_the_training_is_not_blessed(sqlite_project):
 
 def test_a_slow_bundle_is_refused(sqlite_project):
     _policy(max_latency_ms=1e-6)
-    assert "service: a fresh process gave the golden answers, one in" in _refusal()
+    assert "service: an answer takes" in _refusal()
+
+
+def test_a_bundle_that_needs_much_memory_is_refused(sqlite_project):
+    _policy(max_memory_mb=10)
+    assert "MiB (at most 10)" in _refusal()
 
 
 def test_a_changed_bundle_is_not_even_decided_on(project):

@@ -11,8 +11,9 @@ import yaml
 from components import ingest, lineage, manifest, prepare, validate
 from components.validation import suite
 from data import spec
-from data.prepared import SPLITS, PreparedData
+from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, PreparedData
 from data.sources import torchvision
+from data.text import END, spell
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = sorted(path.parent.name for path in ROOT.glob("data/*/dataset.yaml"))
@@ -59,7 +60,8 @@ def test_every_data_set_of_params_has_its_files():
 
 def test_the_manifest_describes_every_example(dataset):
     _, _, rows = dataset
-    assert rows["id"].is_unique and rows["decodes"].all() and rows["label"].notna().all()
+    assert rows["id"].is_unique and rows["decodes"].all()
+    assert rows["object_error"].isna().all() if "boxes" in rows else rows["label"].notna().all()
     assert rows[["width", "height", "bytes"]].gt(0).all(axis=None)
     assert (
         rows["sha256"].str.fullmatch("[0-9a-f]{64}").all()
@@ -84,24 +86,26 @@ def test_images_have_the_promised_shape_and_levels(dataset):
     for split in SPLITS:
         part = getattr(data, split)
         assert part.images.dtype == np.uint8 and part.images.shape == (len(part.ids), *data.spec.shape)
-        assert part.labels.dtype == np.int64 and set(part.labels.tolist()) == set(
-            range(data.spec.num_classes)
-        )
+        labels = part.labels if part.boxes is None else part.box_labels[part.box_labels != NO_OBJECT]
+        assert part.labels.dtype == labels.dtype == np.int64
+        assert set(labels.tolist()) == set(range(data.spec.num_classes))
         assert np.isin(np.unique(part.images), allowed).all()
 
 
 def test_what_is_made_from_another_data_set_keeps_its_splits(dataset):
-    name, data, _ = dataset
-    parent = spec.load(Path("data") / name / "dataset.yaml").parent
-    if parent is None:
+    name, data, rows = dataset
+    settings = spec.load(Path("data") / name / "dataset.yaml")
+    if settings.parent is None:
         pytest.skip("made from no other")
+    parent = PreparedData(Path("artifacts/data") / settings.parent / "prepared")
+    sources = rows.set_index("id")["source"]
     for split in SPLITS:
-        ours, theirs = (
-            getattr(data, split),
-            getattr(PreparedData(Path("artifacts/data") / parent / "prepared"), split),
-        )
-        assert ours.ids == theirs.ids
-        assert (ours.images == theirs.images).all() and (ours.labels == theirs.labels).all()
+        ours, theirs = getattr(data, split), getattr(parent, split)
+        made_of = {id for source in sources[ours.ids] for id in source.split(": ")[1].split(", ")}
+        assert made_of <= set(theirs.ids)
+        if settings.recipe == "edges":
+            assert ours.ids == theirs.ids
+            assert (ours.images == theirs.images).all() and (ours.labels == theirs.labels).all()
 
 
 def test_inputs_have_the_promised_shape(dataset):
@@ -112,6 +116,18 @@ def test_inputs_have_the_promised_shape(dataset):
             assert part.inputs.shape == (*part.images.shape[:3], data.spec.input_channels)
         else:
             assert part.inputs is None
+
+
+def test_texts_are_the_manifest_s(dataset):
+    _, data, rows = dataset
+    if data.spec.task != "transcription":
+        assert data.train.texts is None and data.spec.symbols is None
+        return
+    said = dict(zip(rows["id"], rows["text"], strict=True))
+    for part in (getattr(data, split) for split in SPLITS):
+        assert part.texts.dtype == np.int64 and part.texts.shape == (len(part), data.spec.longest_text)
+        assert spell(part.texts, data.spec.symbols, data.spec.separator) == [said[id] for id in part.ids]
+        assert set(np.unique(part.texts)) - {END} == set(range(len(data.spec.symbols)))
 
 
 def test_nobody_is_in_two_splits_and_every_landmark_in_the_picture(dataset):
@@ -126,6 +142,27 @@ def test_nobody_is_in_two_splits_and_every_landmark_in_the_picture(dataset):
         assert part.landmarks.shape == (len(part), data.spec.num_landmarks, 2)
         assert (part.landmarks >= 0).all() and (part.landmarks <= 1).all()
         assert (np.bincount(part.identities)[part.identities] > 1).all()
+
+
+def test_objects_have_a_box_in_the_picture_and_the_class_of_their_mask(dataset):
+    _, data, _ = dataset
+    for part in (getattr(data, split) for split in SPLITS):
+        if data.spec.task != "detection":
+            assert part.boxes is None and part.box_labels is None and part.masks is None
+            continue
+        assert (part.labels == NO_OBJECT).all()
+        assert part.boxes.dtype == np.float32 and part.box_labels.dtype == np.int64
+        assert part.boxes.shape == (*part.box_labels.shape, 4) == (len(part), data.spec.max_objects, 4)
+        there = part.box_labels != NO_OBJECT
+        assert (part.boxes[~there] == 0).all()
+        boxes = part.boxes[there]
+        assert (boxes >= 0).all() and (boxes <= 1).all() and (boxes[:, :2] < boxes[:, 2:]).all()
+        if not data.spec.has_masks:
+            assert part.masks is None
+            continue
+        assert part.masks.dtype == np.uint8 and part.masks.shape == part.images.shape[:3]
+        for mask, labels in zip(part.masks, part.box_labels, strict=True):
+            assert set(np.unique(mask).tolist()) - {0, UNCOUNTED} <= set((labels + 1).tolist())
 
 
 def test_no_content_is_in_two_splits(dataset):

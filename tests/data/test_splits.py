@@ -1,5 +1,6 @@
 import hashlib
 
+import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,3 +74,11 @@ def test_only_the_split_that_is_not_given_is_carved_and_only_from_train():
 
 def test_a_class_of_three_has_one_in_each_split():
     assert set(assign(manifest([("a", i, "") for i in range(3)]), Shares())) == set(SPLITS)
+
+
+def test_images_with_objects_are_shared_out_by_their_rarest_class():
+    rows = pd.DataFrame({"split": "", "label": None, "sha256": [f"{k:064x}" for k in range(200)]})
+    rows["categories"] = [["common"] * (k % 3) + ["rare"] * (k % 10 == 9) for k in range(200)]
+    split = assign(rows, Shares(validation=0.1, test=0.2))
+    rare = np.array([k % 10 == 9 for k in range(200)])
+    assert split[rare].value_counts().to_dict() == {"train": 14, "test": 4, "validation": 2}

@@ -59,7 +59,7 @@ def test_equals_torchvisions_with_the_same_weights(digits):
 def test_patches_cover_images_of_every_size(digits, size, grid, patch, patches):
     spec = dataclasses.replace(digits.spec, height=size[0], width=size[1])
     model = vit.build(vit.Config(grid=grid, width=8, depth=1, heads=2), spec).eval()
-    assert (model.patch, model.grid) == (patch, patches)
+    assert (model.embed.patch, model.embed.grid) == (patch, patches)
     x = torch.rand(2, 1, *size)
     assert model.tokens(x).shape == (2, 1 + patches[0] * patches[1], 8)
     # Every pixel counts, the last row and column too.

@@ -1,0 +1,54 @@
+"""What a folder of images says of the objects in them, before it is a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.errors import UserError
+from data.sources import ImageFile, coco, imagefolder
+from data.sources.listing import METADATA, scan
+from data.spec import ObjectsSpec
+
+
+def find(folder: Path) -> tuple[Path, ...]:
+    """Return the COCO file of ``folder``, if there is one in it or beside it and no ``metadata.jsonl``.
+
+    Raises:
+        UserError: there are several, of which one would have to be guessed.
+    """
+    if not folder.is_dir() or any(folder.rglob(METADATA)):
+        return ()
+    found = coco.find(folder)
+    if len(found) > 1:
+        named = ", ".join(map(str, found[:5]))
+        raise UserError(
+            f"{folder}: {len(found)} files of COCO's kind tell of its images: {named}. Name the right ones with "
+            "--coco, which may be repeated."
+        )
+    return tuple(found)
+
+
+def look(folder: Path) -> ObjectsSpec | None:
+    """Return what ``dataset.yaml`` would say of the objects in ``folder``; None where nothing tells of any.
+
+    Raises:
+        UserError: what tells of them is not as it must be.
+    """
+    files = find(folder)
+    return spec_of(imagefolder.load(folder, scan(folder, files), files), files)
+
+
+def spec_of(files: list[ImageFile], coco_files: tuple[Path, ...]) -> ObjectsSpec | None:
+    """Return what ``dataset.yaml`` says of the objects in ``files``; None where nothing tells of any."""
+    if all(file.objects is None for file in files):
+        return None
+    objects = [one for file in files for one in file.objects or ()]
+    return ObjectsSpec(coco=coco_files, masks=bool(objects) and all(one.mask is not None for one in objects))
+
+
+def classes(files: list[ImageFile], coco_files: tuple[Path, ...]) -> list[str]:
+    """Return the names of the classes: COCO's by their id, numbers by size, others by name."""
+    if coco_files:
+        return coco.categories(coco_files)
+    found = {one.category for file in files for one in file.objects or ()}
+    return sorted(found, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))

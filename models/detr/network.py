@@ -1,0 +1,122 @@
+"""The network: backbone, encoder, queries, decoder (DETR, Carion et al. 2020, figure 2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from data.prepared import DataSpec
+from models.blocks.encoder import Encoder
+from models.blocks.pixels import Standardise
+from models.detr import boxes, position_encoding
+from models.detr.backbone import Backbone
+from models.detr.config import Config
+from models.detr.decoder import Decoder
+from models.detr.denoising import Noised
+
+PRIOR = 0.02
+"""Score of every class at the start, where most queries have no object (Lin et al. 2017, section 4.1)."""
+
+FIRST_SIZE = 0.25
+"""Sides of the boxes at the start, as shares of the picture's."""
+
+
+class Seen(NamedTuple):
+    """What a picture's queries start from.
+
+    Attributes:
+        memory: the picture's cells [N, S, width].
+        points: the cells' middles [S, 2].
+        grid: rows and columns of cells.
+        content: the queries [N, Q, width].
+        anchors: their first boxes, centre [N, Q, 4].
+        logits: what the encoder says of them [N, Q, outputs], None of learned queries.
+    """
+
+    memory: Tensor
+    points: Tensor
+    grid: tuple[int, int]
+    content: Tensor
+    anchors: Tensor
+    logits: Tensor | None
+
+
+class Answers(NamedTuple):
+    """Of each layer: logits float [L, N, Q, outputs] and centre boxes float [L, N, Q, 4]."""
+
+    logits: Tensor
+    boxes: Tensor
+
+
+class Detr(nn.Module):
+    """Pictures [N, C, H, W] in [0, 1] to a class and a box of each query."""
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config, self.num_classes = config, spec.num_classes
+        outputs = spec.num_classes + (config.classification == "cross_entropy")
+        width = config.width
+        self.standardise = Standardise(spec)
+        self.backbone = Backbone(spec.channels, config.backbone, config.backbone_depth)
+        self.project = nn.Conv2d(config.backbone[-1], width, 1)
+        self.encoder = Encoder(width, config.heads, config.hidden, config.encoder_depth, config.dropout)
+        self.decoder = Decoder(
+            width, config.heads, config.hidden, config.decoder_depth, config.dropout, outputs, config.spot
+        )
+        if config.queries == "cells":
+            self.classify = nn.Linear(width, outputs)
+            self.box = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 4))
+            nn.init.zeros_(self.box[-1].weight)
+            nn.init.zeros_(self.box[-1].bias)
+        else:
+            self.content = nn.Parameter(torch.randn(config.queries, width))
+            self.anchors = nn.Parameter(_scattered(config.queries))
+        if config.denoising:
+            self.told = nn.Embedding(spec.num_classes, width)
+        if config.classification != "cross_entropy":
+            for head in (self.decoder.classify, *([self.classify] if config.queries == "cells" else [])):
+                nn.init.constant_(head.bias, float(boxes.logit(torch.tensor(PRIOR))))
+
+    def see(self, x_bchw: Tensor) -> Seen:
+        """Read pictures [N, C, H, W] and give the queries what they start from."""
+        features = self.project(self.backbone(self.standardise(x_bchw)))
+        height, width = features.shape[2:]
+        points = position_encoding.cells(height, width, features.device)
+        where = position_encoding.of_points(points, self.config.width)
+        memory = self.encoder(features.flatten(2).transpose(1, 2) + where)
+        if self.config.queries == "cells":
+            first = torch.cat([points, torch.full_like(points, FIRST_SIZE)], dim=-1)
+            anchors = torch.sigmoid(boxes.logit(first) + self.box(memory))
+            return Seen(memory + where, points, (height, width), memory, anchors, self.classify(memory))
+        num = len(memory)
+        content, anchors = self.content.expand(num, -1, -1), self.anchors.sigmoid().expand(num, -1, -1)
+        return Seen(memory + where, points, (height, width), content, anchors, None)
+
+    def decode(self, seen: Seen, noised: Noised | None = None) -> Answers:
+        """Let the queries, and disturbed ones behind them, look at the picture; every decoder layer answers."""
+        content, anchors, hidden = seen.content, seen.anchors.detach(), None
+        if self.config.queries != "cells":
+            anchors = seen.anchors  # learned: they need the gradient
+        if noised is not None:
+            content = torch.cat([content, self.told(noised.labels)], dim=1)
+            anchors, hidden = torch.cat([anchors, noised.anchors], dim=1), noised.hidden
+        return Answers(*self.decoder(content, anchors, seen.memory, seen.points, hidden))
+
+    def forward(self, x_bchw: Tensor) -> Answers:
+        """Return what the last layer answers, without the axis of layers: [N, Q, outputs] and [N, Q, 4]."""
+        answers = self.decode(self.see(x_bchw))
+        return Answers(answers.logits[-1], answers.boxes[-1])
+
+
+def build(config: Config, spec: DataSpec) -> Detr:
+    """Return the network with random weights."""
+    return Detr(config, spec)
+
+
+def _scattered(queries: int) -> Tensor:
+    """Return logits of centre boxes [queries, 4], evenly over the picture."""
+    side = int(queries**0.5 + 0.999)
+    middles = position_encoding.cells(side, side)[:queries]
+    return boxes.logit(torch.cat([middles, torch.full_like(middles, FIRST_SIZE)], dim=-1))

@@ -1,0 +1,97 @@
+"""Patches and classes, read together, and masks by how well they fit (Strudel et al. 2021, sections 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from data.prepared import DataSpec
+from models.blocks.dropout import Dropout
+from models.blocks.encoder import Encoder
+from models.blocks.patches import PatchEmbedding, waves
+from models.blocks.pixels import Standardise, unit
+from models.segmenter.config import Config
+
+
+class Stem(nn.Sequential):
+    """Convolutions before the patches: of each width one that halves the picture and ``depth`` that keep it.
+
+    Attributes:
+        stride: how many pixels of the picture are one of the result, a side.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...], depth: int) -> None:
+        super().__init__()
+        self.stride = 2 ** len(widths)
+        for width in widths:
+            for stride in (2, *[1] * depth):
+                self.append(nn.Conv2d(channels, width, 3, stride, 1, bias=False))
+                self.append(nn.BatchNorm2d(width))
+                self.append(nn.ReLU())
+                channels = width
+
+
+class Segmenter(nn.Module):
+    """Images [N, C, H, W] in [0, 1] to logits [N, 1 + K, H, W] of the ground and of each class."""
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.size = spec.height, spec.width
+        values = 1 + spec.num_classes
+        self.standardise = Standardise(spec)
+        self.stem = Stem(spec.channels, config.stem, config.stem_depth)
+        height, width = (-(-side // self.stem.stride) for side in self.size)
+        self.embed = PatchEmbedding((spec.channels, *config.stem)[-1], height, width, config)
+        self.patch = tuple(side * self.stem.stride for side in self.embed.patch)
+        self.positions = nn.Parameter(waves(self.embed.grid, config.width)[None])
+        self.dropout = Dropout(config.dropout)
+        sizes = config.width, config.heads, config.hidden
+        self.encoder = Encoder(*sizes, config.depth, config.dropout)
+        self.classes = nn.Parameter(torch.randn(1, values, config.width))
+        self.decoder = Encoder(*sizes, config.decoder_depth, config.dropout)
+        self.at_pixels = nn.Conv2d(spec.channels, config.pixels, 3, 1, 1)
+        self.to_pixels = nn.Linear(config.width, config.pixels * self.patch[0] * self.patch[1])
+        self.to_classes = nn.Linear(config.width, config.pixels)
+        self.bias = nn.Parameter(torch.zeros(values))
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Return the logits."""
+        x = self.standardise(x_bchw)
+        patches = self.encoder(self.dropout(self.embed(self.stem(x)) + self.positions))
+        num = patches.shape[1]
+        read = self.decoder(torch.cat([patches, self.classes.expand(patches.shape[0], -1, -1)], dim=1))
+        seen = self.at_pixels(x).permute(0, 2, 3, 1)
+        pixels = functional.relu(self._spread(self.to_pixels(read[:, :num])) + seen)
+        fit = pixels.flatten(1, 2) @ self.to_classes(read[:, num:]).transpose(1, 2)
+        logits = fit * self.config.pixels**-0.5 + self.bias
+        return logits.transpose(1, 2).unflatten(2, self.size)
+
+    def _spread(self, patches: Tensor) -> Tensor:
+        """Lay the embeddings of each patch's pixels, [N, P, patch * patch * pixels], out as [N, H, W, pixels]."""
+        tiles = patches.unflatten(2, (*self.patch, self.config.pixels)).unflatten(1, self.embed.grid)
+        whole = tiles.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        return whole[:, : self.size[0], : self.size[1]]
+
+
+class SegmenterGraph(nn.Module):
+    """What is exported: uint8 images in, masks out."""
+
+    def __init__(self, network: Segmenter) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map uint8 [N, H, W, C] to uint8 [N, H, W]: 0 the ground, k + 1 class k."""
+        return self.network(unit(image)).argmax(dim=1).to(torch.uint8)
+
+
+def build(config: Config, spec: DataSpec) -> Segmenter:
+    """Return the network with random weights."""
+    return Segmenter(config, spec)
+
+
+def graph(model: Segmenter) -> SegmenterGraph:
+    """Return the module to export: uint8 [N, H, W, C] to uint8 [N, H, W]."""
+    return SegmenterGraph(model).eval()
