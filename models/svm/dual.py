@@ -74,11 +74,16 @@ class Solver:
         return bool(change.any())
 
     def bias(self) -> Tensor:
-        """Return what puts the free support vectors on the margin: [P]; the middle of its bounds where none is free."""
+        """Return what puts the free support vectors on the margin: [P]; the middle of its bounds where none is free.
+
+        A class without images loses every duel by a margin.
+        """
         free = (self.beta > self.low) & (self.beta < self.high)
         count = free.sum(dim=1)
         mean = (self.slope * free).sum(dim=1) / count.clamp(min=1)
-        return torch.where(count > 0, mean, (self.upper.amax(dim=1) + self.lower.amin(dim=1)) / 2)
+        top, bottom = self.upper.amax(dim=1), self.lower.amin(dim=1)
+        middle = (torch.where(top.isinf(), bottom, top) + torch.where(bottom.isinf(), top, bottom)) / 2
+        return torch.where(count > 0, mean, middle.nan_to_num(0.0))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes."""
