@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from data.sources.listing import scan
 
 IMAGE_SIZE = 64
 """Sides that images are brought to unless the user says otherwise, in pixels."""
+
+LINE_HEIGHT = 32
+"""Height that images with a transcript are brought to; their width follows from how long they are."""
 
 _SAMPLE = 200
 
@@ -115,8 +119,10 @@ def _classes(file: ImageFile) -> list[str]:
 
 
 def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...]) -> CommentedMap:
-    channels = _channels([file.path for file in files])
-    image = CommentedMap(height=IMAGE_SIZE, width=IMAGE_SIZE, channels=channels, levels=256)
+    paths = [file.path for file in files]
+    has_texts = any(file.text is not None for file in files)
+    height, width = _line_size(paths) if has_texts else (IMAGE_SIZE, IMAGE_SIZE)
+    image = CommentedMap(height=height, width=width, channels=_channels(paths), levels=256)
     splits = CommentedMap(validation=0.15, test=0.15)
     for part in (image, splits):
         part.fa.set_flow_style()
@@ -124,6 +130,10 @@ def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...]) -> Com
     if inputs := [file.input.path for file in files if file.input]:
         values["input_channels"] = _channels(inputs)
         values.yaml_add_eol_comment("pairs: of the image that is translated", "input_channels")
+    if has_texts:
+        values["text"] = CommentedMap(separator="")
+        values["text"].fa.set_flow_style()
+        values.yaml_add_eol_comment("between two symbols; without one, each character is a symbol", "text")
     if objects := annotated.spec_of(files, coco_files):
         values["objects"] = CommentedMap({"masks": objects.masks})
         values["objects"].fa.set_flow_style()
@@ -139,13 +149,24 @@ def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...]) -> Com
 
 
 def _channels(files: list[Path]) -> int:
-    """Return 1 if all of a sample of the images are grey, else 3. Headers alone are read."""
+    """Return 1 if all of a sample of the images are grey, else 3."""
+    return 1 if all(mode in ("1", "L", "LA") for mode, _ in _headers(files)) else 3
+
+
+def _line_size(files: list[Path]) -> tuple[int, int]:
+    """Return height and width that lines are brought to; of a sample, one in twenty is longer for its height."""
+    ratios = sorted(width / height for _, (width, height) in _headers(files)) or [1.0]
+    wide = ratios[int(0.95 * (len(ratios) - 1))]
+    return LINE_HEIGHT, min(4096, max(LINE_HEIGHT, round(LINE_HEIGHT * wide)))
+
+
+def _headers(files: list[Path]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield mode and size of a sample of the images; headers alone are read."""
     step = max(1, len(files) // _SAMPLE)
     for file in files[::step]:
         try:
             with Image.open(file, formats=FORMATS) as image:
-                if image.mode not in ("1", "L", "LA"):
-                    return 3
+                yield image.mode, image.size
         except (
             OSError,
             UnidentifiedImageError,
@@ -153,7 +174,6 @@ def _channels(files: list[Path]) -> int:
             Image.DecompressionBombWarning,
         ):
             continue  # ingest says what is wrong with it.
-    return 1
 
 
 def _name_in_params(name: str, path: Path) -> None:

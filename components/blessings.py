@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from components import comparison, layout, manifest
 from components.bundle import Bundle
 from components.judging import judge
 from components.params import FILE, GatePolicy, Threshold
+from components.serving import trial
 from data.errors import UserError, nearest
 from data.prepared import PreparedData
-
-_SERVICE_S = 120
-_ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -119,9 +114,9 @@ def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, pol
     """Bless the bundle as no worse than the champion, both measured now on the present test split."""
     if champion is None:
         return _one("comparison", True, "no champion yet to compare with", {})
-    differing = [
-        key for key in ("task", "classes", "inputs") if bundle.description[key] != champion.description[key]
-    ]
+    ours, theirs = bundle.description, champion.description
+    same = ("task", "classes", "inputs", "symbols", "separator")
+    differing = [key for key in same if ours.get(key) != theirs.get(key)]
     if differing:
         told = f"the champion cannot be compared with: it has other {', '.join(differing)}"
         return _one("comparison", False, told, {"champion": champion.sha256, "differing": differing})
@@ -152,23 +147,26 @@ def parity(bundle: Bundle) -> Blessing:
 
 
 def service(bundle: Bundle, policy: GatePolicy) -> Blessing:
-    """Bless the serving: a fresh process loads the bundle and gives the golden answers, in time."""
-    command = [sys.executable, "-m", "components.bundle", str(bundle.folder.absolute())]
+    """Bless the serving: the server, started afresh, gives the golden answers over HTTP, in time and within memory."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SERVICE_S, cwd=_ROOT)
-    except subprocess.TimeoutExpired:
-        return _binding("service", False, f"a fresh process gave no answer within {_SERVICE_S} s", {})
-    if done.returncode != 0:
-        reason = (done.stderr.strip() or f"it exited with {done.returncode}").splitlines()[-1]
-        return _binding(
-            "service", False, f"a fresh process could not serve it: {reason}", {"stderr": done.stderr[-2000:]}
-        )
-    answer = json.loads(done.stdout)
-    if answer["sha256"] != bundle.sha256 or not answer["golden"]:
-        raise UserError(f"{bundle.folder}: was changed while the gate looked at it.")
-    median, limit = answer["median_latency_ms"], policy.max_latency_ms
-    told = f"a fresh process gave the golden answers, one in {median:.2f} ms (median; at most {limit:g})"
-    return _one("service", median <= limit, told, answer | {"max_latency_ms": limit})
+        measured = trial.run(bundle)
+    except UserError as error:
+        told = f"a fresh server does not serve it: {error}"
+        return _binding("service", False, told, {})
+    latency, memory = measured.median_latency_ms, measured.memory_mb
+    evidence = asdict(measured) | {
+        "max_latency_ms": policy.max_latency_ms,
+        "max_memory_mb": policy.max_memory_mb,
+    }
+    limits = {
+        f"an answer takes {latency:.2f} ms (median; at most {policy.max_latency_ms:g})": (
+            latency <= policy.max_latency_ms
+        ),
+        f"it takes {memory:.0f} MiB (at most {policy.max_memory_mb:g})": memory <= policy.max_memory_mb,
+    }
+    good = ["a fresh server gave the golden answers", *(told for told, holds in limits.items() if holds)]
+    bad = [told for told, holds in limits.items() if not holds]
+    return Blessing("service", tuple(good), tuple(bad), evidence)
 
 
 def _one(name: str, holds: bool, told: str, evidence: Mapping[str, Any]) -> Blessing:

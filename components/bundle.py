@@ -1,19 +1,9 @@
-"""Opens, checks and runs an exported bundle. It needs ONNX Runtime and ONNX, and nothing of PyTorch.
-
-    python -m components.bundle FOLDER
-
-does it in a process of its own and prints a line of JSON: that the golden examples were answered right, the
-median time of an answer, and what computed it. On a bundle that is not whole it says why and exits with 2.
-"""
+"""Opens, checks and runs an exported bundle. It needs ONNX Runtime and ONNX, and nothing of PyTorch."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import statistics
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from safetensors.numpy import load as load_tensors
 
-from components.onnx_graph import PROVIDERS, OnnxGraph
+from components.onnx_graph import OnnxGraph
 from components.tasks import Arrays, Tensor, Tolerance
 from data.errors import UserError
 
@@ -102,8 +92,16 @@ class Bundle:
         Raises:
             UserError: an answer is off by more than the tolerance in ``description["golden"]``.
         """
-        inputs, expected = self.golden()
-        answers = self.predict(inputs)
+        inputs, _ = self.golden()
+        self.check_answers(self.predict(inputs))
+
+    def check_answers(self, answers: Mapping[str, np.ndarray]) -> None:
+        """Compare what anybody answered to the golden examples with what was right at export.
+
+        Raises:
+            UserError: an answer is off by more than the tolerance in ``description["golden"]``.
+        """
+        _, expected = self.golden()
         for name, reference in expected.items():
             tolerance = Tolerance(**self.description["golden"]["tolerances"][name])
             difference, excess = tolerance.compare(answers[name], reference)
@@ -160,47 +158,3 @@ def _hashes(path: Path, content: bytes) -> dict[str, str]:
         found = ", ".join(sorted(hashes))
         raise UserError(f"{path}: sha256: a bundle's files are {MODEL}, {GOLDEN}, {TRITON}, not {found}.")
     return hashes
-
-
-def _median_latency(bundle: Bundle, repeats: int = 50) -> float:
-    """Return the median milliseconds that one golden example takes."""
-    inputs, _ = bundle.golden()
-    if bundle.description["task"] == "generation":
-        one = inputs | {"count": np.ones(1, dtype=np.int64)}
-    else:
-        one = {name: values[:1] for name, values in inputs.items()}
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        bundle.predict(one)
-        times.append(1e3 * (time.perf_counter() - started))
-    return statistics.median(times)
-
-
-def main() -> None:
-    """Open a bundle, answer its golden examples, time it, and print the result as a line of JSON."""
-    parser = argparse.ArgumentParser(
-        prog="python -m components.bundle", description="Check and time a bundle."
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--device", choices=sorted(PROVIDERS), default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    try:
-        bundle = Bundle.open(arguments.folder, device=arguments.device, threads=arguments.threads)
-        bundle.check_golden()
-        latency = _median_latency(bundle)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    result = {
-        "golden": True,
-        "median_latency_ms": latency,
-        "providers": bundle.graph.providers,
-        "sha256": bundle.sha256,
-    }
-    print(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main()

@@ -155,6 +155,11 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
             Score("bits_per_dim", "lower", module.scores(answers, data), labels),
             Score("bayes_accuracy", "higher", right),
         ]
+    if task == "transcription":
+        return [
+            Score("exact_match", "higher", module.scores(answers, data), labels),
+            Score("character_error_rate", "lower", module.error_rates(answers, data)),
+        ]
     if task in ("translation", "reenactment"):
         return [Score("l1", "lower", module.scores(answers, data), labels)]
     return [Score("kernel_distance", "lower", module.kernel_distances(answers, data))]

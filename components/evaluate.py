@@ -71,7 +71,8 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
     family, images, answers = trained.family, data.test.images, {}
     model = trained.model.to(device)
     if hasattr(family, "attention"):
-        answers["attention"] = family.attention(model, images[:24])
+        looked = family.attention(model, images[:24])
+        answers |= {} if looked is None else {"attention": looked}
     if hasattr(family, "query_attention"):
         answers["query_attention"] = family.query_attention(model, images[:4])
     if hasattr(family, "memory"):

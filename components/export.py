@@ -17,7 +17,7 @@ import torch
 from safetensors.numpy import save
 
 import models
-from components import layout, onnx_export, params, parity, tasks
+from components import layout, onnx_export, onnx_text, params, parity, tasks
 from components.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
 from components.command import main
 from components.onnx_graph import OnnxGraph
@@ -31,7 +31,7 @@ from data.prepared import DataSpec
 EXAMPLES = 4
 """Golden examples of a bundle."""
 
-_TYPES = {"uint8": "TYPE_UINT8", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
+_TYPES = {"uint8": "TYPE_UINT8", "int64": "TYPE_INT64", "float32": "TYPE_FP32", "string": "TYPE_STRING"}
 
 
 def run(name: str) -> Bundle:
@@ -54,6 +54,8 @@ def run(name: str) -> Bundle:
     pytorch = Reference(graph, outputs, torch.device("cpu"), settings.threads)
     with atomic.folder(layout.bundle(name)) as folder:
         content = onnx_export.convert(graph, inputs, outputs, task.inputs(data, "validation", 0, 2))
+        if trained.family.TASK == "transcription":
+            content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
         (folder / MODEL).parent.mkdir()
         (folder / MODEL).write_bytes(content)
         onnx = OnnxGraph(folder / MODEL, content, inputs, outputs, threads=settings.threads).predict
@@ -71,7 +73,7 @@ def run(name: str) -> Bundle:
         )
         description["parity"] = report
         description["golden"] = {
-            "tolerances": {output.name: task.TOLERANCES[output.name].to_json() for output in outputs}
+            "tolerances": {name: tolerance.to_json() for name, tolerance in task.TOLERANCES.items()}
         }
         description["sha256"] = {file: _sha256(folder / file) for file in (MODEL, GOLDEN, TRITON)}
         atomic.write_json(folder / DESCRIPTION, description)
@@ -82,7 +84,9 @@ def run(name: str) -> Bundle:
 
 def _write_golden(path: Path, inputs: dict, onnx: Predict) -> None:
     tensors = {f"input/{key}": value for key, value in inputs.items()}
-    tensors |= {f"output/{key}": value for key, value in onnx(inputs).items()}
+    # A file of tensors holds no strings; a text is spelled from the symbols, which it does hold.
+    answers = {key: value for key, value in onnx(inputs).items() if value.dtype != object}
+    tensors |= {f"output/{key}": value for key, value in answers.items()}
     path.write_bytes(save(tensors))
 
 
@@ -132,6 +136,7 @@ def _describe(
             "resample": "BILINEAR",
         },
         "classes": list(spec.classes),
+        **({"symbols": list(spec.symbols), "separator": spec.separator} if spec.symbols else {}),
         "primary": measured["primary"],
         "metrics": measured["metrics"],
         # Who looked at generated images: metrics of different judges do not compare.

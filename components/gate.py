@@ -20,10 +20,11 @@ from components.layout import prepared, validation_file
 from components.ledger import Entry
 from components.params import GatePolicy, load
 from components.registry import Model, Version
+from components.serving import sharing
 from data.errors import UserError
 from data.prepared import PreparedData
 
-RULES = 1
+RULES = 2
 """Counts up when the gate judges otherwise than before: decisions of older rules are then taken again."""
 
 
@@ -190,6 +191,11 @@ def _decide(
         # Another than the champion's when the alias was moved by hand.
         "last_recorded_champion": (ledger.served(history) or [None])[-1],
         "blessings": {blessing.name: blessing.to_json() for blessing in looked},
+        "shadow": [
+            asdict(record)
+            for record in sharing.shadow_records(candidate.name)
+            if record.challenger == bundle.sha256
+        ],
     }
     entry = Entry(
         kind="decision",

@@ -31,11 +31,13 @@ def infer(dataset: str, rows: pd.DataFrame, path: Path) -> None:
             f"{path}: is there already and may have been edited. To renew only its reference, run: "
             f"darkroom data accept {dataset}. To infer it all anew, delete it first."
         )
-    detection = "boxes" in rows
+    detection, transcription = "boxes" in rows, "text" in rows
     told = rows["object_error"].isna() & rows["boxes"].notna() if detection else rows["label"].notna()
+    if transcription:
+        told &= rows["text"].notna()
     usable = rows[rows["decodes"] & told]
     if objects.categories(usable).empty:
-        what = "objects" if detection else "a label"
+        what = "objects" if detection else "a transcript" if transcription else "a label"
         raise UserError(
             f"{dataset}: nothing to infer from: no example has both {what} and an image that decodes."
         )
@@ -77,6 +79,8 @@ def _general(rows: pd.DataFrame) -> CommentedMap:
         general.insert(
             6, "inputs_across_splits", 0, comment="so many may have the input of one in another split"
         )
+    if "text" in rows:
+        general.insert(7, "longest_text", int(rows["symbols"].dropna().map(len).max()), comment="symbols")
     if "boxes" in rows:
         general.insert(
             6, "boxes_beyond_border", 0, comment="so many boxes may reach beyond the border; they are clipped"

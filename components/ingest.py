@@ -29,6 +29,7 @@ from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
 from data.sources import Arrays, ImageFile, derived, heads, imagefolder, packaged, torchvision
 from data.sources.listing import Entry, scan
+from data.text import parts
 
 MAX_BYTES = 256 << 20
 """A file larger than this is no image to train on; it is not read into memory."""
@@ -68,6 +69,8 @@ def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[
     else:
         examples = _read_arrays(_load(dataset, settings))
     for row, *contents in examples:
+        if settings.text is not None and row["text"] is not None:
+            row["symbols"] = parts(row["text"], settings.text.separator)
         writer.add(row, *contents)
     writer.close()
 
@@ -79,6 +82,8 @@ def _kind(settings: spec.DatasetSpec) -> tuple[pa.Schema, tuple[str, ...]]:
     if settings.objects is not None:
         masks = (manifest.MASKS,) if settings.objects.masks else ()
         return manifest.OBJECT_SCHEMA, (manifest.IMAGES, *masks)
+    if settings.text is not None:
+        return manifest.TEXT_SCHEMA, (manifest.IMAGES,)
     return manifest.FACE_SCHEMA if settings.source == "heads" else manifest.SCHEMA, (manifest.IMAGES,)
 
 
@@ -98,6 +103,8 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
     named = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
     for index, (id, source, split, label, (described, content)) in enumerate(named):
         row = {"id": id, "source": source, "split": split, "label": label, **described}
+        if arrays.texts is not None:
+            row["text"] = arrays.texts[index]
         if arrays.landmarks is not None:
             row |= {"identity": arrays.identities[index], **_of_landmarks(arrays.landmarks[index])}
         if arrays.objects is not None:
@@ -172,7 +179,8 @@ def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[
 
 def _read_file(file: ImageFile) -> Example:
     row, content = _describe_file(file.path)
-    return {"id": file.id, "source": file.id, "split": file.split, "label": file.label, **row}, content
+    told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
+    return told | row, content
 
 
 def _read_pair(file: ImageFile) -> Example:

@@ -72,6 +72,9 @@ FACE_SCHEMA = pa.schema(
 )
 """Of data for reenactment: who is seen, and the points of the face, x and y in turn, in [0, 1] of the picture."""
 
+TEXT_SCHEMA = pa.schema([*SCHEMA, pa.field("text", pa.string()), pa.field("symbols", pa.list_(pa.string()))])
+"""Of data for transcription: what is written in the image, and the symbols that it is made of; null when missing."""
+
 OBJECT_SCHEMA = pa.schema(
     [
         *SCHEMA,

@@ -24,7 +24,7 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
     Args:
         graph: called with the inputs by name.
         inputs: its inputs; a length of -1 stays free.
-        outputs: its outputs, in order.
+        outputs: its outputs, in order; strings, which PyTorch does not have, are put in afterwards.
         example: inputs to trace with; a batch of two or more, as PyTorch takes a one for a constant.
 
     Raises:
@@ -44,7 +44,7 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
                 args=(),
                 kwargs=tensors,
                 input_names=[tensor.name for tensor in inputs],
-                output_names=[tensor.name for tensor in outputs],
+                output_names=[tensor.name for tensor in outputs if tensor.dtype != "string"],
                 dynamic_shapes=free,
                 opset_version=OPSET,
                 dynamo=True,

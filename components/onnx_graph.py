@@ -25,7 +25,12 @@ PROVIDERS: dict[str, list[Any]] = {
 }
 """Execution providers by device, the one that must be there first."""
 
-_DTYPES = {"tensor(uint8)": "uint8", "tensor(int64)": "int64", "tensor(float)": "float32"}
+_DTYPES = {
+    "tensor(uint8)": "uint8",
+    "tensor(int64)": "int64",
+    "tensor(float)": "float32",
+    "tensor(string)": "string",
+}
 
 
 class OnnxGraph:

@@ -56,7 +56,8 @@ class GatePolicy(BaseModel):
         margin: how much worse than the champion the primary metric may be and still count as no worse, in the
             metric's own unit; the whole paired interval must lie above it.
         class_margin: the same for each class.
-        max_latency_ms: bound on the median time to answer one golden example in a fresh process.
+        max_latency_ms: bound on the median time in which a fresh server answers one golden example.
+        max_memory_mb: bound on the resident memory of that server, in MiB.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +66,7 @@ class GatePolicy(BaseModel):
     margin: float = Field(default=0.01, ge=0)
     class_margin: float = Field(default=0.1, ge=0)
     max_latency_ms: float = Field(default=100.0, gt=0)
+    max_memory_mb: float = Field(default=2048.0, gt=0)
 
 
 class Params(BaseModel):
@@ -76,6 +78,7 @@ class Params(BaseModel):
         models: models that the pipeline keeps up to date.
         gate: promotion policy of each model.
         shelf: ready-made entries that ``darkroom run NAME`` moves to ``models``.
+        serve: bounds of a model's queue in the server, in place of the defaults (``components/serving/settings.py``).
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
     """
 
@@ -85,6 +88,7 @@ class Params(BaseModel):
     models: dict[str, ModelParams]
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     shelf: dict[str, ModelParams] = Field(default_factory=dict)
+    serve: dict[str, dict[str, Any]] = Field(default_factory=dict)
     time_limits: dict[StageName, float] = Field(default_factory=dict)
 
     def model(self, name: str) -> ModelParams:
@@ -143,9 +147,10 @@ def _check_names(path: Path, params: Params) -> None:
             raise UserError(
                 f"{path}: datasets: no data set {name!r} in data/.{nearest(name, _dataset_folders())}"
             )
-    for name in params.gate:
-        if name not in {*params.models, *params.shelf}:
-            raise UserError(f"{path}: gate.{name}: no such model.{nearest(name, params.models)}")
+    for section in ("gate", "serve"):
+        for name in getattr(params, section):
+            if name not in {*params.models, *params.shelf}:
+                raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, params.models)}")
 
 
 def _dataset_folders() -> list[str]:

@@ -23,8 +23,14 @@ from data.errors import UserError, nearest
 from data.images import decode, to_array
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, DataSpec
 from data.splits import assign
+from data.text import encode
 
-_TASKS = {"inputs": "translation", "landmarks": "reenactment", "boxes": "detection"}
+_TASKS = {
+    "inputs": "translation",
+    "landmarks": "reenactment",
+    "boxes": "detection",
+    "texts": "transcription",
+}
 """What data is for that has such a tensor."""
 
 _WINDOW = 1024
@@ -46,11 +52,14 @@ def run(dataset: str) -> Path:
     rows = manifest.read(ingested(dataset))
     _require_validation(dataset)
     classes = _classes(dataset, settings, rows)
+    symbols = _symbols(dataset, settings, rows)
     split = assign(rows, settings.splits).to_numpy(str)
     _require_every_split(dataset, split)
     known = {"labels": _labels(settings, rows, classes), **_faces(rows)}
     if settings.objects is not None:
         known |= objects.tensors(rows, classes)
+    if symbols is not None:
+        known["texts"] = encode(rows["symbols"], symbols, int(rows["symbols"].map(len).max()))
     with atomic.folder(prepared(dataset)) as folder:
         layout = _layout(settings, known)
         writers = {name: SplitWriter(folder, name, int((split == name).sum()), layout) for name in SPLITS}
@@ -62,7 +71,7 @@ def run(dataset: str) -> Path:
                 chosen = split[part] == name
                 writer.add({tensor: tensors[tensor][chosen] for tensor in layout})
         hashes = {name: writer.close() for name, writer in writers.items()}
-        values = _describe(dataset, settings, classes, layout, writers["train"], hashes)
+        values = _describe(dataset, settings, classes, symbols, layout, writers["train"], hashes)
         _require_levels(dataset, settings.image, writers)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
@@ -101,6 +110,21 @@ def _labels(settings: spec.DatasetSpec, rows: pd.DataFrame, classes: tuple[str, 
     if settings.objects is not None:
         return np.full(len(rows), NO_OBJECT, np.int64)
     return rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
+
+
+def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...] | None:
+    """Return what transcripts are made of, in the order of the indices; None for data without transcripts."""
+    if settings.text is None:
+        return None
+    found = sorted({symbol for transcript in rows["symbols"] for symbol in transcript})
+    symbols = settings.text.symbols or tuple(found)
+    for symbol in found:
+        if symbol not in symbols:
+            raise UserError(
+                f"{dataset_file(dataset)}: text.symbols: lacks the symbol {symbol!r} of a transcript."
+                f"{nearest(symbol, symbols)}"
+            )
+    return symbols
 
 
 def _require_every_split(dataset: str, split: np.ndarray) -> None:
@@ -215,6 +239,7 @@ def _describe(
     dataset: str,
     settings: spec.DatasetSpec,
     classes: tuple[str, ...],
+    symbols: tuple[str, ...] | None,
     layout: Layout,
     train: SplitWriter,
     hashes: dict,
@@ -225,6 +250,9 @@ def _describe(
     mean = train.histogram @ levels / count
     variance = train.histogram @ levels**2 / count - mean**2
     content = {"image": image.model_dump(), "classes": classes, "splits": hashes}
+    separator = settings.text.separator if settings.text else None
+    if symbols is not None:
+        content |= {"symbols": symbols, "separator": separator}
     return DataSpec(
         name=dataset,
         task=next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification"),
@@ -235,6 +263,9 @@ def _describe(
         sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
         input_channels=settings.input_channels,
         num_landmarks=layout["landmarks"][1][0] if "landmarks" in layout else None,
+        symbols=symbols,
+        separator=separator,
+        longest_text=layout["texts"][1][0] if "texts" in layout else None,
         max_objects=layout["boxes"][1][0] if "boxes" in layout else None,
         has_masks="masks" in layout,
     )

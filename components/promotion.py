@@ -14,6 +14,8 @@ from typing import Any, Literal
 from components import ledger, registry, store
 from components.ledger import Entry
 from components.registry import Model, Version
+from components.serving import sharing
+from components.serving.sharing import ShadowRecord
 from data.errors import UserError
 
 
@@ -28,6 +30,7 @@ class Standing:
         previous: number of the version that a rollback goes to.
         recorded: the champion that the ledger knows of.
         decision: the gate's last decision.
+        shadow: what servers counted about the challenger, where they give it copied requests.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Standing:
     previous: int | None
     recorded: int | None
     decision: Entry | None
+    shadow: ShadowRecord | None = None
 
     @property
     def moved_by_hand(self) -> bool:
@@ -168,4 +172,14 @@ def _standing(model: Model, entries: list[Entry]) -> Standing:
         previous,
         served[-1] if served else None,
         decisions[-1] if decisions else None,
+        _shadow(model),
     )
+
+
+def _shadow(model: Model) -> ShadowRecord | None:
+    champion, challenger = model.alias("champion"), model.alias("challenger")
+    if not champion or not challenger:
+        return None
+    pair = champion.bundle_sha256, challenger.bundle_sha256
+    found = sharing.shadow_records(model.name)
+    return next((record for record in found if (record.champion, record.challenger) == pair), None)

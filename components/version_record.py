@@ -70,7 +70,11 @@ def _mlmodel(run_id: str, facts: dict[str, Any]) -> MLmodel:
     """Describe the bundle to ``mlflow.onnx.load_model``: MLflow's ``log_model`` would rewrite the graph."""
 
     def schema(tensors: list[dict[str, Any]]) -> Schema:
-        return Schema([TensorSpec(np.dtype(t["dtype"]), tuple(t["shape"]), t["name"]) for t in tensors])
+        # Strings are objects to numpy.
+        kinds = [np.dtype({"string": "object"}.get(t["dtype"], t["dtype"])) for t in tensors]
+        return Schema(
+            [TensorSpec(kind, tuple(t["shape"]), t["name"]) for kind, t in zip(kinds, tensors, strict=True)]
+        )
 
     described = MLmodel(
         artifact_path=MODEL_PATH,

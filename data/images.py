@@ -22,8 +22,12 @@ class DecodeError(Exception):
     """The bytes are no image that can be used; the message says why, the same on every machine."""
 
 
-def decode(content: bytes) -> tuple[Image.Image, str]:
+def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
     """Decode a JPEG, PNG or WebP file.
+
+    Args:
+        content: its bytes.
+        max_pixels: an image that claims more is not decoded.
 
     Returns:
         The whole image (the first frame of an animation), turned as its EXIF orientation says, in its own
@@ -36,7 +40,7 @@ def decode(content: bytes) -> tuple[Image.Image, str]:
         raise DecodeError("the file is empty")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:  # Pillow itself only warns up to twice its limit.
+        if image.width * image.height > max_pixels:  # Pillow itself only warns up to twice its limit.
             raise Image.DecompressionBombError
         name = image.format
         image.load()
@@ -44,7 +48,7 @@ def decode(content: bytes) -> tuple[Image.Image, str]:
     except UnidentifiedImageError:
         raise DecodeError("not a JPEG, PNG or WebP image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DecodeError(f"decompression bomb: it claims more than {MAX_PIXELS:,} pixels") from None
+        raise DecodeError(f"decompression bomb: it claims more than {max_pixels:,} pixels") from None
     except MemoryError:
         raise
     except (

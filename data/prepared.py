@@ -7,6 +7,7 @@ Folder layout, written by the ``prepare`` stage::
     train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed;
                                  and what the task needs: inputs uint8 [N, H, W, C_in], or
                                  landmarks float32 [N, L, 2] and identities int64 [N], or
+                                 texts int64 [N, L], or
                                  boxes float32 [N, M, 4], box_labels int64 [N, M] and, where there are
                                  masks, masks uint8 [N, H, W]
     validation-00000.safetensors
@@ -35,6 +36,7 @@ TASKS = {
     "translation": ("translation",),
     "reenactment": ("reenactment", "generation"),
     "detection": ("detection", "segmentation"),
+    "transcription": ("transcription",),
 }
 """What data is for, and the tasks of the families that can be trained on it."""
 
@@ -52,8 +54,9 @@ class DataSpec:
     Attributes:
         name: the data set, as in ``params.yaml``.
         task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
-            input image for each image), ``reenactment`` (faces with landmarks, of people with several images each) or
-            ``detection`` (any number of objects in each image, with a box and maybe a mask).
+            input image for each image), ``reenactment`` (faces with landmarks, of people with several images each),
+            ``transcription`` (a text for each image), or ``detection`` (any number of objects in each image, with a box
+            and maybe a mask).
         classes: class names; a label is an index into them.
         height: rows of an image, in pixels.
         width: columns of an image, in pixels.
@@ -67,6 +70,9 @@ class DataSpec:
         num_landmarks: reenactment: points of a face; else None.
         max_objects: detection: the most objects of an image of any split; else None.
         has_masks: detection: whether objects have masks, which segmentation needs.
+        symbols: transcription: what texts are made of; a text holds indices into them; else None.
+        separator: transcription: what stands between two symbols of a text; else None.
+        longest_text: transcription: symbols of the longest text; else None.
     """
 
     name: str
@@ -83,6 +89,9 @@ class DataSpec:
     num_landmarks: int | None = None
     max_objects: int | None = None
     has_masks: bool = False
+    symbols: tuple[str, ...] | None = None
+    separator: str | None = None
+    longest_text: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -142,6 +151,7 @@ class Split:
         box_labels: detection: int64 [N, M], the class of each box, :data:`NO_OBJECT` where there is none; else None.
         masks: detection with masks: uint8 [N, H, W], 0 on the ground, k + 1 on objects of class k, :data:`UNCOUNTED` on
             crowds; else None.
+        texts: transcription: int64 [N, L], of each text the indices of its symbols, then -1; else None.
     """
 
     images: np.ndarray
@@ -153,6 +163,7 @@ class Split:
     boxes: np.ndarray | None = None
     box_labels: np.ndarray | None = None
     masks: np.ndarray | None = None
+    texts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -84,6 +84,61 @@ class ScenesSpec(BaseModel):
     seed: int = Field(default=0, ge=0)
 
 
+class TextSpec(BaseModel):
+    """What transcripts are made of.
+
+    Attributes:
+        symbols: in the order of their indices; sorted by name without it.
+        separator: what stands between two symbols; where it is empty, each character is a symbol.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    symbols: tuple[str, ...] | None = Field(default=None, min_length=1)
+    separator: str = ""
+
+    @model_validator(mode="after")
+    def _have_symbols_that_can_be_told_apart(self) -> TextSpec:
+        for symbol in self.symbols or ():
+            if self.symbols.count(symbol) > 1:
+                raise ValueError(f"the symbol {symbol!r} is there twice")
+            if not symbol or (self.separator in symbol if self.separator else len(symbol) > 1):
+                told = f"the separator {self.separator!r}" if self.separator else "a separator"
+                raise ValueError(f"{symbol!r} is no symbol where transcripts are taken apart at {told}")
+        return self
+
+
+class LinesSpec(BaseModel):
+    """Lines that are made of another data set's images.
+
+    Attributes:
+        train: lines of each split, of images of that split alone; so ``validation`` and ``test``.
+        shortest: fewest items in a line.
+        longest: most items in a line.
+        gaps: pixels between two items, at least and at most; negative where they overlap.
+        shrink: the sides of items are divided by it.
+        seed: of all random numbers.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: int = Field(ge=1)
+    validation: int = Field(ge=1)
+    test: int = Field(ge=1)
+    shortest: int = Field(default=3, ge=1)
+    longest: int = Field(default=6, ge=1)
+    gaps: tuple[int, int] = (-1, 3)
+    shrink: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _have_ranges_that_rise(self) -> LinesSpec:
+        for low, high in ((self.shortest, self.longest), self.gaps):
+            if low > high:
+                raise ValueError(f"from {low} to {high}: the first must not be the greater one")
+        return self
+
+
 class DatasetSpec(BaseModel):
     """The whole of ``dataset.yaml``.
 
@@ -94,7 +149,7 @@ class DatasetSpec(BaseModel):
         listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
         parent: ``derived``: the data set that it is made from, as ``from`` in the file.
         recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image; ``scenes``: several
-            images on one ground, with boxes and masks.
+            images on one ground, with boxes and masks; ``lines``: some in a row, with their classes as the transcript.
         classes: class names in the order of their indices; without it they are sorted by name.
         image: what ``prepare`` makes of each image.
         input_channels: of data for translation: channels of the image that is translated, 1 (grey) or 3 (RGB). It
@@ -102,6 +157,8 @@ class DatasetSpec(BaseModel):
         objects: of data for detection: where they are told of.
         scenes: recipe ``scenes``: how many.
         heads: ``heads``: how many.
+        text: of data for transcription: what transcripts are made of. Of ``lines``, the classes whose images are used.
+        lines: ``lines``: how many, and how they look.
         splits: shares of the splits that the source does not give; of ``heads``, shares of the people.
     """
 
@@ -111,13 +168,15 @@ class DatasetSpec(BaseModel):
     folder: Path | None = None
     listing: str | None = None
     parent: str | None = Field(default=None, alias="from")
-    recipe: Literal["edges", "scenes"] | None = None
+    recipe: Literal["edges", "scenes", "lines"] | None = None
     classes: tuple[str, ...] | None = None
     image: ImageSpec
     input_channels: Literal[1, 3] | None = None
     objects: ObjectsSpec | None = None
     scenes: ScenesSpec | None = None
     heads: HeadsSpec | None = None
+    text: TextSpec | None = None
+    lines: LinesSpec | None = None
     splits: Shares = Shares()
 
     @model_validator(mode="after")
@@ -137,10 +196,13 @@ class DatasetSpec(BaseModel):
                 "recipe scenes needs 'scenes', such as {train: 3000, validation: 300, test: 400}, and objects: "
                 "{masks: true}"
             )
-        if self.objects is not None and self.input_channels is not None:
+        if self.recipe == "lines" and (self.lines is None or self.text is None or self.text.symbols is None):
             raise ValueError(
-                "objects and input_channels: data is for detection or for translation, not for both"
+                "recipe lines needs 'lines', such as {train: 6000, validation: 600, test: 1000}, and text.symbols"
             )
+        kinds = [key for key in ("objects", "input_channels", "text") if getattr(self, key) is not None]
+        if len(kinds) > 1:
+            raise ValueError(f"{' and '.join(kinds)}: data is for detection, translation or transcription")
         return self
 
 

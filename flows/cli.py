@@ -65,10 +65,20 @@ def report() -> None:
 
 def main() -> None:
     """Run the command line: a user's mistake ends with its message alone and exit status 2."""
-    from flows import data_commands, project, registry_commands
+    from flows import (
+        data_commands,
+        predict_commands,
+        project,
+        registry_commands,
+        serve_command,
+        triton_command,
+    )
 
     app.add_typer(data_commands.app, name="data")
     registry_commands.add_to(app)
+    serve_command.add_to(app)
+    predict_commands.add_to(app)
+    app.command("export-triton")(triton_command.export_triton)
     try:
         if not {"--help", "-h"} & set(sys.argv[1:]) and len(sys.argv) > 1:
             project.enter()

@@ -33,21 +33,32 @@ class Machine:
         self.cores = cores or len(os.sched_getaffinity(0))
         self.devices = gpus() if devices is None else devices
         self._free = self.cores
+        self._waiting: list[tuple[int, int]] = []
         self._changed = threading.Condition()
 
     @contextmanager
-    def threads(self, count: int) -> Iterator[None]:
-        """Hold ``count`` cores; a demand for more than there are gets all of them."""
+    def threads(self, count: int, rank: int = 0) -> Iterator[None]:
+        """Hold ``count`` cores; a demand for more than there are gets all of them.
+
+        Of those who wait and would fit, the one with the lowest ``rank`` is next.
+        """
         count = min(count, self.cores)
+        demand = (rank, count)
         with self._changed:
-            self._changed.wait_for(lambda: self._free >= count)
+            self._waiting.append(demand)
+            self._changed.wait_for(lambda: demand == self._next())
+            self._waiting.remove(demand)
             self._free -= count
+            self._changed.notify_all()  # what is left may be enough for the next one
         try:
             yield
         finally:
             with self._changed:
                 self._free += count
                 self._changed.notify_all()
+
+    def _next(self) -> tuple[int, int] | None:
+        return min((demand for demand in self._waiting if demand[1] <= self._free), default=None)
 
     @contextmanager
     def gpu(self, wanted: bool) -> Iterator[str | None]:

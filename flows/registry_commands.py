@@ -104,14 +104,16 @@ def _history_row(entry: Entry) -> list[str]:
 
 
 def _status_row(standing: Standing) -> list[str]:
-    decision, note = "", ""
+    decision, notes = "", []
     if standing.decision:
         decision = f"{standing.decision.version} {standing.decision.verdict}"
     if standing.moved_by_hand:
         recorded = f"version {standing.recorded}" if standing.recorded else "none"
-        note = f"champion alias was moved by hand: the last recorded champion is {recorded}"
+        notes.append(f"champion alias was moved by hand: the last recorded champion is {recorded}")
+    if standing.shadow:
+        notes.append(f"challenger, unseen: {standing.shadow}")
     numbers = (_number(n) for n in (standing.champion, standing.challenger, standing.previous))
-    return [standing.name, *numbers, decision, note]
+    return [standing.name, *numbers, decision, "\n".join(notes)]
 
 
 def _number(number: int | None) -> str:

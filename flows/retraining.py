@@ -12,7 +12,7 @@ from rich.console import Console
 from components import layout
 from components.params import Params
 from data.errors import UserError
-from flows import dag, fork_server
+from flows import dag, fork_server, order
 from flows.display import Display
 from flows.machine import Machine
 from flows.stage_process import StageFailed, StageProcess
@@ -56,6 +56,7 @@ class Retraining:
         self._settings = settings
         self._forced = set(models) if force else set()
         self._machine = Machine()
+        self._rank = order.ranks(stages, self.models)
         self._stale = dag.changed(stages)
         self._processes: set[StageProcess] = set()
         self._stopping = threading.Event()
@@ -123,7 +124,11 @@ class Retraining:
         forced = stage.item in self._forced
         if not forced and stage.address not in self._stale and self.ran.isdisjoint(stage.upstream):
             return "unchanged"
-        with self._machine.threads(self._threads(stage)), self._machine.gpu(self._wants_gpu(stage)) as gpu:
+        # The GPU first: whoever waits for one must not hold cores that other stages could use.
+        with (
+            self._machine.gpu(self._wants_gpu(stage)) as gpu,
+            self._machine.threads(self._threads(stage), self._rank[stage.address]),
+        ):
             self._refuse_when_stopping(stage.address)
             self.display.started(stage.address)
             environment = {"DARKROOM_PROGRESS": str(self.display.progress_file(stage.address).absolute())}

@@ -87,11 +87,13 @@ def show(table: list[dict[str, Any]], as_json: bool) -> None:
         drawn.add_row(
             row["model"],
             f"{row['metric']} {row['value']:.4g}",
-            f"{row['low']:.4g} to {row['high']:.4g}",
+            f"{row['low']:.3g} to {row['high']:.3g}",
             str(row["version"]),
             f"[{style}]{row['verdict']}[/]",
         )
     console = Console()
+    if not console.is_terminal:
+        console.width = 120  # of a log: nothing there is as narrow as what rich takes for granted
     console.print(drawn)
     console.print("Pictures:", *(row["pictures"] for row in table), sep="\n  ", highlight=False)
     console.print(f"All on one page: {layout.REPORT}", highlight=False)

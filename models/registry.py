@@ -4,6 +4,7 @@ FAMILIES = {
     "cnn": "Residual convolutional network (He et al. 2016): classification",
     "ddpm": "Denoising diffusion, class-conditional (Ho et al. 2020): generation",
     "detr": "A set of boxes from queries that look at the picture (Carion et al. 2020): detection",
+    "encoder_decoder": "Recurrent encoder and decoder with attention (Bahdanau et al. 2015): transcription",
     "gan": "Generative adversarial network (Goodfellow et al. 2014): generation, by class",
     "gmm": "A Gaussian mixture per class, fitted by EM (Dempster et al. 1977): density, class by Bayes",
     "head": "A face from landmarks and a few pictures of somebody (Zakharov et al. 2019): reenactment",
@@ -15,6 +16,7 @@ FAMILIES = {
     "rnn": "Recurrent network over image rows: vanilla, LSTM or GRU cells: classification",
     "segmenter": "Vision transformer with a mask decoder (Strudel et al. 2021): segmentation",
     "svm": "Support vector machine, linear or RBF (Cortes & Vapnik 1995): classification",
+    "transformer": "Encoders and decoders of attention alone (Vaswani et al. 2017): transcription",
     "vae": "Variational autoencoder (Kingma & Welling 2014): generation",
     "vit": "Vision transformer (Dosovitskiy et al. 2021): classification",
 }

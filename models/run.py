@@ -63,6 +63,7 @@ class Run:
         outcome: set by :meth:`finish`.
         generator: the generator, on ``device``, of all draws that are not torch's own (initial weights, dropout).
         images: how many training images were processed in this process, for the speed.
+        done: how much of the training lies behind, in [0, 1): what a loss may change with; set before each step.
         phase: which of several trainings of one ``fit`` is on, set by that ``fit``; a resume point belongs to one.
     """
 
@@ -77,6 +78,7 @@ class Run:
     outcome: Outcome | None = field(default=None, init=False)
     generator: torch.Generator = field(init=False)
     images: int = field(default=0, init=False)
+    done: float = field(default=0.0, init=False)
     phase: str = field(default="", init=False)
 
     def __enter__(self) -> Run:

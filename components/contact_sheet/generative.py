@@ -10,6 +10,7 @@ from components.contact_sheet.model import ModelSheet
 
 JUDGED = (
     "frechet_distance",
+    "frechet_distance_test",
     "kernel_distance",
     "precision",
     "recall",

@@ -66,7 +66,13 @@ _CAPTIONS = {
         "Reliability",
         "How often the model is right by how sure it is; the diagonal is calibrated.",
     ),
-    "attention": ("Attention", "Test images, bright where the model looks."),
+    "lines": ("Lines", "Test lines, each with what the model reads in it."),
+    "lengths": (
+        "By length",
+        "Share of the test lines that are read without a mistake, by how many symbols they have.",
+    ),
+    "substitutions": ("Substitutions", "Which symbol of the test lines was written for which."),
+    "attention": ("Attention", "Test images, bright where the model looks; of lines, a row for each symbol."),
     "memory": ("Memory", "Gradient of the answer by how many rows back it is taken."),
     "least_likely": (
         "Least likely test examples",

@@ -34,7 +34,16 @@ Arrays = dict[str, np.ndarray]
 Predict = Callable[[Mapping[str, np.ndarray]], Arrays]
 """Graph inputs by name to graph outputs by name."""
 
-TASKS = ("classification", "density", "generation", "translation", "reenactment", "detection", "segmentation")
+TASKS = (
+    "classification",
+    "density",
+    "generation",
+    "translation",
+    "reenactment",
+    "detection",
+    "segmentation",
+    "transcription",
+)
 
 VARIANTS = {("generation", "label"): "conditional_generation"}
 """By task and the name of an input that only some of its graphs have: the module for graphs that have it."""

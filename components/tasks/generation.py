@@ -84,6 +84,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     metrics = {
         "kernel_distance": Metric.of(_kernel_distance(features, real["test"], answers, data), "lower"),
         "frechet_distance": Metric.of(distances.frechet(features, real["train"]), "lower"),
+        "frechet_distance_test": Metric.of(distances.frechet(features, real["test"]), "lower"),
         "precision": Metric.of(precision, "higher"),
         "recall": Metric.of(recall, "higher"),
         "classes_covered": Metric.of(samples.classes_covered(shares, len(seen)), "higher"),

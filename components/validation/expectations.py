@@ -67,6 +67,11 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
         examples = examples.assign(
             same_person_in_another_split=duplicates.in_another_split(rows, split, "identity")
         )
+    if "text" in rows:
+        examples = examples.assign(
+            text_length=rows["symbols"].map(len, na_action="ignore").astype("Int64"),
+            unknown_symbols=_unknown_symbols(rows["symbols"], split),
+        )
     classes = _examples_by_class(rows, split)
     found = {"objects": objects.table(rows)} if "boxes" in rows else {}
     if suite.reference is None:
@@ -85,12 +90,14 @@ def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
     """Return the expectations that always apply to a manifest, with the bounds of ``suite.general``."""
     pairs = _pairs(suite, len(rows)) if f"{INPUT}sha256" in rows else []
     faces = _faces() if "identity" in rows else []
+    texts = _texts(suite, len(rows)) if "text" in rows else []
     detection = "boxes" in rows
     return [
         *_each_file(suite),
         *(_objects(suite, rows) if detection else _labels()),
         *pairs,
         *faces,
+        *texts,
         *_repetitions(suite, len(rows)),
         *_classes(suite),
         *_no_drift(suite),
@@ -110,6 +117,15 @@ def _stretch(rows: pd.DataFrame) -> pd.Series:
     """Return how much more one of a pair is stretched than the other when both are brought to one shape, from 0."""
     ratio = (rows["width"] * rows[f"{INPUT}height"]) / (rows["height"] * rows[f"{INPUT}width"])
     return np.maximum(ratio, 1 / ratio) - 1
+
+
+def _unknown_symbols(symbols: pd.Series, split: pd.Series) -> pd.Series:
+    """Return of each transcript outside of train its symbols that no transcript of train has, or None."""
+    there = symbols[symbols.notna()]
+    known = {symbol for transcript in there[split == "train"] for symbol in transcript}
+    unknown = there[split != "train"].map(lambda transcript: sorted(set(transcript) - known))
+    told = unknown[unknown.map(len) > 0].map(lambda missing: " ".join(map(repr, missing)))
+    return told.reindex(symbols.index).astype(object).where(lambda found: found.notna(), None)
 
 
 def _each_file(suite: Suite) -> list[Expectation]:
@@ -173,6 +189,27 @@ def _faces() -> list[Expectation]:
         _on_column("same_person_in_another_split", "to_be_null", "nobody is in two splits"),
         _on_column("least_landmark", "to_be_between", "landmarks lie in the picture", min_value=0),
         _on_column("greatest_landmark", "to_be_between", "landmarks lie in the picture", max_value=1),
+    ]
+
+
+def _texts(suite: Suite, num_examples: int) -> list[Expectation]:
+    bounds = suite.general
+    return [
+        _on_column("text", "to_not_be_null", "every example has a transcript, and none is empty"),
+        _on_column(
+            "text_length",
+            "to_be_between",
+            "no transcript is too long",
+            "longest_text",
+            max_value=bounds.longest_text,
+        ),
+        _on_column(
+            "unknown_symbols",
+            "to_be_null",
+            "every symbol can be learned in train",
+            "unknown_symbols",
+            mostly=_all_but(bounds.unknown_symbols, num_examples),
+        ),
     ]
 
 

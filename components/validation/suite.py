@@ -56,6 +56,8 @@ class General(BaseModel):
         inputs_across_splits: of pairs: how many may have the input of one in another split.
         boxes_beyond_border: of objects: how many boxes may reach beyond the border of their picture.
         near_duplicates: when two images of different splits count as the same picture.
+        longest_text: of transcripts: at most so many symbols.
+        unknown_symbols: how many transcripts outside of train may hold a symbol that none of train has.
         drift: how far the data may move from ``reference``.
     """
 
@@ -70,6 +72,8 @@ class General(BaseModel):
     inputs_across_splits: int = Field(default=0, ge=0)
     boxes_beyond_border: int = Field(default=0, ge=0)
     near_duplicates: NearDuplicates = NearDuplicates()
+    longest_text: int = Field(default=100, ge=1)
+    unknown_symbols: int = Field(default=0, ge=0)
     drift: Drift = Drift()
 
 

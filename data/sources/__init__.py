@@ -25,6 +25,7 @@ class Arrays:
         landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
             picture's sides; else None.
         objects: detection: what lies in each image; else None.
+        texts: transcription: N transcripts; else None.
     """
 
     ids: list[str]
@@ -36,6 +37,7 @@ class Arrays:
     identities: list[str] | None = None
     landmarks: np.ndarray | None = None
     objects: list[Objects] | None = None
+    texts: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class ImageFile:
         input: translation: the file of the image that this one is the translation of; None where nothing names one.
         objects: detection: what lies in it, maybe nothing; None where nothing says.
         size: width and height in pixels that are said of it; None where nothing says.
+        text: transcription: what is written in the image; None where nothing says it.
     """
 
     id: str
@@ -67,3 +70,4 @@ class ImageFile:
     input: InputFile | None = None
     objects: tuple[Annotation, ...] | None = None
     size: tuple[int, int] | None = None
+    text: str | None = None

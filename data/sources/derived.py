@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from data import scenes
+from data import lines, scenes
 from data.edges import edges
-from data.errors import UserError
+from data.errors import UserError, nearest
 from data.image_statistics import grey
 from data.objects import Objects
-from data.prepared import SPLITS, PreparedData
+from data.prepared import SPLITS, PreparedData, Split
 from data.sources import Arrays
 from data.spec import DatasetSpec
 
@@ -21,30 +21,20 @@ def load(name: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
     """Return the data set ``name``, made of the images of ``parent`` as they were prepared.
 
     Raises:
-        UserError: ``parent`` is no data for classification, or its images are not such as the recipe takes.
+        UserError: ``parent`` is no data for classification, or what is asked for cannot be made of its images.
     """
     where = f"data/{name}/dataset.yaml"
     if parent.spec.task != "classification":
         raise UserError(
-            f"{where}: from: {parent.spec.name!r} is data for {parent.spec.task}; {spec.recipe} are made of images of "
-            "one class each."
+            f"{where}: from: {parent.spec.name!r} is data for {parent.spec.task}; {spec.recipe} are made of images "
+            "of one class each."
         )
-    kept = {"edges": ("height", "width", "channels", "levels"), "scenes": ("channels",)}
-    for key in kept[spec.recipe]:
-        ours, theirs = getattr(spec.image, key), getattr(parent.spec, key)
-        if ours != theirs:
-            raise UserError(
-                f"{where}: image.{key}: {ours}, but the images of {parent.spec.name!r} have {theirs}."
-            )
-    if spec.recipe == "edges":
-        return _edges(parent)
-    if spec.image.channels != 1:
-        raise UserError(f"{where}: image.channels: {spec.image.channels}; scenes are made of grey images.")
-    return _scenes(spec, parent)
+    return {"edges": _edges, "lines": _lines, "scenes": _scenes}[spec.recipe](where, spec, parent)
 
 
-def _edges(parent: PreparedData) -> Arrays:
-    """Return pairs of an edge map and the image that it was made of, under the image's id."""
+def _edges(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
+    """Return pairs of an edge map and its image, with the ids of the images."""
+    _require_same(where, spec, parent, ("height", "width", "channels", "levels"))
     parts = [(split, getattr(parent, split)) for split in SPLITS]
     images = np.concatenate([part.images for _, part in parts])
     ids = [id for _, part in parts for id in part.ids]
@@ -60,8 +50,42 @@ def _edges(parent: PreparedData) -> Arrays:
     )
 
 
-def _scenes(spec: DatasetSpec, parent: PreparedData) -> Arrays:
+def _lines(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
+    """Return lines of items of one split each; a line's label is how many items it has."""
+    _require_line_room(where, spec, parent)
+    for symbol in spec.text.symbols:
+        if symbol not in parent.spec.classes:
+            known = nearest(symbol, parent.spec.classes)
+            raise UserError(f"{where}: text.symbols: {parent.spec.name!r} has no class {symbol!r}.{known}")
+    images, sources, splits, texts, lengths = [], [], [], [], []
+    for number, split in enumerate(SPLITS):
+        part = _of_classes(getattr(parent, split), parent.spec.classes, spec.text.symbols)
+        items = lines.shrunk(part.images, spec.lines.shrink)
+        for index in range(getattr(spec.lines, split)):
+            image, chosen = lines.draw(
+                items, (spec.image.height, spec.image.width), spec.lines, spec.image.levels, (number, index)
+            )
+            images.append(image)
+            splits.append(split)
+            sources.append(f"{parent.spec.name}: {', '.join(part.ids[place] for place in chosen)}")
+            names = [parent.spec.classes[label] for label in part.labels[chosen]]
+            texts.append(spec.text.separator.join(names))
+            lengths.append(str(len(names)))
+    return Arrays(
+        ids=[f"{split}-{index:06d}" for split in SPLITS for index in range(getattr(spec.lines, split))],
+        sources=sources,
+        splits=splits,
+        labels=lengths,
+        images=np.stack(images),
+        texts=texts,
+    )
+
+
+def _scenes(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
     """Return scenes of the items of each split; the sources name them."""
+    _require_same(where, spec, parent, ("channels",))
+    if spec.image.channels != 1:
+        raise UserError(f"{where}: image.channels: {spec.image.channels}; scenes are made of grey images.")
     ids, sources, splits, images, objects = [], [], [], [], []
     for place, split in enumerate(SPLITS):
         part = getattr(parent, split)
@@ -89,3 +113,34 @@ def _scenes(spec: DatasetSpec, parent: PreparedData) -> Arrays:
         images=np.stack(images)[..., None],
         objects=objects,
     )
+
+
+def _of_classes(split: Split, classes: tuple[str, ...], wanted: tuple[str, ...]) -> Split:
+    places = np.flatnonzero(np.isin(split.labels, [classes.index(name) for name in wanted]))
+    return Split(split.images[places], split.labels[places], [split.ids[place] for place in places])
+
+
+def _require_line_room(where: str, spec: DatasetSpec, parent: PreparedData) -> None:
+    shrink = spec.lines.shrink
+    if parent.spec.height % shrink or parent.spec.width % shrink:
+        sides = f"{parent.spec.height} x {parent.spec.width}"
+        raise UserError(f"{where}: lines.shrink: {shrink} does not divide the images' sides, {sides}.")
+    # The mean of several pixels can be any of 256 levels.
+    _require_same(where, spec, parent, ("channels", "levels") if shrink == 1 else ("channels",))
+    for side, least in (
+        ("height", parent.spec.height // shrink),
+        ("width", lines.room(spec.lines, parent.spec.width // shrink)),
+    ):
+        if getattr(spec.image, side) < least:
+            raise UserError(
+                f"{where}: image.{side}: {getattr(spec.image, side)}; a line needs {least} at least."
+            )
+
+
+def _require_same(where: str, spec: DatasetSpec, parent: PreparedData, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        ours, theirs = getattr(spec.image, key), getattr(parent.spec, key)
+        if ours != theirs:
+            raise UserError(
+                f"{where}: image.{key}: {ours}, but the images of {parent.spec.name!r} have {theirs}."
+            )

@@ -5,7 +5,8 @@ A file's class is the name of the folder that it lies in, or, where there is a `
 give the splits: ``train``, ``validation`` (or ``valid``, ``val``, ``dev``), ``test`` (or ``eval``).
 
 Pairs for translation: each line also has ``"input_file_name"``, the image that ``file_name`` is the translation of.
-Pairs of which none has a label are of one class, ``all``.
+Transcripts: each line also has ``"text"``, what is written in the image.
+Pairs, or images with transcripts, of which none has a label are of one class, ``all``.
 
 Objects for detection: each line has ``"objects": {"bbox": [[x, y, width, height], ...], "categories": [...]}``, in
 pixels, categories by name or number; or COCO's JSON (``data/sources/coco.py``) says it, and which images are examples.
@@ -15,8 +16,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from data.errors import UserError, nearest
@@ -32,17 +34,18 @@ SPLIT_NAMES = {
 """What a folder may be called to be taken for a split."""
 
 UNLABELLED = "all"
-"""The class of pairs of which none has a label: translation needs none."""
+"""The class of pairs and of transcribed images of which none has a label: their tasks need none."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """What is said of an image: its class, its input (a path in the folder), its objects and its size."""
+    """What is said of an image: its class, its input (a path in the folder), its objects, its size and its text."""
 
     label: str | None = None
     input: str | None = None
     objects: tuple[Annotation, ...] | None = None
     size: tuple[int, int] | None = None
+    text: str | None = None
 
 
 def load(folder: Path, entries: list[Entry], files: tuple[Path, ...] = ()) -> list[ImageFile]:
@@ -73,8 +76,9 @@ def load(folder: Path, entries: list[Entry], files: tuple[Path, ...] = ()) -> li
     else:
         lines = {path: _Line(_label_by_folder(path, splits)) for path in images}
     inputs = {line.input for line in lines.values() if line.input is not None}
-    if inputs and all(line.label is None for line in lines.values()):
-        lines = {path: _Line(UNLABELLED, line.input) for path, line in lines.items()}
+    has_texts = any(line.text is not None for line in lines.values())
+    if (inputs or has_texts) and all(line.label is None for line in lines.values()):
+        lines = {path: replace(line, label=UNLABELLED) for path, line in lines.items()}
     # A file that metadata.jsonl names and that is not there becomes a row too: ingest says that it cannot be
     # read. An input is no example of its own, unless a line says so.
     return [
@@ -86,6 +90,7 @@ def load(folder: Path, entries: list[Entry], files: tuple[Path, ...] = ()) -> li
             input=InputFile(id=printable(line.input), path=folder / line.input) if line.input else None,
             objects=line.objects,
             size=line.size,
+            text=line.text,
         )
         for path in sorted({*images, *lines} - (inputs - lines.keys()))
         for line in [lines.get(path, _Line())]
@@ -161,8 +166,18 @@ def _parse_line(where: str, line: str, parent: PurePosixPath) -> tuple[str, _Lin
         None if label in (None, "") else str(label),
         paths.get("input_file_name"),
         _objects(f"{where}: objects", values["objects"]) if "objects" in values else None,
+        text=_text(where, values),
     )
     return paths["file_name"], line
+
+
+def _text(where: str, values: dict) -> str | None:
+    """Return the transcript that a line gives, None where it is missing or empty."""
+    text = values.get("text")
+    if text is not None and not isinstance(text, str):
+        raise UserError(f"{where}: text {text!r} is no text: write it in quotes, as it is to be read.")
+    # Letters with accents can be written as one character or as two: they become one.
+    return unicodedata.normalize("NFC", text) if text else None
 
 
 def _objects(where: str, values: object) -> tuple[Annotation, ...]:

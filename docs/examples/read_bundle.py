@@ -5,9 +5,10 @@ python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... 
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
-python read_bundle.py artifacts/bundles/digit-scenes-detr picture.png        boxes of objects in the picture's pixels
 python read_bundle.py artifacts/bundles/digit-scenes-segmenter picture.png --output mask.png     a class for each pixel
+python read_bundle.py artifacts/bundles/digit-scenes-detr picture.png        boxes of objects in the picture's pixels
 python read_bundle.py artifacts/bundles/faces-head shot.png --landmarks points.json      somebody with other landmarks
+python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    transcribe a picture
 """
 
 import argparse
@@ -63,9 +64,6 @@ def main() -> None:
         width, height = ImageOps.exif_transpose(Image.open(arguments.picture)).size
         request["size"] = np.array([[height, width]], np.int64)
     answers = dict(zip(outputs, session.run(outputs, request), strict=True))
-    if description["task"] == "detection":
-        print_boxes(description["classes"], *(answers[name][0] for name in ("boxes", "scores", "labels")))
-        return
     if description["task"] == "segmentation":
         size = ImageOps.exif_transpose(Image.open(arguments.picture)).size
         write_mask(answers["mask"][0], size, arguments.output)
@@ -73,9 +71,15 @@ def main() -> None:
             name = description["classes"][value - 1] if value else "(ground)"
             print(f"{value}  {name}  {pixels / answers['mask'].size:.1%}")
         return
+    if description["task"] == "detection":
+        print_boxes(description["classes"], *(answers[name][0] for name in ("boxes", "scores", "labels")))
+        return
     if description["task"] in ("translation", "reenactment"):
         Image.fromarray(answers[outputs[0]][0].squeeze()).save(arguments.output)
         print(f"what {description['name']} made of {arguments.picture} is in {arguments.output}")
+        return
+    if description["task"] == "transcription":
+        print(f"{answers['text'][0]}  {answers['confidence'][0]:.3f}")
         return
     if "log_likelihood" in answers:
         print(f"log-likelihood {answers['log_likelihood'][0]:.1f} nats")
@@ -84,21 +88,21 @@ def main() -> None:
         print(f"{description['classes'][k]}  {probabilities[k]:.3f}")
 
 
-def print_boxes(classes: list[str], boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> None:
-    """Print each box with a score of .5 or more, the surest first: class, score, left, top, right, bottom in pixels."""
-    for q in np.argsort(-scores):
-        if scores[q] >= 0.5:
-            print(f"{classes[labels[q]]}  {scores[q]:.3f}  " + " ".join(f"{value:.1f}" for value in boxes[q]))
-
-
 def write_mask(mask: np.ndarray, size: tuple[int, int], path: Path) -> None:
-    """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, a colour each."""
+    """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, each in a colour."""
     image = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
     hues = Image.fromarray((np.arange(1, 256) * 158 % 256).astype(np.uint8)[None])
     full = Image.new("L", hues.size, 255)
     colours = np.asarray(Image.merge("HSV", [hues, full, full]).convert("RGB"))
     image.putpalette([0, 0, 0, *colours.ravel().tolist()])
     image.save(path, "PNG")
+
+
+def print_boxes(classes: list[str], boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> None:
+    """Print each box with a score of .5 or more, the surest first: class, score, left, top, right, bottom in pixels."""
+    for q in np.argsort(-scores):
+        if scores[q] >= 0.5:
+            print(f"{classes[labels[q]]}  {scores[q]:.3f}  " + " ".join(f"{value:.1f}" for value in boxes[q]))
 
 
 def read_image(path: Path, how: dict) -> np.ndarray:

@@ -96,12 +96,26 @@ class MultiHeadAttention(nn.Module):
         query, key, _ = self._project(x, x if memory is None else memory)
         return weights(query, key, bias=bias)
 
+    def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values [N, heads, S, width / heads], to be looked at more than once by :meth:`look`."""
+        key, value = self.key_value(memory).chunk(2, dim=-1)
+        return self._by_head(key), self._by_head(value)
+
+    def look(self, x: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Return float [N, L, width]: what ``x`` [N, L, width] sees in what was remembered; ``hidden`` as above."""
+        mixed = attend(self._by_head(self.query(x)), key, value, hidden)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def weights(self, x: Tensor, key: Tensor) -> Tensor:
+        """Return the attention maps [N, heads, L, S] of what ``x`` [N, L, width] sees in remembered keys."""
+        return weights(self._by_head(self.query(x)), key)
+
     def _project(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries [N, heads, L, width / heads], and keys and values with S in place of L."""
-        key, value = self.key_value(memory).chunk(2, dim=-1)
-        parts = (self.query(x), key, value)
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        return query, key, value
+        return self._by_head(self.query(x)), *self.remember(memory)
+
+    def _by_head(self, part: Tensor) -> Tensor:
+        return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 def _join(hidden: Tensor | None, padding: Tensor | None) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""The transformer's encoder (Vaswani et al. 2017, section 3.1), with the norm before each part (Xiong et al. 2020)."""
+"""The transformer's encoder (Vaswani et al. 2017, section 3.1), norms before each part (Xiong et al. 2020) or after."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ EPSILON = 1e-6
 
 
 class EncoderLayer(nn.Module):
-    """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``."""
+    """``x + attention(norm(x))``, then ``x + feed_forward(norm(x))``.
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+    Without ``norm_first``, as in the first paper: ``norm(x + attention(x))``, then ``norm(x + feed_forward(x))``.
+    """
+
+    def __init__(
+        self, width: int, heads: int, hidden: int, dropout: float, *, norm_first: bool = True
+    ) -> None:
         super().__init__()
+        self.norm_first = norm_first
         self.norm_attention = nn.LayerNorm(width, eps=EPSILON)
         self.attention = MultiHeadAttention(width, heads)
         self.dropout = Dropout(dropout)
@@ -31,16 +37,26 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, L, width] to [N, L, width]."""
-        x = x + self.dropout(self.attention(self.norm_attention(x)))
-        return x + self.feed_forward(self.norm_feed_forward(x))
+        if self.norm_first:
+            x = x + self.dropout(self.attention(self.norm_attention(x)))
+            return x + self.feed_forward(self.norm_feed_forward(x))
+        x = self.norm_attention(x + self.dropout(self.attention(x)))
+        return self.norm_feed_forward(x + self.feed_forward(x))
+
+    def map(self, x: Tensor) -> Tensor:
+        """Return the attention maps [N, heads, L, L] of ``x`` as :meth:`forward` takes it."""
+        return self.attention.map(self.norm_attention(x) if self.norm_first else x)
 
 
 class Encoder(nn.Module):
     """Layers, and a norm after the last."""
 
-    def __init__(self, width: int, heads: int, hidden: int, depth: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, heads: int, hidden: int, depth: int, dropout: float, *, norm_first: bool = True
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, hidden, dropout) for _ in range(depth))
+        layers = (EncoderLayer(width, heads, hidden, dropout, norm_first=norm_first) for _ in range(depth))
+        self.layers = nn.ModuleList(layers)
         self.norm = nn.LayerNorm(width, eps=EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,7 +74,7 @@ class Encoder(nn.Module):
         same = torch.eye(x.shape[1], device=x.device)
         flow = same.expand(len(x), -1, -1)
         for layer in self.layers:
-            maps = layer.attention.map(layer.norm_attention(x)).mean(dim=1)
+            maps = layer.map(x).mean(dim=1)
             flow = (0.5 * maps + 0.5 * same) @ flow
             x = layer(x)
         return flow

@@ -64,7 +64,6 @@ def train(
     """Train ``model`` in place; at the end it holds the averaged weights that validated best.
 
     ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order.
-
     Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
 
     Raises:
@@ -133,6 +132,7 @@ class _Training:
     def update(self, loss: Loss, x_bchw: Tensor, targets: Sequence[Tensor]) -> None:
         """Take one optimizer step."""
         self.model.train()
+        self.run.done = self.step / self.steps
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.steps, self.recipe)
         with self.run.autocast():

@@ -1,7 +1,8 @@
-"""The hinge loss in the dual, exactly: sequential minimal optimisation of all classes side by side.
+"""The hinge loss in the dual, exactly: all duels of two classes side by side, a working set of each at a time.
 
-Two multipliers of each class are brought to their joint optimum at a time (Platt 1998): the pair that promises the
-largest gain by second-order information (Fan, Chen & Lin 2005, working set selection 2), as LIBSVM does.
+Of each duel that is not solved, the images that violate the conditions of the optimum most are solved for with all
+others held (Joachims 1998; Wen et al. 2018, "ThunderSVM"). The kernel rows of all working sets are a few large products
+of matrices; what remains for single steps are small problems (:mod:`models.svm.smo`).
 """
 
 from __future__ import annotations
@@ -11,110 +12,106 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BURST = 100
-"""Pairs of each class between two looks at how far the optimum is."""
-LEAST_CURVATURE = 1e-12
-"""In place of the curvature along a pair of equal images, which is 0."""
+from models.svm import smo
+from models.svm.rows import Rows
+
+WORKING = 256
+"""Images of a duel that are solved for at a time."""
+PAIRS = 250
+"""At most so many pairs of them are improved before others are chosen."""
+SHARE = 0.2
+"""They are solved until they violate the conditions of the optimum by this share of what the whole duel does."""
 
 
 class Solver:
-    """Maximises ``sum(alpha) - 0.5 * |sum(alpha_i y_i phi(x_i))|^2`` for each class, ``0 <= alpha <= cost``.
+    """Maximises ``sum(y_i beta_i) - 0.5 * |sum(beta_i phi(x_i))|^2`` for each duel, ``0 <= y_i beta_i <= cost``.
 
-    ``y`` is 1 for the examples of the class and -1 for all others, and ``sum(alpha_i y_i) = 0``: the bias is not
-    penalised.
+    ``y`` is 1 for the images of the duel's first class and -1 for those of its second, and ``sum(beta_i) = 0``: the
+    bias is not penalised. ``beta``, as precise as the rows, and ``slope``, float64, ``y - f`` without the bias, are
+    [P, 2 L]; see :class:`models.svm.duels.Duels` for their columns.
 
     Args:
-        gram: float64 [N, N], the kernel of the training images.
-        labels: int64 [N], in ``0 .. num_classes - 1``.
-        num_classes: K.
+        rows: of the kernel.
         cost: C.
-        start: multipliers [K, N], another solver's ``theta`` for at most this cost; None for zeros.
+        tolerance: a duel is solved when no pair violates the conditions of the optimum by more (Keerthi et al. 2001).
+        start: the solver of at most this cost from whose solution to go on; None for zeros.
     """
 
-    def __init__(
-        self, gram: Tensor, labels: Tensor, num_classes: int, cost: float, start: Tensor | None = None
-    ) -> None:
-        self.gram, self.cost = gram, cost
-        self.signs = 2 * torch.nn.functional.one_hot(labels, num_classes).T.to(gram.dtype) - 1
-        self._continue_from(torch.zeros_like(self.signs) if start is None else start)
+    def __init__(self, rows: Rows, cost: float, tolerance: float, start: Solver | None = None) -> None:
+        self.rows, self.duels, self.tolerance = rows, rows.duels, tolerance
+        signs = self.duels.signs.to(rows.pool.dtype)
+        self.low, self.high = signs.clamp(max=0) * cost, signs.clamp(min=0) * cost
+        self.beta = torch.zeros_like(signs) if start is None else start.beta.clone()
+        self.slope = self.duels.signs.clone() if start is None else start.slope.clone()
+        self.stays = torch.zeros_like(signs, dtype=torch.bool)
+        self._look()
 
     @property
     def loss(self) -> float:
-        """The hinge, summed over the classes, mean over the examples."""
-        slack = -self.signs * (self.error + self._bias()[:, None])
-        return float(slack.clamp(min=0).sum() / len(self.gram))
+        """The hinge, summed over the duels, mean over the images."""
+        slack = self.duels.signs * (self.slope - self.bias()[:, None])
+        return float(slack.clamp(min=0).sum() / len(self.rows.x))
 
     @property
     def violation(self) -> float:
-        """How much the worst pair of any class violates the conditions of the optimum (Keerthi et al. 2001)."""
-        upper, lower = self._bounds()
-        return float((upper.amax(dim=1) - lower.amin(dim=1)).max())
+        """How much the worst pair of any duel violates the conditions of the optimum."""
+        return float(self.gaps.max())
 
     def step(self) -> bool:
-        """Improve :data:`BURST` pairs of each class; say whether any moved."""
-        before = self.theta.clone()
-        for _ in range(BURST):
-            self._improve()
-        return not torch.equal(before, self.theta)
+        """Solve for a working set of each duel that is not solved; say whether anything moved."""
+        duels = (self.gaps > self.tolerance).nonzero()[:, 0][: self.rows.duels_at_once(WORKING)]
+        places = self._choose(duels)
+        slots = self.rows.slots(duels, places)
+        dtype = self.rows.pool.dtype
+        everything = (self.beta, self.slope, self.low, self.high)
+        parts = [values[duels].gather(1, places).to(dtype) for values in everything]
+        limit = (SHARE * self.gaps[duels]).clamp(min=self.tolerance / 2)
+        beta = smo.solve(self.rows.among(slots, places), *parts, limit, PAIRS)
+        change = beta - parts[0]
+        self.beta[duels[:, None], places] = beta
+        self.slope[duels] -= self.rows.combine(slots, change)
+        self._look()
+        return bool(change.any())
 
-    def solution(self) -> tuple[Tensor, Tensor]:
-        """Return the coefficients [N, K] of the training images, ``alpha * y``, and the bias [K]."""
-        return (self.theta * self.signs).T.contiguous(), self._bias()
+    def bias(self) -> Tensor:
+        """Return what puts the free support vectors on the margin: [P]; the middle of its bounds where none is free.
+
+        A class without images loses every duel by a margin.
+        """
+        free = (self.beta > self.low) & (self.beta < self.high)
+        count = free.sum(dim=1)
+        mean = (self.slope * free).sum(dim=1) / count.clamp(min=1)
+        top, bottom = self.upper.amax(dim=1), self.lower.amin(dim=1)
+        middle = (torch.where(top.isinf(), bottom, top) + torch.where(bottom.isinf(), top, bottom)) / 2
+        return torch.where(count > 0, mean, middle.nan_to_num(0.0))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes."""
-        return {"theta": self.theta, "error": self.error}
+        return {"beta": self.beta, "slope": self.slope, "stays": self.stays}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state``."""
-        self.theta, self.error = state["theta"].to(self.gram.device), state["error"].to(self.gram.device)
+        device = self.beta.device
+        self.beta, self.slope, self.stays = (state[name].to(device) for name in ("beta", "slope", "stays"))
+        self._look()
 
-    def _continue_from(self, multipliers: Tensor) -> None:
-        self.theta = multipliers.clone()
-        # f(x_i) - y_i without the bias; kept up to date with every step.
-        self.error = (self.theta * self.signs) @ self.gram - self.signs
+    def _look(self) -> None:
+        """See where ``beta`` may grow: there ``upper`` is the slope, else -inf; ``lower``: where it may shrink."""
+        self.upper = torch.where(self.beta < self.high, self.slope, -torch.inf)
+        self.lower = torch.where(self.beta > self.low, self.slope, torch.inf)
+        self.gaps = self.upper.amax(dim=1) - self.lower.amin(dim=1)
 
-    def _bounds(self) -> tuple[Tensor, Tensor]:
-        """Return ``-error`` [K, N] where ``alpha * y`` may grow (else -inf), and where it may shrink (else inf)."""
-        positive, below, above = self.signs > 0, self.theta < self.cost, self.theta > 0
-        upper = torch.where(torch.where(positive, below, above), -self.error, -torch.inf)
-        lower = torch.where(torch.where(positive, above, below), -self.error, torch.inf)
-        return upper, lower
+    def _choose(self, duels: Tensor) -> Tensor:
+        """Return the places [A, Q] of each duel that most want to grow and to shrink, in turn.
 
-    def _improve(self) -> None:
-        """Move the best pair of each class to its optimum inside the bounds."""
-        classes = torch.arange(len(self.signs), device=self.gram.device)
-        upper, lower = self._bounds()
-        top, grows = upper.max(dim=1)
-        diagonal = self.gram.diagonal()
-        row = self.gram[grows]
-        curvature = (diagonal[grows, None] + diagonal - 2 * row).clamp(min=LEAST_CURVATURE)
-        slope = top[:, None] - lower
-        shrinks = torch.where(slope > 0, slope.square() / curvature, -1.0).argmax(dim=1)
-        best = slope[classes, shrinks] / curvature[classes, shrinks]
-        length = torch.minimum(best.clamp(min=0), self._room(classes, grows, 1.0))
-        length = torch.minimum(length, self._room(classes, shrinks, -1.0))
-        self._move(classes, grows, length)
-        self._move(classes, shrinks, -length)
-        self.error += length[:, None] * (row - self.gram[shrinks])
-
-    def _room(self, classes: Tensor, index: Tensor, way: float) -> Tensor:
-        """Return how far ``alpha * y`` of the chosen examples can go ``way`` (1 up, -1 down)."""
-        alpha, rising = self.theta[classes, index], self.signs[classes, index] * way > 0
-        return torch.where(rising, self.cost - alpha, alpha)
-
-    def _move(self, classes: Tensor, index: Tensor, length: Tensor) -> None:
-        alpha = self.theta[classes, index] + self.signs[classes, index] * length
-        # On a bound exactly, or an example with next to no room would be chosen for ever.
-        near = 1e-12 * self.cost
-        alpha = torch.where(alpha < near, 0.0, torch.where(alpha > self.cost - near, self.cost, alpha))
-        self.theta[classes, index] = alpha
-
-    def _bias(self) -> Tensor:
-        """Return what puts the free support vectors on the margin: [K]; the middle of its bounds where none is free."""
-        free = (self.theta > 0) & (self.theta < self.cost)
-        upper, lower = self._bounds()
-        middle = (upper.amax(dim=1) + lower.amin(dim=1)) / 2
-        count = free.sum(dim=1)
-        mean = -(self.error * free).sum(dim=1) / count.clamp(min=1)
-        return torch.where(count > 0, mean, middle)
+        Half of them stay for one more step: what moves them next is often what came in with them.
+        """
+        ranks = [
+            values[duels].argsort(dim=1, descending=way, stable=True).argsort(dim=1)
+            for values, way in ((self.upper, True), (self.lower, False))
+        ]
+        first = torch.minimum(*ranks).masked_fill(self.stays[duels], -1)
+        places = first.argsort(dim=1, stable=True)[:, :WORKING]
+        self.stays[duels] = False
+        self.stays[duels[:, None], places[:, WORKING // 2 :]] = True
+        return places

@@ -10,18 +10,18 @@ from torch.nn import functional
 
 from data.prepared import PreparedData, Split
 from models.run import Run
+from models.svm import problem as problems
 from models.svm.calibration import temperature
 from models.svm.kernel import WHITE
-from models.svm.network import SupportVectorMachine
-from models.svm.problem import Examples, Problem, landmarks
+from models.svm.network import SupportVectorMachine, graph
+from models.svm.problem import Examples, Problem
+
+ROWS = 500
+"""Validation images that are decided on at a time."""
 
 
 def fit(model: SupportVectorMachine, data: PreparedData, run: Run) -> None:
-    """Solve the problems on ``data.train``; keep the one with the least calibrated loss on ``data.validation``.
-
-    Raises:
-        UserError: the hinge loss is asked for with more images than their kernel matrix has room for.
-    """
+    """Solve the problems on ``data.train``; keep the one with the least calibrated loss on ``data.validation``."""
     model.to(run.device)
     path = _Path(model, run, _examples(data.train, run), _examples(data.validation, run))
     while path.solve():
@@ -37,13 +37,13 @@ class _Path:
         self.config = model.config
         self.gammas = sorted(self.config.gammas) if self.config.kernel == "rbf" else [1.0]
         self.costs = sorted(self.config.costs)
-        self.chosen = landmarks(self.config, len(train[0]), run.generator)
+        self.chosen = problems.landmarks(self.config, len(train[0]), run.generator)
         self.at_gamma = self.at_cost = self.iteration = self.steps = 0
         self.least: list[float] = []  # with each width so far, the validation loss of its best cost
         self.best: dict[str, Any] = {}
         self.best_weights: dict[str, Tensor] = {}
         self.problem: Problem | None = None
-        self.start: Tensor | None = None
+        self.start: Any = None  # the solver of the last cost
         state = run.restore()
         if state is None:
             self._open()
@@ -68,16 +68,19 @@ class _Path:
 
     def judge(self) -> None:
         """Measure the solution on the validation split, and go to the next cost, or to the next width."""
-        decisions, labels = self.problem.decide(self.solver), self.held_out[1]
-        warmth = temperature(decisions, labels)
-        loss = float(functional.cross_entropy(decisions.double() / warmth, labels))
-        accuracy = float((decisions.argmax(dim=1) == labels).double().mean())
+        self.problem.put(self.model, self.solver)
+        images, labels = self.held_out
+        machine = graph(self.model).machine  # as it is exported
+        scores = torch.cat([machine.scores(rows) for rows in images.split(ROWS)])
+        warmth = temperature(scores, labels)
+        self.model.temperature.fill_(warmth)
+        loss = float(functional.cross_entropy(scores / warmth, labels))
+        accuracy = float((scores.argmax(dim=1) == labels).double().mean())
         where = {"step": self.steps, "cost": self.costs[self.at_cost]}
         if self.config.kernel == "rbf":
             where["gamma"] = self.problem.gamma
         row = {"train_loss": self.solver.loss, "validation_loss": loss, "validation_accuracy": accuracy}
         self.run.record(**where, **row)
-        self.problem.put(self.model, self.solver, warmth)
         if not self.best or loss < self.best["value"]:
             self.best = {"metric": "validation_loss", "value": loss} | where
             self.best_weights = _weights(self.model)
@@ -94,7 +97,7 @@ class _Path:
         if len(self.least) == self.at_gamma:
             self.least.append(loss)
         self.least[-1] = min(self.least[-1], loss)
-        self.start = self.solver.theta
+        self.start = self.solver
         self.at_cost += 1
         if worse or self.at_cost == len(self.costs):
             sharper_is_worse = len(self.least) > 1 and self.least[-1] >= self.least[-2]
@@ -108,9 +111,8 @@ class _Path:
         if self.at_gamma == len(self.gammas):
             return
         if self.problem is None:
-            gamma, classes = self.gammas[self.at_gamma] * _scale(self.train[0]), len(self.model.bias)
-            held_out = self.held_out[0]
-            self.problem = Problem(self.config, self.train, held_out, classes, gamma, self.chosen)
+            gamma, classes = self.gammas[self.at_gamma] * _scale(self.train[0]), self.model.num_classes
+            self.problem = problems.build(self.config, self.train, classes, gamma, self.chosen)
         self.solver = self.problem.solver(self.costs[self.at_cost], self.start)
 
     def _show(self) -> None:

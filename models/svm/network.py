@@ -14,36 +14,54 @@ from models.svm.kernel import WHITE, rbf
 
 
 class SupportVectorMachine(nn.Module):
-    """``f(x) = k(x, landmarks) @ coefficients + bias``. Buffers, for D pixels, M landmarks and K classes:
+    """Kernels with the landmarks, weighted. Buffers, float64, for D pixels, M landmarks and K classes:
 
-    ``centre`` [D], whole grey levels; ``landmarks`` uint8 [M, D], none for the linear kernel; ``coefficients`` [M, K],
-    or [D, K] for the linear kernel; ``bias`` [K]; ``gamma`` and ``temperature``, one number each. Float64.
+    ``centre`` [D], whole grey levels; ``landmarks`` uint8 [M, D], none for the linear kernel; ``gamma`` and
+    ``temperature``, one number each; ``coefficients`` [M, K] and ``bias`` [K]. For the linear kernel the coefficients
+    are of pixels, [D, K].
+
+    For ``hinge`` the landmarks are the support vectors, sorted by class, ``counts`` int64 [K] of each; ``coefficients``
+    [M, K] are of each in its class's duel against each class, and ``bias`` is [K, K]. Linear, they are [D, K * K].
     """
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config = config
-        dim, classes = math.prod(spec.shape), spec.num_classes
-        width = dim if config.kernel == "linear" else 0
+        dim, self.num_classes = math.prod(spec.shape), spec.num_classes
+        duels = config.loss == "hinge"
+        height = dim if config.kernel == "linear" else 0
+        width = self.num_classes**2 if duels and config.kernel == "linear" else self.num_classes
+        bias = (self.num_classes,) * (2 if duels else 1)
         self.register_buffer("centre", torch.zeros(dim, dtype=torch.float64))
         self.register_buffer("landmarks", torch.zeros(0, dim, dtype=torch.uint8))
-        self.register_buffer("coefficients", torch.zeros(width, classes, dtype=torch.float64))
-        self.register_buffer("bias", torch.zeros(classes, dtype=torch.float64))
+        self.register_buffer("counts", torch.zeros(self.num_classes, dtype=torch.int64))
+        self.register_buffer("coefficients", torch.zeros(height, width, dtype=torch.float64))
+        self.register_buffer("bias", torch.zeros(bias, dtype=torch.float64))
         self.register_buffer("gamma", torch.ones((), dtype=torch.float64))
         self.register_buffer("temperature", torch.ones((), dtype=torch.float64))
+        self.sizes = self.counts.tolist()
 
     def forward(self, images_nhwc: Tensor) -> Tensor:
-        """Map uint8 [N, H, W, C] to decision values [N, K], in the precision of the coefficients.
+        """Map uint8 [N, H, W, C] to decision values, in the precision of the coefficients.
 
         The precision of the centre is that of the distances.
+
+        Returns:
+            [N, K], each class against the rest; for ``hinge`` [N, K, K], the row's class against the column's.
         """
-        whole, precise = self.centre.dtype, self.coefficients.dtype
-        x = images_nhwc.flatten(1).to(whole) - self.centre
-        if self.config.kernel == "linear":
-            features = x.to(precise) / WHITE
-        else:
-            features = rbf(x, self.landmarks.to(whole) - self.centre, self.gamma, precise)
-        return features @ self.coefficients + self.bias
+        x = images_nhwc.flatten(1).to(self.centre.dtype) - self.centre
+        if self.config.loss == "hinge":
+            sides = self._sides(x)
+            return sides - sides.mT + self.bias
+        return self._features(x, self.landmarks) @ self.coefficients + self.bias
+
+    def scores(self, images_nhwc: Tensor) -> Tensor:
+        """Map uint8 [N, H, W, C] to [N, K], which tells the classes apart: the highest is the predicted one.
+
+        Of duels, by how much a class falls short in those that it loses: finer than their count, which has ties.
+        """
+        decisions = self(images_nhwc)
+        return decisions.clamp(max=0).sum(dim=2) if self.config.loss == "hinge" else decisions
 
     def put(
         self,
@@ -52,7 +70,7 @@ class SupportVectorMachine(nn.Module):
         bias: Tensor,
         landmarks: Tensor | None,
         gamma: float,
-        temperature: float,
+        counts: Tensor | None = None,
     ) -> None:
         """Become the machine with these parts; see the class."""
         self.centre.copy_(centre)
@@ -60,8 +78,24 @@ class SupportVectorMachine(nn.Module):
         self.coefficients = coefficients.to(self.bias.dtype)
         if landmarks is not None:
             self.landmarks = landmarks
+        if counts is not None:
+            self.counts.copy_(counts)
+            self.sizes = counts.tolist()
         self.gamma.fill_(gamma)
-        self.temperature.fill_(temperature)
+
+    def _sides(self, x: Tensor) -> Tensor:
+        """Return what each class's images add to its duel against each other: [N, K, K]."""
+        if self.config.kernel == "linear":
+            shape = (self.num_classes, self.num_classes)
+            return (self._features(x, self.landmarks) @ self.coefficients).unflatten(1, shape)
+        parts = zip(self.landmarks.split(self.sizes), self.coefficients.split(self.sizes), strict=True)
+        return torch.stack([self._features(x, images) @ weights for images, weights in parts], dim=1)
+
+    def _features(self, x: Tensor, landmarks: Tensor) -> Tensor:
+        precise = self.coefficients.dtype
+        if self.config.kernel == "linear":
+            return x.to(precise) / WHITE
+        return rbf(x, landmarks.to(x.dtype) - self.centre, self.gamma, precise)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
         # How many landmarks there are follows from the training data, not from the settings.
@@ -70,6 +104,7 @@ class SupportVectorMachine(nn.Module):
             if stored is not None:
                 setattr(self, name, getattr(self, name).new_empty(stored.shape))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+        self.sizes = self.counts.tolist()
 
 
 class Graph(nn.Module):
@@ -86,7 +121,7 @@ class Graph(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map uint8 [N, H, W, C] to class probabilities float32 [N, K]."""
-        return (self.machine(image) / self.machine.temperature).softmax(dim=1).float()
+        return (self.machine.scores(image) / self.machine.temperature).softmax(dim=1).float()
 
 
 def build(config: Config, spec: DataSpec) -> SupportVectorMachine:

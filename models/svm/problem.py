@@ -1,108 +1,115 @@
-"""One width's kernel on the training and the validation images, and what the solvers make of it."""
+"""The problems of one width, which differ in the cost alone: what their solvers share, and the machine they become."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from data.errors import UserError
 from models.svm import dual, kernel, primal
 from models.svm.config import Config
+from models.svm.duels import Duels
+from models.svm.kernel import WHITE
 from models.svm.network import SupportVectorMachine
-
-MOST = 20_000
-"""Training images whose kernel with each other still fits memory: 3.2 GB."""
+from models.svm.rows import Rows
 
 Examples = tuple[Tensor, Tensor]
 """Pixels uint8 [N, D] and labels int64 [N]."""
+FINE = 1e-4
+"""With a tolerance below this, ``hinge`` is solved in float64."""
 
 
-class Problem:
-    """The problems of one width: they differ in the cost alone.
+class Problem(Protocol):
+    """What the path over costs needs of the problems of one width."""
 
-    Args:
-        config: the family's settings.
-        train: the training examples.
-        held_out: uint8 [V, D], the validation images.
-        num_classes: K.
-        gamma: the width, for pixels in [0, 1].
-        chosen: int64 [M], which training images are landmarks.
+    gamma: float
+
+    def solver(self, cost: float, start: dual.Solver | primal.Solver | None) -> dual.Solver | primal.Solver:
+        """Return the solver of the problem with ``cost``, at the solution of ``start``, or at zero."""
+
+    def put(self, model: SupportVectorMachine, solver: dual.Solver | primal.Solver) -> None:
+        """Make ``model`` the solution; of the landmarks, those that count for any class."""
+
+
+class Dual:
+    """Hinge loss: every class against every other, exactly."""
+
+    def __init__(self, config: Config, train: Examples, num_classes: int, gamma: float) -> None:
+        self.images, labels = train
+        self.tolerance, self.gamma = config.tolerance, gamma
+        self.duels = Duels(labels, num_classes)
+        self.centre = kernel.centre(self.images)
+        dtype = torch.float64 if config.tolerance < FINE else torch.float32
+        self.linear = config.kernel == "linear"
+        x = self.images.to(dtype) - self.centre.to(dtype)
+        self.rows = Rows(x, self.duels, None if self.linear else gamma, 2 * dual.WORKING)
+
+    def solver(self, cost: float, start: dual.Solver | None) -> dual.Solver:
+        """See :class:`Problem`."""
+        return dual.Solver(self.rows, cost, self.tolerance, start)
+
+    def put(self, model: SupportVectorMachine, solver: dual.Solver) -> None:
+        """See :class:`Problem`."""
+        duels = self.duels
+        alpha = duels.by_image(solver.beta, len(self.images)).abs().double()
+        own = [members[:count] for members, count in zip(duels.members, duels.counts, strict=True)]
+        bias = alpha.new_zeros(len(own), len(own))
+        bias[duels.classes[:, 0], duels.classes[:, 1]] = solver.bias()
+        bias = bias - bias.T
+        if self.linear:  # from a weight of each image to one of each pixel
+            x = (self.images.double() - self.centre) / WHITE
+            sides = torch.stack([x[images].T @ alpha[images] for images in own], dim=1)
+            model.put(self.centre, sides.flatten(1), bias, None, self.gamma)
+            return
+        own = [images[(alpha[images] != 0).any(dim=1)] for images in own]
+        support, counts = torch.cat(own), duels.counts.new_tensor([len(images) for images in own])
+        model.put(self.centre, alpha[support], bias, self.images[support], self.gamma, counts)
+
+
+class Primal:
+    """Squared hinge loss: every class against the rest, on landmarks or, linear, on pixels.
+
+    ``chosen`` int64 [M] says which training images are landmarks.
     """
 
     def __init__(
-        self,
-        config: Config,
-        train: Examples,
-        held_out: Tensor,
-        num_classes: int,
-        gamma: float,
-        chosen: Tensor,
+        self, config: Config, train: Examples, num_classes: int, gamma: float, chosen: Tensor
     ) -> None:
-        self.config, self.gamma, self.num_classes = config, gamma, num_classes
         images, self.labels = train
+        self.num_classes, self.gamma = num_classes, gamma
         self.centre = kernel.centre(images)
         self.landmarks = images[chosen] if config.kernel == "rbf" else None
-        exact = config.loss == "hinge" or len(images) <= config.landmarks
-        dtype = torch.float64 if exact else torch.float32
-
-        def matrix(images: Tensor, dtype: torch.dtype = dtype) -> Tensor:
-            return kernel.matrix(images, self.centre, self.landmarks, gamma, dtype)
-
-        self.held_out, self.matrix = matrix(held_out), matrix(images)
-        if config.loss == "hinge":
-            self.gram = self.matrix if self.landmarks is not None else self.matrix @ self.matrix.T
-        elif self.landmarks is not None:
-            own = matrix(self.landmarks, torch.float64)
-            self.features = primal.Features.of_landmarks(self.matrix, own)
+        dtype = torch.float64 if len(images) <= config.landmarks else torch.float32
+        matrix = kernel.matrix(images, self.centre, self.landmarks, gamma, dtype)
+        if self.landmarks is None:
+            self.features = primal.Features.of_pixels(matrix)
         else:
-            self.features = primal.Features.of_pixels(self.matrix)
+            own = kernel.matrix(self.landmarks, self.centre, self.landmarks, gamma, torch.float64)
+            self.features = primal.Features.of_landmarks(matrix, own)
 
-    def solver(self, cost: float, start: Tensor | None) -> primal.Solver | dual.Solver:
-        """Return the solver of the problem with ``cost``, at ``start``, the ``theta`` of another, or at zero."""
-        if self.config.loss == "hinge":
-            return dual.Solver(self.gram, self.labels, self.num_classes, cost, start)
-        return primal.Solver(self.features, self.labels, self.num_classes, cost, start)
+    def solver(self, cost: float, start: primal.Solver | None) -> primal.Solver:
+        """See :class:`Problem`."""
+        theta = None if start is None else start.theta
+        return primal.Solver(self.features, self.labels, self.num_classes, cost, theta)
 
-    def decide(self, solver: primal.Solver | dual.Solver) -> Tensor:
-        """Return the decision values [V, K] of the validation images."""
-        coefficients, bias = self._solution(solver)
-        return self.held_out @ coefficients + bias
-
-    def put(
-        self, model: SupportVectorMachine, solver: primal.Solver | dual.Solver, temperature: float
-    ) -> None:
-        """Make ``model`` the solution; of the landmarks, those that count for any class."""
-        coefficients, bias = self._solution(solver)
-        landmarks = self.landmarks
+    def put(self, model: SupportVectorMachine, solver: primal.Solver) -> None:
+        """See :class:`Problem`."""
+        (coefficients, bias), landmarks = solver.solution(), self.landmarks
         if landmarks is not None:
             counts = (coefficients != 0).any(dim=1)
             landmarks, coefficients = landmarks[counts], coefficients[counts]
-        model.put(self.centre, coefficients, bias, landmarks, self.gamma, temperature)
+        model.put(self.centre, coefficients, bias, landmarks, self.gamma)
 
-    def _solution(self, solver: primal.Solver | dual.Solver) -> tuple[Tensor, Tensor]:
-        coefficients, bias = solver.solution()
-        if (
-            self.config.loss == "hinge" and self.landmarks is None
-        ):  # from a weight of each image to one of each pixel
-            coefficients = self.matrix.T @ coefficients
-        return coefficients, bias
+
+def build(config: Config, train: Examples, num_classes: int, gamma: float, chosen: Tensor) -> Problem:
+    """Return the problems of width ``gamma``, for pixels in [0, 1]; ``chosen`` are the landmarks, if there are any."""
+    if config.loss == "hinge":
+        return Dual(config, train, num_classes, gamma)
+    return Primal(config, train, num_classes, gamma, chosen)
 
 
 def landmarks(config: Config, num_images: int, generator: torch.Generator) -> Tensor:
-    """Draw which training images are landmarks: all for the hinge loss, else as many as the settings say.
-
-    Returns:
-        int64 [M], ascending.
-
-    Raises:
-        UserError: the hinge loss is asked for with more than :data:`MOST` images.
-    """
-    if config.loss == "hinge":
-        if num_images > MOST:
-            raise UserError(
-                f"svm: loss 'hinge' keeps the kernel of all pairs of images in memory: {num_images} are more than"
-                f" {MOST}. Set loss: squared_hinge in the model's overrides in params.yaml."
-            )
-        return torch.arange(num_images, device=generator.device)
+    """Draw which training images are landmarks: int64 [M], ascending."""
     order = torch.randperm(num_images, generator=generator, device=generator.device)
     return order[: config.landmarks].sort().values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -219,25 +218,6 @@ def test_golden_answers_that_are_wrong(exported):
         opened.check_golden()
 
 
-def test_command(exported):
-    done = _command(exported)
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert answer["golden"] is True and answer["sha256"] == bundle.sha256(exported)
-    assert 0 < answer["median_latency_ms"] < 1000 and answer["providers"] == ["CPUExecutionProvider"]
-
-
-def test_command_on_a_damaged_bundle(exported):
-    (exported / "1/model.onnx").write_bytes(b"")
-    done = _command(exported)
-    assert done.returncode == 2 and done.stdout == ""
-    assert (
-        done.stderr.startswith("error: ")
-        and "was changed or cut" in done.stderr
-        and "Traceback" not in done.stderr
-    )
-
-
 def test_opening_needs_no_pytorch(exported):
     script = f"""
 from components.bundle import Bundle
@@ -324,9 +304,3 @@ def _rehash(folder: Path) -> None:
         }
 
     _describe(folder, hashes)
-
-
-def _command(folder: Path) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "components.bundle", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)

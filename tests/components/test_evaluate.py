@@ -28,6 +28,7 @@ GENERATION = {
     "filling_error_mean_image",
     "filling_error_nearest",
     "frechet_distance",
+    "frechet_distance_test",
     "kernel_distance",
     "memorised",
     "precision",

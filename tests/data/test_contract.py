@@ -13,6 +13,7 @@ from components.validation import suite
 from data import spec
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, PreparedData
 from data.sources import torchvision
+from data.text import END, spell
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = sorted(path.parent.name for path in ROOT.glob("data/*/dataset.yaml"))
@@ -115,6 +116,18 @@ def test_inputs_have_the_promised_shape(dataset):
             assert part.inputs.shape == (*part.images.shape[:3], data.spec.input_channels)
         else:
             assert part.inputs is None
+
+
+def test_texts_are_the_manifest_s(dataset):
+    _, data, rows = dataset
+    if data.spec.task != "transcription":
+        assert data.train.texts is None and data.spec.symbols is None
+        return
+    said = dict(zip(rows["id"], rows["text"], strict=True))
+    for part in (getattr(data, split) for split in SPLITS):
+        assert part.texts.dtype == np.int64 and part.texts.shape == (len(part), data.spec.longest_text)
+        assert spell(part.texts, data.spec.symbols, data.spec.separator) == [said[id] for id in part.ids]
+        assert set(np.unique(part.texts)) - {END} == set(range(len(data.spec.symbols)))
 
 
 def test_nobody_is_in_two_splits_and_every_landmark_in_the_picture(dataset):

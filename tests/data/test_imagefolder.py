@@ -87,6 +87,7 @@ def test_images_without_a_class_folder_have_no_label(tmp_path):
             "input_file_name.*leads out",
         ),
         (["1.png"], {".": [{"file_name": "1.png", "input_file_name": 2}]}, "input_file_name 2 is no name"),
+        (["1.png"], {".": [{"file_name": "1.png", "text": 305}]}, "text 305 is no text: write it in quotes"),
     ],
 )
 def test_mistakes_are_named(tmp_path, names, metadata, says):

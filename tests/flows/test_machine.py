@@ -36,6 +36,31 @@ def test_threads_never_exceed_the_cores():
     assert held == 0
 
 
+def test_the_lowest_rank_that_fits_is_next():
+    machine = Machine(cores=2, devices=[])
+    order: list[int] = []
+
+    def work(count: int, rank: int) -> None:
+        with machine.threads(count, rank):
+            order.append(rank)
+
+    with machine.threads(1):
+        # Both cores are never free in here: rank 0 has to wait, and does not keep the other core from the rest.
+        waiting = [threading.Thread(target=work, args=(2, 0))]
+        waiting[0].start()
+        with machine.threads(1):
+            waiting += [threading.Thread(target=work, args=(1, rank)) for rank in (3, 1, 2)]
+            for thread in waiting[1:]:
+                thread.start()
+            while len(machine._waiting) < len(waiting):
+                time.sleep(0.001)
+        for thread in waiting[1:]:
+            thread.join(10)
+        assert order == [1, 2, 3]
+    waiting[0].join(10)
+    assert order == [1, 2, 3, 0]
+
+
 def test_a_demand_for_more_cores_than_there_are_gets_all():
     with Machine(cores=2, devices=[]).threads(16):
         pass

@@ -37,6 +37,12 @@ def digit_edges(tmp_path_factory) -> PreparedData:
 
 
 @pytest.fixture(scope="session")
+def digit_lines(tmp_path_factory) -> PreparedData:
+    """Lines of two to four digits, and what is written in them."""
+    return tiny.prepare_lines(tmp_path_factory.mktemp("digit_lines"))
+
+
+@pytest.fixture(scope="session")
 def faces(tmp_path_factory) -> PreparedData:
     """Drawn faces of 16 x 16 pixels: 12 people to train on, 4 to validate, 4 to test."""
     return tiny.prepare_faces(tmp_path_factory.mktemp("faces"))

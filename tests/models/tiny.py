@@ -15,11 +15,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import models
-from data import scenes
+from data import lines, scenes, text
 from data.edges import edges
-from data.prepared import NO_OBJECT, DataSpec, PreparedData
+from data.prepared import NO_OBJECT, SPLITS, DataSpec, PreparedData
 from data.sources import heads
-from data.spec import DatasetSpec, ImageSpec
+from data.spec import DatasetSpec, ImageSpec, LinesSpec
 from models import checkpoint
 from models.run import Run
 from models.settings import Settings, configure
@@ -114,6 +114,45 @@ def prepare_faces(folder: Path, sizes: tuple[int, int, int] = (96, 32, 32)) -> P
         std=(0.21, 0.26, 0.3),
         sha256=hashlib.sha256(drawn.images.tobytes()).hexdigest(),
         num_landmarks=drawn.landmarks.shape[1],
+    )
+    (folder / "spec.json").write_text(json.dumps(spec.to_json()))
+    (folder / "ids.json").write_text(json.dumps(ids))
+    return PreparedData(folder)
+
+
+def prepare_lines(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> PreparedData:
+    """Write lines of two to four digits, those of each split made of other digits, as the ``prepare`` stage would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images, labels = digits()
+    settings = LinesSpec(train=1, validation=1, test=1, shortest=2, longest=4)
+    ids, drawn = {}, []
+    for number, (split, size) in enumerate(zip(SPLITS, sizes, strict=True)):
+        part = slice(500 * number, 500 * (number + 1))
+        found = [lines.draw(images[part], (10, 44), settings, 17, (number, index)) for index in range(size)]
+        transcripts = [labels[part][chosen].astype(str) for _, chosen in found]
+        pictures = np.stack([image for image, _ in found])
+        tensors = {
+            "images": pictures,
+            "labels": np.array([len(transcript) - 2 for transcript in transcripts]),
+            "texts": text.encode(transcripts, tuple("0123456789"), 4),
+        }
+        save_file(tensors, folder / f"{split}-00000.safetensors")
+        ids[split] = [f"{split}-{index:06d}" for index in range(size)]
+        drawn.append(pictures)
+    spec = DataSpec(
+        name="digit_lines",
+        task="transcription",
+        classes=("2", "3", "4"),
+        height=10,
+        width=44,
+        channels=1,
+        levels=17,
+        mean=(0.15,),
+        std=(0.3,),
+        sha256=hashlib.sha256(np.concatenate(drawn).tobytes()).hexdigest(),
+        symbols=tuple("0123456789"),
+        separator="",
+        longest_text=4,
     )
     (folder / "spec.json").write_text(json.dumps(spec.to_json()))
     (folder / "ids.json").write_text(json.dumps(ids))

@@ -1,0 +1,168 @@
+"""Ask a model as one asks a pipeline of transformers, whether it lies on this machine or is served on another.
+
+    from components.pipelines import pipeline
+
+    classify = pipeline("image-classification", model="digits-cnn@champion")
+    classify("seven.png")                       # [{"label": "7", "score": 0.98}, {"label": "1", ...}, ...]
+    classify(["seven.png", "eight.png"])        # a list of such lists
+
+    draw = pipeline("unconditional-image-generation", model="digits-gan", url="http://127.0.0.1:8080")
+    draw(seed=3, count=16, label="7")           # 16 pictures
+
+It needs no PyTorch. ``model`` is a name of the registry (``digits-cnn``, ``digits-cnn@champion``, ``digits-cnn/3``), a
+folder that holds a bundle, or, with ``url``, a champion of the server there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components.answers import Answer
+from components.pipelines.pictures import opened
+from components.pipelines.sources import Source, open_source
+from data.errors import UserError, nearest
+
+Picture = str | Path | bytes | Image.Image | np.ndarray
+"""A file's path or bytes (PNG, JPEG, WebP), a Pillow image, or uint8 [H, W] or [H, W, 3]."""
+
+TASKS = {
+    "image-classification": ("classification", "density"),
+    "image-to-image": ("translation", "reenactment"),
+    "unconditional-image-generation": ("generation",),
+    "object-detection": ("detection",),
+    "image-segmentation": ("segmentation",),
+    "image-to-text": ("transcription",),
+    "density": ("density",),
+}
+"""What can be asked for, by the names that transformers and its hub give tasks where they have one; and the tasks of
+models that can answer."""
+
+
+def pipeline(
+    task: str | None = None,
+    model: str | Path = "",
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Pipeline:
+    """Return what answers ``task`` with ``model``.
+
+    Args:
+        task: one of :data:`TASKS`; what the model is for without it.
+        model: as this module says.
+        url: address of a server of ``darkroom serve``; the model is then one of its champions.
+        token: bearer token, where that server wants one.
+        device: ``cpu`` or ``cuda``; not with ``url``.
+        threads: CPU threads of one answer; not with ``url``.
+
+    Raises:
+        UserError: there is no such task, model, version or server; or the model is for another task.
+    """
+    if task is not None and task not in TASKS:
+        raise UserError(f"no task {task!r}.{nearest(task, TASKS)}")
+    if not str(model):
+        raise UserError(
+            "model: name one, as in pipeline('image-classification', model='digits-cnn@champion')."
+        )
+    source = open_source(str(model), url=url, token=token, device=device, threads=threads)
+    able = [name for name, tasks in TASKS.items() if source.description["task"] in tasks]
+    if task is not None and task not in able:
+        raise UserError(f"{model}: is for {' or '.join(able)}, not for {task}.")
+    return Pipeline(task or able[-1], source)
+
+
+class Pipeline:
+    """A model that answers one task.
+
+    Attributes:
+        task: one of :data:`TASKS`.
+        source: where the answers come from; ``source.description`` says what the model is, ``source.version`` which.
+    """
+
+    def __init__(self, task: str, source: Source) -> None:
+        """Use :func:`pipeline`, which checks that they fit."""
+        self.task, self.source = task, source
+
+    def __call__(
+        self,
+        inputs: Picture | Sequence[Picture] | None = None,
+        *,
+        top_k: int = 5,
+        landmarks: Sequence[Sequence[float]] | None = None,
+        seed: int = 0,
+        count: int = 1,
+        label: str | None = None,
+    ) -> Any:
+        """Answer.
+
+        ==================================  ==========================================================================
+        ``image-classification``            ``[{"label", "score"}, ...]``, the ``top_k`` likeliest
+        ``density``                         ``{"scores": as above, "log_likelihood", "bits_per_dim"}``
+        ``image-to-image``                  a Pillow image; of a head model the person of ``inputs`` with ``landmarks``
+        ``object-detection``                ``[{"label", "score", "box": {"xmin", ...}}, ...]``, the surest first
+        ``image-segmentation``              ``[{"label", "score": None, "mask"}, ...]``, of the picture's size, 0 or 255
+        ``image-to-text``                   ``[{"generated_text"}]``
+        ``unconditional-image-generation``  ``count`` Pillow images of ``seed``, of the class ``label``; no ``inputs``
+        ==================================  ==========================================================================
+
+        Args:
+            inputs: a picture, or several, which gives a list of answers; of a head model the shots of one person.
+            top_k: so many classes.
+            landmarks: points [x, y] in [0, 1] of the picture's sides.
+            seed: the same seed gives the same images.
+            count: so many images.
+            label: a class by its name; every class in turn without it.
+
+        Raises:
+            UserError: a picture cannot be read, the arguments are not the task's, or the server refuses.
+        """
+        if self.task == "unconditional-image-generation":
+            if inputs is not None:
+                raise UserError(f"{self.task}: takes a seed and no pictures.")
+            return self.source.generate(seed, count, label)["images"]
+        if inputs is None:
+            raise UserError(f"{self.task}: give it a picture, or a list of them.")
+        several = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
+        pictures = list(inputs) if several else [inputs]
+        if self.source.description["task"] == "reenactment":
+            if landmarks is None:
+                raise UserError(f"{self.source.description['name']}: needs landmarks.")
+            return self.source.reenact(pictures, landmarks)["image"]
+        found = zip(self.source.answer(pictures), pictures, strict=True)
+        answers = [self._shaped(answer, picture, top_k) for answer, picture in found]
+        return answers if several else answers[0]
+
+    def _shaped(self, answer: Answer, picture: Picture, top_k: int) -> Any:
+        match self.task:
+            case "image-classification":
+                return answer["scores"][:top_k]
+            case "image-to-image":
+                return answer["image"]
+            case "object-detection":
+                return answer["objects"]
+            case "image-segmentation":
+                return self._masks(answer, opened(picture).size)
+            case "image-to-text":
+                return [{"generated_text": answer["text"]}]
+        return answer
+
+    def _masks(self, answer: Answer, size: tuple[int, int]) -> list[dict[str, Any]]:
+        values = np.asarray(answer["mask"].resize(size, Image.Resampling.NEAREST))
+        places = {name: k + 1 for k, name in enumerate(self.source.description["classes"])}
+        return [
+            {
+                "label": segment["label"],
+                "score": None,
+                "mask": Image.fromarray(
+                    np.where(values == places[segment["label"]], np.uint8(255), np.uint8(0))
+                ),
+            }
+            for segment in answer["segments"]
+        ]

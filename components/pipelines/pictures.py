@@ -1,0 +1,61 @@
+"""Pictures as users have them, opened or as the bytes of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from components import answers
+from data.errors import UserError
+from data.images import DecodeError, decode
+
+
+def opened(picture: Any) -> Image.Image:
+    """Return a picture decoded, turned as its EXIF orientation says.
+
+    Raises:
+        UserError: there is no such file, or it is no PNG, JPEG or WebP image that can be used.
+    """
+    if isinstance(picture, Image.Image):
+        return ImageOps.exif_transpose(picture)
+    if isinstance(picture, np.ndarray):
+        return _of_array(picture)
+    name = "the picture" if isinstance(picture, bytes) else str(picture)
+    try:
+        return decode(content(picture))[0]
+    except DecodeError as error:
+        raise UserError(f"{name}: {error}.") from None
+
+
+def content(picture: Any) -> bytes:
+    """Return a picture as the bytes of an image file: a file's own, or a PNG's.
+
+    Raises:
+        UserError: there is no such file, or it is no picture.
+    """
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, Image.Image):
+        return answers.png(ImageOps.exif_transpose(picture))
+    if isinstance(picture, np.ndarray):
+        return answers.png(_of_array(picture))
+    if not isinstance(picture, str | Path):
+        raise UserError(
+            f"a picture is a path, bytes, a Pillow image or an array, not {type(picture).__name__}."
+        )
+    try:
+        return Path(picture).read_bytes()
+    except OSError as error:
+        raise UserError(f"{picture}: cannot be read: {error.strerror}.") from None
+
+
+def _of_array(values: np.ndarray) -> Image.Image:
+    grey = values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if grey.dtype != np.uint8 or not (grey.ndim == 2 or (grey.ndim == 3 and grey.shape[2] == 3)):
+        raise UserError(
+            f"a picture's array is uint8 [H, W] or [H, W, 3], not {values.dtype} {list(values.shape)}."
+        )
+    return Image.fromarray(grey)

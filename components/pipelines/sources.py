@@ -1,0 +1,118 @@
+"""Where answers come from: a bundle on this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from components import answers
+from components.answers import Answer
+from components.bundle import DESCRIPTION, Bundle
+from components.pipelines.pictures import opened
+from components.tasks import Arrays
+from data.errors import UserError, nearest
+
+BATCH = 32
+"""So many pictures are computed at once."""
+
+
+class Source(Protocol):
+    """What a pipeline asks.
+
+    Attributes:
+        description: what the model is, with the keys of ``bundle.json`` that say so.
+        version: which version answers; of a bundle in a folder the first digits of its SHA-256.
+    """
+
+    description: Mapping[str, Any]
+    version: str
+
+    def answer(self, pictures: Sequence[Any]) -> list[Answer]:
+        """Answer each picture."""
+
+    def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
+        """Show the person of the shots with these landmarks."""
+
+    def generate(self, seed: int, count: int, label: str | None) -> Answer:
+        """Draw images."""
+
+
+class Local:
+    """A bundle on this machine."""
+
+    def __init__(self, bundle: Bundle, version: str) -> None:
+        self.bundle, self.version = bundle, version
+        self.description = bundle.description
+
+    def answer(self, pictures: Sequence[Any]) -> list[Answer]:
+        """Answer each picture, some at a time."""
+        found: list[Answer] = []
+        for start in range(0, len(pictures), BATCH):
+            asked = [self._inputs(picture) for picture in pictures[start : start + BATCH]]
+            rows = {name: np.concatenate([one[name] for one in asked]) for name in asked[0]}
+            found += answers.read(self.description, self.bundle.predict(rows))
+        return found
+
+    def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
+        """Show the person of the shots with these landmarks."""
+        points = answers.landmarks(self.description, landmarks)
+        images = np.concatenate([self._inputs(shot)["image"] for shot in shots])
+        outputs = self.bundle.predict({"landmarks": points, "shots": images[None]})
+        return answers.read(self.description, outputs)[0]
+
+    def generate(self, seed: int, count: int, label: str | None) -> Answer:
+        """Draw images."""
+        asked = answers.request(self.description, seed, count, label)
+        return answers.read(self.description, self.bundle.predict(asked))[0]
+
+    def _inputs(self, picture: Any) -> Arrays:
+        image = opened(picture)
+        return answers.inputs(self.description, self.bundle.prepare_image(image), image.size)
+
+
+def open_source(model: str, *, url: str | None, token: str | None, device: str, threads: int) -> Source:
+    """Find ``model`` at a server, in a folder or in the registry.
+
+    Raises:
+        UserError: it cannot be found, or its bundle is not whole.
+    """
+    if url is not None:
+        from components.pipelines.remote import Remote
+
+        return Remote(url, model, token)
+    if (Path(model) / DESCRIPTION).is_file():
+        bundle = Bundle.open(Path(model), device=device, threads=threads)
+        return Local(bundle, bundle.sha256[:12])
+    return _registered(model, device, threads)
+
+
+_REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d+))?")
+
+
+def _registered(model: str, device: str, threads: int) -> Local:
+    """Open a version of the registry: ``NAME``, ``NAME@ALIAS`` or ``NAME/NUMBER``, also after ``models:/``."""
+    if not (parts := _REFERENCE.fullmatch(model)):
+        raise UserError(
+            f"{model}: no bundle lies there, and the registry's are named NAME@champion or NAME/3."
+        )
+    from components import registry  # MLflow, which a bundle in a folder does not need
+
+    known = registry.snapshot()
+    if parts["name"] not in known:
+        raise UserError(f"{parts['name']}: no registered model of that name.{nearest(parts['name'], known)}")
+    entry = known[parts["name"]]
+    if parts["number"]:
+        version, choices = entry.version(int(parts["number"])), [str(one.number) for one in entry.versions]
+    else:
+        version, choices = entry.alias(parts["alias"] or "champion"), list(entry.aliases)
+    if version is None:
+        wanted = f"version {parts['number']}" if parts["number"] else (parts["alias"] or "champion")
+        raise UserError(f"{entry.name}: has no {wanted}.{nearest(parts['number'] or wanted, choices)}")
+    bundle = registry.fetch(version)
+    if (device, threads) != ("cpu", 1):
+        bundle = Bundle.open(bundle.folder, device=device, threads=threads)
+    return Local(bundle, str(version.number))

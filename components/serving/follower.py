@@ -1,0 +1,196 @@
+"""The follower: looks at the registry, verifies what became champion, and says in the state file what to serve.
+
+    python -m components.serving.follower POLL_S [--challengers]
+
+A process of its own, because MLflow takes seconds to import and holds Python's lock meanwhile, and because a graph that
+crashes ONNX Runtime should crash here and not where requests are answered. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from components import ledger, registry
+from components.registry import Model, Version
+from components.serving import logs
+from components.serving.state import ControlsFile, Refusal, State, StateFile, Target
+from data.errors import UserError
+
+RETRY_S = 60
+"""Seconds after which a refused champion is looked at again: its download may have failed only then."""
+_LOOK_S = 0.1
+
+log = logging.getLogger("darkroom.serving")
+
+
+class Follower:
+    """Keeps the state file as the registry says, with verified versions only."""
+
+    def __init__(self, *, challengers: bool) -> None:
+        self._file, self._challengers = StateFile(), challengers
+        self._refused_at: dict[str, float] = {}
+        self.state = _after_crash(self._file.read())
+
+    def look(self, asked: int = 0) -> None:
+        """Look at the registry once and bring the state file up to date.
+
+        While the registry does not answer, or has lost every model, what was good last goes on being served.
+
+        Args:
+            asked: number of the request that this look follows; 0 where it is time to look. What was asked
+                for looks again at what was refused.
+        """
+        if asked != self.state.asked:
+            self._refused_at.clear()
+            self._write(replace(self.state, refused={}, crashed=()))
+        try:
+            models = registry.snapshot()
+        except Exception as error:  # MLflow, SQLAlchemy and requests each raise kinds of their own
+            return self._failed(str(error).splitlines()[0][:300], asked)
+        if self.state.champions and not any(model.versions for model in models.values()):
+            return self._failed("the registry is empty", asked)
+        wanted = dict(_at("champion", models))
+        gone = self.state.champions.keys() - wanted.keys()
+        state = replace(
+            self.state,
+            champions={n: target for n, target in self.state.champions.items() if n not in gone},
+            refused={n: refusal for n, refusal in self.state.refused.items() if n in wanted},
+            error="",
+        )
+        self._write(state)
+        for name, version in wanted.items():
+            self._bring(name, version)
+        challengers = self._challenging(models)
+        self._write(replace(self.state, asked=asked, challengers=challengers, complete=True))
+        self._file.touch()
+
+    def _failed(self, error: str, asked: int) -> None:
+        if error != self.state.error:
+            log.error("the registry does not answer", extra={"reason": error})
+        self._write(replace(self.state, error=error, asked=asked))
+
+    def _bring(self, name: str, version: Version) -> None:
+        """Make ``version`` the one to serve once it is verified, or say why it is not."""
+        target = Target(str(version.number), version.bundle_sha256)
+        state = self.state
+        if state.champions.get(name) == target:
+            if name in state.refused:  # rolled back from a bad one
+                self._write(replace(state, refused=_without(state.refused, name)))
+            return
+        refused = state.refused.get(name)
+        if refused and refused.version == target.version and time.monotonic() < self._retry_at(name):
+            return
+        if target.sha256 in state.crashed:
+            return self._refuse(name, target, "it crashed the process that verified it")
+        self._write(replace(state, checking=target.sha256))
+        try:
+            _verify(version)
+        except UserError as error:
+            self._refuse(name, target, str(error))
+            return
+        target = replace(target, promoted_at=_promoted_at(version))
+        champions = {**self.state.champions, name: target}
+        refusals = _without(self.state.refused, name)
+        self._write(replace(self.state, champions=champions, refused=refusals, checking=""))
+        log.info("verified", extra={"model": name, "version": target.version, "sha256": target.sha256})
+
+    def _refuse(self, name: str, target: Target, reason: str) -> None:
+        log.error("refused", extra={"model": name, "version": target.version, "reason": reason})
+        self._refused_at[name] = time.monotonic()
+        refusal = Refusal(target.version, target.sha256, reason)
+        self._write(replace(self.state, refused={**self.state.refused, name: refusal}, checking=""))
+
+    def _retry_at(self, name: str) -> float:
+        return self._refused_at.setdefault(name, time.monotonic()) + RETRY_S
+
+    def _challenging(self, models: dict[str, Model]) -> dict[str, Target]:
+        """Return the verified challengers of the champions that are served."""
+        found = {}
+        for name, version in _at("challenger", models) if self._challengers else ():
+            target = Target(str(version.number), version.bundle_sha256)
+            known = self.state.challengers.get(name)
+            champion = self.state.champions.get(name)
+            if champion is None or champion.sha256 == target.sha256:
+                continue
+            try:
+                if known != target:
+                    _verify(version)
+            except UserError as error:
+                log.warning("challenger refused", extra={"model": name, "reason": str(error)})
+                continue
+            found[name] = target
+        return found
+
+    def _write(self, state: State) -> None:
+        if state != self.state:
+            self.state = state
+            self._file.write(state)
+
+
+def _verify(version: Version) -> None:
+    """Bring the bundle here and verify it whole: hash, links, graph, signature, golden answers.
+
+    Raises:
+        UserError: it is not good.
+    """
+    registry.fetch(version).check_golden()
+
+
+def _promoted_at(version: Version) -> str:
+    """Return when the version became champion last; empty when its alias was moved by hand, or the registry is gone."""
+    try:
+        moves = [entry for entry in ledger.history(version.name) if entry.kind != "decision"]
+    except Exception:  # of MLflow, SQLAlchemy or requests; a champion is served all the same
+        return ""
+    return moves[-1].at if moves and moves[-1].version == version.number else ""
+
+
+def _at(alias: str, models: dict[str, Model]) -> Iterator[tuple[str, Version]]:
+    for name, model in sorted(models.items()):
+        if version := model.alias(alias):
+            yield name, version
+
+
+def _after_crash(state: State) -> State:
+    """Return the state that an earlier follower left; the bundle that it was verifying when it died is refused."""
+    if not state.checking:
+        return state
+    return replace(state, checking="", crashed=(*state.crashed, state.checking))
+
+
+def _without(refusals: dict[str, Refusal], name: str) -> dict[str, Refusal]:
+    return {key: refusal for key, refusal in refusals.items() if key != name}
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    """Follow until standard input ends."""
+    parser = argparse.ArgumentParser(prog="python -m components.serving.follower")
+    parser.add_argument("poll_s", type=float)
+    parser.add_argument("--challengers", action="store_true")
+    arguments = parser.parse_args()
+    logs.start(f"follower-{os.getpid()}")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    follower, controls = Follower(challengers=arguments.challengers), ControlsFile()
+    asked = controls.read().asked
+    while True:
+        follower.look(asked)
+        due = time.monotonic() + arguments.poll_s
+        while time.monotonic() < due and (asked := controls.read().asked) == follower.state.asked:
+            time.sleep(_LOOK_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

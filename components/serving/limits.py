@@ -1,0 +1,81 @@
+"""What a model takes and what it may answer: checked before and after each computation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from components.bundle import Bundle
+from components.serving.messages import Refused
+from components.serving.settings import ModelSettings
+from components.tasks import Arrays, Predict, Tensor
+
+_DTYPES = {"uint8": np.dtype(np.uint8), "int64": np.dtype(np.int64), "float32": np.dtype(np.float32)}
+
+
+def check_inputs(bundle: Bundle, inputs: Mapping[str, np.ndarray], settings: ModelSettings) -> None:
+    """Check the inputs of one request.
+
+    Raises:
+        Refused: a tensor is missing, too many or of another kind than the model's, holds NaN or an infinity,
+            or is more than one request may ask for (400).
+    """
+    wanted = bundle.graph.inputs
+    if len(inputs) != len(wanted) or any(tensor.name not in inputs for tensor in wanted):
+        names = ", ".join(tensor.name for tensor in wanted)
+        raise Refused(400, f"the inputs are {names}, not {', '.join(inputs) or 'none'}")
+    rows = None
+    for tensor in wanted:
+        values = inputs[tensor.name]
+        _check(tensor, values)
+        if tensor.shape[:1] == (-1,):
+            if rows is not None and len(values) != rows:
+                raise Refused(400, f"input {tensor.name!r}: {len(values)} rows where another has {rows}")
+            rows = len(values)
+    if "count" in inputs:
+        rows = int(inputs["count"][0])
+        if rows < 1:
+            raise Refused(400, f"input 'count': {rows}: at least 1")
+    if rows is not None and rows > settings.max_rows:
+        raise Refused(400, f"{rows} rows in one request; at most {settings.max_rows}")
+    if "label" in inputs:
+        label, classes = int(inputs["label"][0]), len(bundle.description["classes"])
+        if not -1 <= label < classes:
+            raise Refused(
+                400, f"input 'label': {label}: from 0 to {classes - 1}, or -1 for every class in turn"
+            )
+
+
+def checked(name: str, predict: Predict) -> Predict:
+    """Return ``predict`` with a check of what it answers: NaN is no answer (:class:`Refused`, 500)."""
+
+    def predict_and_check(inputs: Mapping[str, np.ndarray]) -> Arrays:
+        outputs = predict(inputs)
+        for output, values in outputs.items():
+            if values.dtype.kind == "f" and np.isnan(values).any():
+                raise Refused(500, f"{name} gave no number for {output!r}")
+        return outputs
+
+    return predict_and_check
+
+
+def failure(name: str, error: Exception) -> Refused:
+    """Return how a computation that failed is told: as the request's fault where ONNX Runtime says so."""
+    if type(error).__name__ == "InvalidArgument":
+        return Refused(400, f"{name} cannot compute this: {str(error).strip().splitlines()[0]}")
+    return Refused(500, f"{name} failed: {type(error).__name__}")
+
+
+def _check(tensor: Tensor, values: np.ndarray) -> None:
+    # As Tensor.takes, which spells the dtype each time.
+    fits = values.ndim == len(tensor.shape) and values.dtype == _DTYPES[tensor.dtype]
+    for wanted, length in zip(tensor.shape, values.shape, strict=False):
+        fits = fits and wanted in (-1, length)
+    if not fits:
+        told = f"is {tensor.dtype} {list(tensor.shape)} (-1: any)"
+        raise Refused(400, f"input {tensor.name!r} {told}, not {values.dtype} {list(values.shape)}")
+    if not values.size:
+        raise Refused(400, f"input {tensor.name!r}: is empty")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refused(400, f"input {tensor.name!r}: holds NaN or an infinity")

@@ -1,0 +1,185 @@
+"""``/models``: what is served, for people and scripts. An image file in, JSON or a PNG out.
+
+A picture is the body itself (``curl --data-binary @picture.png``): PNG, JPEG or WebP by its content. Answers that are
+pictures are PNG files, all others JSON; with ``Accept: application/json`` pictures are ``data:`` URLs in JSON, too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from components import answers
+from components.answers import Answer
+from components.serving.messages import JSON, Refused, Request, Response
+from components.serving.routing import Route
+from components.serving.service import Service
+from components.serving.version import ServedVersion
+from components.tasks import Arrays
+from data.errors import UserError, nearest
+from data.images import DecodeError, decode
+
+MAX_PIXELS = 25_000_000
+"""Of a picture, decoded: some 100 MB, of which no more than a few are held at once."""
+
+_PNG = b"image/png"
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_CARD = ("name", "task", "family", "dataset", "classes", "inputs", "outputs", "image", "primary", "metrics")
+
+
+def routes(service: Service) -> list[Route]:
+    """Return the routes for people."""
+
+    async def models(request: Request) -> Response:
+        return Response.json({"models": [card(served) for served in service.repository.served()]})
+
+    async def model(request: Request) -> Response:
+        return Response.json(card(service.repository.get(request.parameters["model"])))
+
+    async def predict(request: Request) -> Response:
+        served = _served(service, request)
+        inputs = await service.aside(_inputs, served, request)
+        return await _answer(request, served, inputs)
+
+    async def generate(request: Request) -> Response:
+        served = _served(service, request)
+        if served.bundle.description["task"] != "generation":
+            raise Refused(400, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict")
+        return await _answer(request, served, _request(served, request))
+
+    async def example(request: Request) -> Response:
+        served = _served(service, request)
+        return Response.json(await service.aside(_example, served, request.parameters["place"]))
+
+    async def _answer(request: Request, served: ServedVersion, inputs: Arrays) -> Response:
+        outputs = await served.infer(inputs)
+        service.shadow.offer(served, inputs, outputs)
+        return await service.aside(_written, request, served, outputs)
+
+    return [
+        Route("GET", "/models", models),
+        Route("GET", "/models/{model}", model),
+        Route("POST", "/models/{model}/predict", predict),
+        Route("GET", "/models/{model}/generate", generate),
+        Route("GET", "/models/{model}/examples/{place}", example),
+    ]
+
+
+def card(served: ServedVersion) -> dict[str, Any]:
+    """Return what there is to know of a champion."""
+    description = served.bundle.description
+    drawn = description["task"] == "generation"
+    return {
+        **{key: description.get(key) for key in _CARD},
+        "name": served.name,
+        "version": served.version,
+        "promoted_at": served.promoted_at or None,
+        "bundle_sha256": served.bundle.sha256,
+        "data_sha256": description.get("data"),
+        "draws_by_class": drawn and answers.draws_by_class(description),
+        "examples": 0 if drawn else len(next(iter(served.bundle.golden()[0].values()))),
+    }
+
+
+def _served(service: Service, request: Request) -> ServedVersion:
+    served = service.repository.get(request.parameters["model"])
+    request.model = served.labels
+    return served
+
+
+def _inputs(served: ServedVersion, request: Request) -> Arrays:
+    """Return what the graph takes for the picture in a request's body.
+
+    Raises:
+        Refused: there is no picture that can be used (400), it is sent as a form (415), or the model takes none (400).
+    """
+    description = served.bundle.description
+    task = description["task"]
+    if task == "generation":
+        raise Refused(400, f"{served.name}: draws from a seed: GET /models/{served.name}/generate?seed=0")
+    query = _query(request, ("landmarks",) if task == "reenactment" else ())
+    if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
+        raise Refused(
+            415, "send the file as the body itself (curl --data-binary @picture.png), not as a form"
+        )
+    try:
+        image, _ = decode(request.body, MAX_PIXELS)
+    except DecodeError as error:
+        raise Refused(400, f"the body is no picture that can be used: {error}") from None
+    prepared = served.bundle.prepare_image(image)
+    if task != "reenactment":
+        return answers.inputs(description, prepared, image.size)
+    try:
+        points = answers.landmarks(description, json.loads(query.get("landmarks", "null")))
+    except (ValueError, RecursionError):
+        raise Refused(400, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]") from None
+    except UserError as error:
+        raise Refused(400, str(error)) from None
+    return {"landmarks": points, "shots": prepared[None]}
+
+
+def _request(served: ServedVersion, request: Request) -> Arrays:
+    """Return what a generator's graph takes.
+
+    Raises:
+        Refused: a value is none that it takes (400).
+    """
+    query = _query(request, ("seed", "count", "label"))
+    numbers = {}
+    for key, default in (("seed", 0), ("count", 1)):
+        text = query.get(key, str(default))
+        if not _INTEGER.fullmatch(text):
+            raise Refused(400, f"{key}={text}: a whole number")
+        numbers[key] = int(text)
+    try:
+        return answers.request(served.bundle.description, **numbers, label=query.get("label"))
+    except UserError as error:
+        raise Refused(400, str(error)) from None
+
+
+def _query(request: Request, known: tuple[str, ...]) -> Mapping[str, str]:
+    for key in request.query:
+        if key not in known:
+            raise Refused(400, f"no parameter {key!r}.{nearest(key, known)}")
+    return request.query
+
+
+def _written(request: Request, served: ServedVersion, outputs: Mapping[str, np.ndarray]) -> Response:
+    """Return an answer in the form that was asked for."""
+    description = served.bundle.description
+    answer = answers.read(description, outputs)[0]
+    picture = _picture(answer)
+    if picture is None or JSON in (request.header(b"accept") or b""):
+        head = {"name": served.name, "version": served.version, "task": description["task"]}
+        return Response.json(head | answers.to_json(answer))
+    named = [(b"x-model-name", quote(served.name).encode()), (b"x-model-version", served.version.encode())]
+    return Response(answers.png(picture), content_type=_PNG, headers=named)
+
+
+def _picture(answer: Answer) -> Any:
+    """Return an answer that is a picture as one; None for others."""
+    if "images" in answer:
+        return answers.sheet(answer["images"])
+    return answer.get("image") or answer.get("mask")
+
+
+def _example(served: ServedVersion, place: str) -> dict[str, Any]:
+    """Return one golden example: the picture; of a head model a person, and a pose with its landmarks.
+
+    Raises:
+        Refused: there is no such example (404).
+    """
+    inputs, outputs = served.bundle.golden()
+    found = card(served)["examples"]
+    if not place.isascii() or not place.isdigit() or len(place) > 6 or int(place) >= found:
+        raise Refused(404, f"{served.name}: no example {place}; it has {found}")
+    k = int(place)
+    if "shots" not in inputs:
+        return answers.to_json({"image": answers.picture(inputs["image"][k])})
+    pictures = {"image": answers.picture(inputs["shots"][k][0]), "pose": answers.picture(outputs["image"][k])}
+    return answers.to_json(pictures) | {"landmarks": inputs["landmarks"][k].tolist()}

@@ -1,0 +1,76 @@
+"""Everything that routes need, put together once for each worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from components.serving.computing import Computing
+from components.serving.following import Following
+from components.serving.metrics import Metrics
+from components.serving.repository import Repository
+from components.serving.settings import Settings
+from components.serving.shadow import Shadow
+from components.serving.sharing import EVERY_S, Sharing
+from components.serving.tokens import Tokens
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ASIDE = 2
+
+log = logging.getLogger("darkroom.serving")
+
+
+class Service:
+    """The parts of a worker.
+
+    Attributes:
+        settings: what the server was told.
+        metrics: what is counted.
+        repository: which versions answer.
+        following: keeps the repository as the registry has it.
+        shadow: copies requests to challengers.
+        tokens: who may ask; None where everybody on this machine may.
+        draining: whether the worker is about to end.
+    """
+
+    def __init__(self, settings: Settings, number: int = 0) -> None:
+        """Put the parts of worker ``number`` together; call it in the event loop's thread."""
+        self.settings = settings
+        self.metrics = Metrics()
+        self.repository = Repository(self.metrics)
+        self.tokens = Tokens.read(settings.tokens) if settings.tokens else None
+        self.computing = Computing(settings.at_once)
+        self.shadow = Shadow(settings, self.metrics)
+        self.following = Following(settings, self.repository, self.shadow, self.computing, self.metrics)
+        self.draining = False
+        self._sharing = Sharing(settings.port, number, self.metrics)
+        self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="aside")
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model that should be served is, by this or an earlier version."""
+        return self.following.settled and not self.draining
+
+    def total(self) -> Metrics:
+        """Return what all workers counted."""
+        return self._sharing.total() if self.settings.workers > 1 else self.metrics
+
+    async def share(self) -> None:
+        """Write this worker's counters for the others every second, until cancelled."""
+        while self.settings.workers > 1 or self.settings.shadow:
+            try:
+                await self.aside(self._sharing.write, self.metrics.to_json())
+            except OSError as error:
+                log.error("counters cannot be shared", extra={"reason": str(error)})
+            await asyncio.sleep(EVERY_S)
+
+    async def aside(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Run what blocks or computes for long, such as decoding an image, off the event loop."""
+        work = (lambda: function(*arguments, **named)) if named else function
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._aside, work, *(() if named else arguments))

@@ -1,0 +1,147 @@
+"""What the server is told: where it listens, whom it serves, how much it takes."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from data.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Bounds of one model's queue.
+
+    Attributes:
+        max_batch: most rows (images) of requests that are computed together.
+        max_rows: most rows that one request may hold, or count that it may ask a generator for.
+        max_queue: most requests that wait; more are refused with 503.
+        max_wait_ms: longest that a request waits for its turn; then it is refused with 503.
+        batching: whether requests that wait are computed together.
+    """
+
+    max_batch: int = 64
+    max_rows: int = 256
+    max_queue: int = 256
+    max_wait_ms: float = 2000.0
+    batching: bool = True
+
+    @classmethod
+    def from_json(cls, where: str, values: dict[str, Any]) -> ModelSettings:
+        """Build from plain values.
+
+        Raises:
+            UserError: a key is unknown, or a value is not possible; the message starts with ``where``.
+        """
+        kinds = {entry.name: type(entry.default) for entry in fields(cls)}
+        for key, value in values.items():
+            if key not in kinds:
+                raise UserError(f"{where}.{key}: unknown key.{nearest(key, kinds)}")
+            if isinstance(value, bool) != (kinds[key] is bool) or not isinstance(value, int | float):
+                raise UserError(f"{where}.{key}: must be {kinds[key].__name__} (got {value!r})")
+            if kinds[key] is not bool and (value <= 0 or kinds[key](value) != value):
+                raise UserError(f"{where}.{key}: must be more than 0 (got {value!r})")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a server.
+
+    Attributes:
+        host: address to listen on. Others than loopback need ``tokens``.
+        port: TCP port; 0 takes a free one.
+        bundles: fixed bundles by model name, served in place of the registry's champions.
+        device: ``cpu`` or ``cuda``; a GPU that is not there is an error, unless ``allow_cpu``.
+        allow_cpu: whether the CPU may compute where ``cuda`` is asked for and there is no GPU.
+        workers: processes that answer.
+        threads: CPU threads of one answer.
+        computing: answers computed at once in one worker; 0 fits the cores.
+        poll_s: seconds between looks at the registry.
+        grace_s: seconds that requests have to be answered after SIGTERM.
+        request_s: seconds that a request may take to arrive.
+        max_body: most bytes of a request.
+        max_connections: most connections of one worker; further ones are refused with 503.
+        tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
+        shadow: share in [0, 1] of the requests that the challenger answers as well, unseen.
+        access_log: whether every request is logged; otherwise only those that were refused or failed.
+        default: bounds of models that ``models`` does not name.
+        models: bounds by model.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    bundles: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    allow_cpu: bool = False
+    workers: int = 1
+    threads: int = 1
+    computing: int = 0
+    poll_s: float = 2.0
+    grace_s: float = 20.0
+    request_s: float = 30.0
+    max_body: int = 64 << 20
+    max_connections: int = 1024
+    tokens: str = ""
+    shadow: float = 0.0
+    access_log: bool = False
+    default: ModelSettings = field(default_factory=ModelSettings)
+    models: dict[str, ModelSettings] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host) and not self.tokens:
+            raise UserError(
+                f"--host {self.host}: others than this machine may ask there: make a token first "
+                "(darkroom serve-token NAME) and name the file with --tokens."
+            )
+        if self.tokens and not Path(self.tokens).is_file():
+            raise UserError(f"--tokens {self.tokens}: not found. Make it: darkroom serve-token NAME.")
+        if not 0 <= self.shadow <= 1:
+            raise UserError(f"--shadow {self.shadow}: a share of the requests, from 0 to 1.")
+        for name in ("workers", "threads", "max_body", "max_connections"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} {getattr(self, name)}: must be at least 1.")
+
+    def of(self, model: str) -> ModelSettings:
+        """Return the bounds of ``model``."""
+        return self.models.get(model, self.default)
+
+    @property
+    def at_once(self) -> int:
+        """Answers computed at once in one worker: all of them together keep the cores busy, and no more."""
+        cores = len(os.sched_getaffinity(0))
+        return self.computing or max(1, cores // (self.threads * self.workers))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Settings:
+        """Build from plain JSON values.
+
+        Raises:
+            UserError: a key is unknown, or a value is not possible.
+        """
+        for key in values.keys() - {entry.name for entry in fields(cls)}:
+            raise UserError(f"serving: unknown setting {key!r}.{nearest(key, (f.name for f in fields(cls)))}")
+        values = dict(values)
+        values["default"] = ModelSettings.from_json("default", values.get("default", {}))
+        values["models"] = {
+            name: ModelSettings.from_json(f"serve.{name}", model)
+            for name, model in values.get("models", {}).items()
+        }
+        return cls(**values)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

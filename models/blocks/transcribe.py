@@ -1,0 +1,117 @@
+"""What models that write texts share: their settings, how they are trained and validated, and the graph."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from data.prepared import PreparedData
+from data.text import END
+from models.blocks import loop
+from models.blocks.augment import Augmented
+from models.blocks.batches import Batches
+from models.blocks.pixels import unit
+from models.run import Run
+
+CHUNK = 512
+IGNORED = -100
+"""A target that costs nothing: PyTorch's cross-entropy leaves it out."""
+
+
+class Transcribing(Augmented):
+    """The settings that all writers of texts have.
+
+    Attributes:
+        channels: of each convolution over the image; each halves the height.
+        stride: columns of pixels that are read as one, a power of 2; as many convolutions halve the width.
+        label_smoothing: probability taken from the right symbol and spread over all (Szegedy et al. 2016).
+        beams: texts that are kept while writing; 1 is greedy.
+    """
+
+    channels: tuple[int, ...] = Field(default=(16, 32), min_length=1)
+    stride: int = Field(default=2, ge=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    beams: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _halve_often_enough(self) -> Self:
+        if self.stride not in (strides := [2**times for times in range(len(self.channels) + 1)]):
+            raise ValueError(
+                f"stride: {self.stride}; with {len(self.channels)} channels it is one of {strides}"
+            )
+        return self
+
+
+class Transcriber(Protocol):
+    """What is trained here: ``forward`` gives logits float [N, L, V] for images and texts, ``write`` a text."""
+
+    def write(self, x_bchw: Tensor, beams: int) -> tuple[Tensor, Tensor]:
+        """Return texts int64 [N, L] and their probabilities float32 [N] for images [N, C, H, W] in [0, 1]."""
+
+
+def given(texts: Tensor, end: int) -> Tensor:
+    """Return int64 [N, L]: what is last written before each place, the end before the first, of ``texts`` [N, L]."""
+    begin = torch.full_like(texts[:, :1], end)
+    return torch.cat([begin, torch.where(texts[:, :-1] == END, end, texts[:, :-1])], dim=1)
+
+
+def wanted(texts: Tensor, end: int) -> Tensor:
+    """Return int64 [N, L]: what should be written at each place, the end once; after it :data:`IGNORED`."""
+    after = torch.cat([torch.zeros_like(texts[:, :1]), texts[:, :-1]], dim=1) == END
+    return torch.where(texts == END, end, texts).masked_fill(after, IGNORED)
+
+
+def cross_entropy(logits: Tensor, texts: Tensor, smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
+    """Return nats per symbol, the end among them, of ``logits`` [N, L, V] on ``texts`` int64 [N, L]."""
+    targets = wanted(texts, logits.shape[-1] - 1).flatten()
+    return functional.cross_entropy(
+        logits.float().flatten(0, 1),
+        targets,
+        ignore_index=IGNORED,
+        label_smoothing=smoothing,
+        reduction=reduction,
+    )
+
+
+def train(network: nn.Module, data: PreparedData, run: Run, config: Transcribing, loss: loop.Loss) -> None:
+    """Train ``network`` in place on the lines of ``data.train``; ``data.validation`` chooses the best weights."""
+    loop.train(
+        network,
+        data,
+        run,
+        config,
+        loss=loss,
+        validate=validate,
+        augment=config.change,
+        tensors=("images", "texts"),
+    )
+
+
+@torch.no_grad()
+def validate(network: nn.Module, split: Batches) -> dict[str, float]:
+    """Return ``loss``, nats per symbol with all before it given, and ``exact_match`` of texts written greedily."""
+    nats = torch.zeros((), dtype=torch.float64, device=split.device)
+    right, symbols = torch.zeros((2,), dtype=torch.int64, device=split.device).unbind()
+    for images, texts in split.read(torch.arange(len(split)), CHUNK):
+        x_bchw = unit(images)
+        logits = network(x_bchw, texts)
+        nats += cross_entropy(logits, texts, reduction="sum")
+        symbols += (wanted(texts, logits.shape[-1] - 1) != IGNORED).sum()
+        right += (network.write(x_bchw, beams=1)[0] == texts).all(dim=1).sum()
+    return {"loss": float(nats / symbols), "exact_match": float(right) / len(split)}
+
+
+class TranscriberGraph(nn.Module):
+    """What is exported: uint8 images in, the symbols of their texts and how probable they are out."""
+
+    def __init__(self, network: nn.Module, beams: int) -> None:
+        super().__init__()
+        self.network, self.beams = network, beams
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Map uint8 [N, H, W, C] to ``symbols`` int64 [N, L], -1 after the end, and ``confidence`` float32 [N]."""
+        return self.network.write(unit(image), self.beams)

@@ -1,0 +1,43 @@
+"""One server with a bundle of each signature for all tests that only ask; registries for those that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.components.serving import bundles
+from tests.components.serving.server import Client, Server
+
+KINDS = tuple(kind for kind in bundles.SIGNATURES if kind != "slow")
+
+
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory) -> Iterator[Server]:
+    """A server of fixed bundles, one of each kind."""
+    folder = tmp_path_factory.mktemp("kinds")
+    paths = {}
+    for kind in bundles.SIGNATURES:
+        bundles.write(folder / kind, kind)
+        paths[kind] = str(folder / kind)
+    with Server(folder, worker={"bundles": paths, "max_body": 1 << 20}) as server:
+        yield server
+
+
+@pytest.fixture
+def client(every_kind) -> Iterator[Client]:
+    client = every_kind.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory) -> Iterator[Server]:
+    """A server of ``shapes-<kind>`` for each of :data:`KINDS`, for the plain endpoints; ``folder`` has the bundles."""
+    folder = tmp_path_factory.mktemp("served")
+    for kind in KINDS:
+        bundles.write(folder / f"shapes-{kind}", kind, name=f"shapes-{kind}", data="d" * 64)
+    named = {f"shapes-{kind}": str(folder / f"shapes-{kind}") for kind in KINDS}
+    with Server(folder, worker={"bundles": named}) as server:
+        server.folder = folder
+        yield server

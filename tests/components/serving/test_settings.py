@@ -1,0 +1,43 @@
+"""Settings: what is not possible is told with its name and the nearest that is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from components.serving.settings import ModelSettings, Settings
+from data.errors import UserError
+
+
+def test_they_survive_the_way_to_a_worker():
+    settings = Settings(port=9, bundles={"m": "/x"}, models={"m": ModelSettings(max_batch=3)}, shadow=0.5)
+    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    assert settings.of("m").max_batch == 3 and settings.of("n") == ModelSettings()
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"prot": 1}, "unknown setting 'prot'. Did you mean 'port'"),
+        ({"shadow": 1.5}, "a share of the requests"),
+        ({"workers": 0}, "workers 0: must be at least 1"),
+        ({"models": {"m": {"max_batsch": 1}}}, "serve.m.max_batsch: unknown key. Did you mean 'max_batch'"),
+        ({"models": {"m": {"max_batch": 0}}}, "serve.m.max_batch: must be more than 0"),
+        ({"models": {"m": {"max_batch": 1.5}}}, "serve.m.max_batch: must be more than 0"),
+        ({"models": {"m": {"max_batch": "x"}}}, "serve.m.max_batch: must be int"),
+        ({"models": {"m": {"batching": 1}}}, "serve.m.batching: must be bool"),
+        ({"models": {"m": {"max_queue": True}}}, "serve.m.max_queue: must be int"),
+    ],
+)
+def test_what_is_not_possible(values, told):
+    with pytest.raises(UserError) as error:
+        Settings.from_json(values)
+    assert told in str(error.value)
+
+
+def test_threads_fit_the_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert Settings().at_once == 8 and Settings(threads=4).at_once == 2
+    assert Settings(threads=2, workers=2).at_once == 2 and Settings(threads=16).at_once == 1
+    assert Settings(computing=3).at_once == 3
