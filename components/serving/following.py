@@ -66,7 +66,7 @@ class Following:
                 seen = marks
                 try:
                     await self._reconcile()
-                except Exception:
+                except Exception:  # what is served goes on, and the next look may succeed
                     log.exception("following failed")
             self._measure()
             await asyncio.sleep(LOOK_S)
@@ -92,7 +92,10 @@ class Following:
             if name not in controls.unloaded:
                 await self._bring(name, target)
         for name in {s.name for s in self._repository.served()} | set(controls.unloaded):
-            if name not in state.champions or name in controls.unloaded:
+            gone = (
+                state.complete and name not in state.champions
+            )  # a follower that begins anew knows nothing yet
+            if gone or name in controls.unloaded:
                 self._targets.pop(name, None)
                 self._repository.drop(name, unloaded=name in controls.unloaded)
         self._tell_refusals(state)

@@ -26,12 +26,13 @@ import uvloop
 
 from components.serving import logs
 from components.serving.application import Application
-from components.serving.joining import JoiningProtocol
+from components.serving.connection import Connection
 from components.serving.listening import BACKLOG, listen
 from components.serving.service import Service
 from components.serving.settings import Settings
 from data.errors import UserError
 
+_KEEP_ALIVE_S = 65  # longer than proxies and client pools keep theirs: they are the ones to close
 _LINGER_S = 0.5
 _SWITCH_S = 0.0005
 
@@ -79,7 +80,7 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
     service = Service(settings, number)
     config = uvicorn.Config(
         Application(service),
-        http=JoiningProtocol,
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -87,6 +88,7 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
         server_header=False,
         date_header=False,
         proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         limit_concurrency=settings.max_connections,
         timeout_graceful_shutdown=settings.grace_s,
         backlog=BACKLOG,
