@@ -26,6 +26,7 @@ import uvloop
 
 from components.serving import logs
 from components.serving.application import Application
+from components.serving.joining import JoiningProtocol
 from components.serving.listening import BACKLOG, listen
 from components.serving.service import Service
 from components.serving.settings import Settings
@@ -78,7 +79,7 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
     service = Service(settings, number)
     config = uvicorn.Config(
         Application(service),
-        http="httptools",
+        http=JoiningProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

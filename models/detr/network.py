@@ -28,15 +28,13 @@ class Seen(NamedTuple):
 
     Attributes:
         memory: the picture's cells [N, S, width].
-        points: the cells' middles [S, 2].
-        grid: rows and columns of cells.
+        grid: rows and columns of cells, S in all.
         content: the queries [N, Q, width].
         anchors: their first boxes, centre [N, Q, 4].
         logits: what the encoder says of them [N, Q, outputs], None of learned queries.
     """
 
     memory: Tensor
-    points: Tensor
     grid: tuple[int, int]
     content: Tensor
     anchors: Tensor
@@ -89,10 +87,10 @@ class Detr(nn.Module):
         if self.config.queries == "cells":
             first = torch.cat([points, torch.full_like(points, FIRST_SIZE)], dim=-1)
             anchors = torch.sigmoid(boxes.logit(first) + self.box(memory))
-            return Seen(memory + where, points, (height, width), memory, anchors, self.classify(memory))
+            return Seen(memory + where, (height, width), memory, anchors, self.classify(memory))
         num = len(memory)
         content, anchors = self.content.expand(num, -1, -1), self.anchors.sigmoid().expand(num, -1, -1)
-        return Seen(memory + where, points, (height, width), content, anchors, None)
+        return Seen(memory + where, (height, width), content, anchors, None)
 
     def decode(self, seen: Seen, noised: Noised | None = None) -> Answers:
         """Let the queries, and disturbed ones behind them, look at the picture; every decoder layer answers."""
@@ -102,7 +100,7 @@ class Detr(nn.Module):
         if noised is not None:
             content = torch.cat([content, self.told(noised.labels)], dim=1)
             anchors, hidden = torch.cat([anchors, noised.anchors], dim=1), noised.hidden
-        return Answers(*self.decoder(content, anchors, seen.memory, seen.points, hidden))
+        return Answers(*self.decoder(content, anchors, seen.memory, seen.grid, hidden))
 
     def forward(self, x_bchw: Tensor) -> Answers:
         """Return what the last layer answers, without the axis of layers: [N, Q, outputs] and [N, Q, 4]."""

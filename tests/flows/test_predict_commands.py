@@ -22,7 +22,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4), dtype=np.uint8)
 def call(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(project, "CALLED_FROM", tmp_path)
-    for kind in ("classification", "density", "translation", "conditional", "reenactment"):
+    for kind in bundles.SIGNATURES:
         bundles.write(tmp_path / kind, kind, name=kind)
     for name, pixels in zip(("a.png", "b.png"), PIXELS, strict=True):
         Image.fromarray(pixels).save(name)
@@ -47,6 +47,8 @@ def test_a_line_for_each_picture(call):
         for name, total in zip(("a.png", "b.png"), sums, strict=True)
     ]
     assert "bits per dimension" in call("predict", "density", "a.png")
+    assert call("predict", "detection", "a.png") == "a.png  dot 0.750 [1 2 3 4]  bar 0.500 [0 0 4 4]\n"
+    assert call("predict", "transcription", "a.png") == f"a.png  {sums[0]}  {sums[0]}.000\n"
 
 
 def test_json(call):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from components.serving import page
-from tests.components.serving import browser
+from components.serving import page, tokens
+from tests.components.serving import browser, bundles
 from tests.components.serving.conftest import KINDS
+from tests.components.serving.server import Server
 
 HERE = Path(page.__file__).parent
 SET = """(([selector, value, kind]) => {{
@@ -144,6 +145,48 @@ def test_a_face_follows_its_points(tab):
     tab.run("document.querySelector('#points circle').focus()")
     tab.key("ArrowRight", 39)
     assert float(tab.run(at)) == pytest.approx(min(100, before + 1))
+
+
+def test_a_token_is_asked_for_where_the_server_has_some(chromium, tmp_path):
+    token = tokens.make(tmp_path / "tokens.json", "ada", "read")
+    bundles.write(tmp_path / "m", name="m")
+    settings = {"bundles": {"m": str(tmp_path / "m")}, "tokens": str(tmp_path / "tokens.json")}
+    with Server(tmp_path, worker=settings) as server:
+        chromium.size(390, 844, phone=True)
+        chromium.open(f"http://127.0.0.1:{server.port}/")
+        chromium.until("!document.querySelector('#access').hidden && document.querySelector('main').hidden")
+        chromium.run(SET.format(json.dumps(["#token", token, "input"])))
+        chromium.run("document.querySelector('#access button').click()")
+        chromium.until("document.querySelectorAll('#answers .first').length === 1")
+        assert chromium.run("document.querySelector('#access').hidden")
+        chromium.run("sessionStorage.clear()")
+
+
+def test_another_version_leaves_the_drawing(chromium, tmp_path):
+    bundles.write(tmp_path / "m", name="m")
+    with Server(tmp_path, worker={"bundles": {"m": str(tmp_path / "m")}}) as server:
+        chromium.size(1440, 900)
+        chromium.open(f"http://127.0.0.1:{server.port}/")
+        chromium.until("document.querySelectorAll('#answers .first').length === 1")
+        chromium.run("document.querySelector('#clear').click()")
+        chromium.mouse(place(chromium, "#board", 0.3, 0.3), place(chromium, "#board", 0.6, 0.6))
+        drawn = chromium.run(INKED)
+        # It looks for other versions every ten seconds, and when one comes back to it.
+        chromium.run(
+            """(() => {
+                const plain = window.fetch;
+                window.fetch = async (...given) => {
+                    const reply = await plain(...given);
+                    if (given[0] !== "/models") return reply;
+                    const answer = await reply.json();
+                    answer.models[0].version = "2";
+                    return new Response(JSON.stringify(answer));
+                };
+                document.dispatchEvent(new Event("visibilitychange"));
+            })()"""
+        )
+        chromium.until("document.querySelector('.card .badge').textContent === 'version 2'")
+        assert chromium.run(INKED) == drawn > 0
 
 
 def test_nothing_outside_is_asked_and_nothing_else_may_run(tab, served):
