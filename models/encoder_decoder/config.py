@@ -32,8 +32,9 @@ class Config(Transcribing):
         return cls(
             channels=(16, 32, 64, 96),
             stride=4,
+            label_smoothing=0.05,
             width=96,
-            dropout=0.2,
+            dropout=0.3,
             forcing=1.0,
             epochs=5,
             batch_size=64,

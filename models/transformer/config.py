@@ -42,6 +42,7 @@ class Config(Transcribing):
         return cls(
             channels=(16, 32, 64, 96),
             stride=4,
+            label_smoothing=0.05,
             epochs=8,
             batch_size=64,
             learning_rate=4e-3,
