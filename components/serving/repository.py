@@ -51,6 +51,12 @@ class Repository:
             raise Refused(404, f"{name}: version {version} is not served; version {served.version} is")
         return served
 
+    def knows(self, name: str) -> bool:
+        """Whether ``name`` is a model that is served or should be."""
+        return (
+            name in self._served or name in self._loading or name in self._refused or name in self._unloaded
+        )
+
     def served(self) -> list[ServedVersion]:
         """Return what is served, by name."""
         return [self._served[name] for name in sorted(self._served)]

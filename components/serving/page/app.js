@@ -12,7 +12,7 @@ const state = document.querySelector("#state");
 const said = document.querySelector("#verdict");
 const board = new Board(picture => show(picture));
 let rows = [];
-let known = "";
+let known = "", drawnFor = "";
 
 const reads = model => model.inputs[0].name === "image";
 
@@ -34,7 +34,10 @@ async function load() {
   if (now === known) return;
   known = now;
   document.querySelector("#cards").replaceChildren(...models.map(card));
-  datasets(models);
+  // Another version of the same models leaves what is drawn and chosen as it is.
+  const kinds = JSON.stringify(models.map(({ name, dataset, task, inputs, classes }) => [name, dataset, task, inputs, classes]));
+  if (kinds !== drawnFor) datasets(models);
+  drawnFor = kinds;
 }
 
 function datasets(models) {
@@ -111,4 +114,5 @@ document.querySelector("#access").addEventListener("submit", event => {
 });
 
 await load();
-setInterval(load, REFRESH_MS);
+setInterval(() => { if (!document.hidden) load(); }, REFRESH_MS);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });

@@ -240,6 +240,10 @@ def test_the_worker_verifies_again_what_the_follower_found_good(open_shop):
     (FOLDER / "champions.json").write_text(json.dumps(state))
     assert "was changed or cut" in until(lambda: open_shop.refused)["reason"]
     assert open_shop.version == "1" and truth.champions["m"].version == "1"
+    state["champions"]["m"] = {"version": "1", "sha256": truth.champions["m"].sha256}
+    (FOLDER / "champions.json").write_text(json.dumps(state))
+    until(lambda: open_shop.refused is None)
+    assert open_shop.version == "1"
 
 
 def test_what_is_not_ours_is_refused(open_shop):
@@ -308,3 +312,15 @@ def test_killed_and_started_again_with_the_registry_gone(shop):
         registry.point("m", "champion", 2)
         until(lambda: version_of(client) == "2")
     assert took < 15, f"{took:.1f} s"  # 3 on a machine that does nothing else, which no test can ask for
+
+
+def test_a_damaged_state_file_is_written_anew(open_shop):
+    for text in ("", "{", '{"champions": {"m": {"number": 1}}}', '{"chmpions": {}}', "[1]"):
+        (FOLDER / "champions.json").write_text(text)
+        time.sleep(0.1)
+        assert open_shop.version == "1"  # a worker keeps what it has
+        open_shop.follower = Follower(challengers=False)
+        open_shop.promote(2)
+        until(lambda: open_shop.version == "2")
+        open_shop.promote(1)
+        until(lambda: open_shop.version == "1")

@@ -68,6 +68,19 @@ def test_translates(opened):
     assert [image.size for image in translate(list(PIXELS))] == [(4, 4)] * 3
 
 
+def test_detects_segments_and_reads_as_transformers_does(opened):
+    (surest, _) = opened("object-detection", "detection")(np.zeros((40, 80), np.uint8))
+    assert surest == {"label": "dot", "score": 0.75, "box": {"xmin": 20, "ymin": 20, "xmax": 60, "ymax": 40}}
+    segment = opened("image-segmentation", "segmentation")
+    for found in segment(PIXELS[0]):
+        wanted = PIXELS[0] % 4 == bundles.CLASSES.index(found["label"]) + 1
+        np.testing.assert_array_equal(np.asarray(found["mask"]), np.where(wanted, 255, 0))
+    (whole,) = segment(np.full((8, 12), 2, np.uint8))
+    assert (whole["label"], whole["score"], whole["mask"].size) == ("dot", None, (12, 8))
+    text = str(PIXELS[0].sum(dtype=np.int64))
+    assert opened("image-to-text", "transcription")(PIXELS[0]) == [{"generated_text": text}]
+
+
 def test_shows_a_person_with_landmarks(opened):
     moved = opened("image-to-image", "reenactment")(PIXELS[0], landmarks=[[0.5, 0.5]] * 5)
     np.testing.assert_array_equal(np.asarray(moved), PIXELS[0])
