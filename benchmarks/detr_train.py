@@ -76,7 +76,9 @@ def _train(
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=config.weight_decay, fused=True)
     seconds, processor, images, precision, reached = 0.0, 0.0, 0, 0.0, None
     average = EMA(model, config.ema_decay) if name == "ours" else None
-    for number, (pictures, labels, targets) in enumerate(_batches(data.train, config.batch_size, run), start=1):
+    for number, (pictures, labels, targets) in enumerate(
+        _batches(data.train, config.batch_size, run), start=1
+    ):
         started, busy = time.perf_counter(), time.process_time()
         model.train()
         for group in optimizer.param_groups:
@@ -185,11 +187,14 @@ def _precision(model: nn.Module, answer: Callable, data: PreparedData, device: t
     model.eval()
     split = data.validation
     parts = [
-        answer(model, torch.as_tensor(split.images[i : i + 100]).to(device)) for i in range(0, len(split), 100)
+        answer(model, torch.as_tensor(split.images[i : i + 100]).to(device))
+        for i in range(0, len(split), 100)
     ]
     corners, scores, labels = (torch.cat(column).float().cpu().numpy() for column in zip(*parts, strict=True))
     matches = average_precision.match(
-        Boxes(corners, labels.astype(int), scores), Boxes(split.boxes, split.box_labels), data.spec.num_classes
+        Boxes(corners, labels.astype(int), scores),
+        Boxes(split.boxes, split.box_labels),
+        data.spec.num_classes,
     )
     once = np.ones((1, len(split)), np.int64)
     return float(
