@@ -76,9 +76,8 @@ class Application:
             log.exception("a handler failed", extra={"request": request.id, "path": request.path})
             response = _told(Refused(500, "internal error; the server's log has it under this request's id"))
         self._record(request, pattern, response, time.perf_counter() - came)
-        headers = response.headers
-        headers.append((b"content-length", str(len(response.body)).encode()))
-        headers.append((b"x-request-id", request.id.encode()))
+        length = (b"content-length", str(len(response.body)).encode())
+        headers = [*response.headers, length, (b"x-request-id", request.id.encode())]
         if unread or self._service.draining:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -134,7 +133,8 @@ class Application:
                 "model": model,
                 "version": version,
             }
-            log.log(logging.ERROR if response.status >= 500 else logging.INFO, "request", extra=told)
+            level = {500: logging.ERROR, 503: logging.WARNING}.get(response.status, logging.INFO)
+            log.log(level, "request", extra=told)
 
     async def _discard(self, receive: Receive) -> None:
         """Read what is left of a refused body, within bounds.

@@ -83,7 +83,7 @@ class Settings:
     poll_s: float = 2.0
     grace_s: float = 20.0
     request_s: float = 30.0
-    max_body: int = 64 << 20
+    max_body: int = 32 << 20
     max_connections: int = 1024
     tokens: str = ""
     shadow: float = 0.0

@@ -34,7 +34,6 @@ from data.errors import UserError
 
 _KEEP_ALIVE_S = 65  # longer than proxies and client pools keep theirs: they are the ones to close
 _LINGER_S = 0.5
-_SWITCH_S = 0.0005
 
 log = logging.getLogger("darkroom.serving")
 
@@ -135,9 +134,6 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=0)
     arguments = parser.parse_args()
     logs.start(f"worker-{os.getpid()}")
-    # The computing threads hand answers over while the event loop is busy: Python's 5 ms would be most of a
-    # short answer.
-    sys.setswitchinterval(_SWITCH_S)
     try:
         settings = Settings.from_json(json.loads(arguments.settings))
         if arguments.socket is None:

@@ -5,6 +5,7 @@ python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... 
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
+python read_bundle.py artifacts/bundles/digit-scenes-segmenter picture.png --output mask.png     a class for each pixel
 python read_bundle.py artifacts/bundles/digit-scenes-detr picture.png        boxes of objects in the picture's pixels
 python read_bundle.py artifacts/bundles/faces-head shot.png --landmarks points.json      somebody with other landmarks
 python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    transcribe a picture
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="the picture to read, or the one to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=16)
-    parser.add_argument("--output", type=Path, default="made.png", help="where a translation or a face goes")
+    parser.add_argument("--output", type=Path, default="made.png", help="where what is made goes")
     parser.add_argument(
         "--landmarks", type=Path, help="JSON: [[x, y], ...], in [0, 1] of the picture's sides"
     )
@@ -63,6 +64,13 @@ def main() -> None:
         width, height = ImageOps.exif_transpose(Image.open(arguments.picture)).size
         request["size"] = np.array([[height, width]], np.int64)
     answers = dict(zip(outputs, session.run(outputs, request), strict=True))
+    if description["task"] == "segmentation":
+        size = ImageOps.exif_transpose(Image.open(arguments.picture)).size
+        write_mask(answers["mask"][0], size, arguments.output)
+        for value, pixels in zip(*np.unique(answers["mask"], return_counts=True), strict=True):
+            name = description["classes"][value - 1] if value else "(ground)"
+            print(f"{value}  {name}  {pixels / answers['mask'].size:.1%}")
+        return
     if description["task"] == "detection":
         print_boxes(description["classes"], *(answers[name][0] for name in ("boxes", "scores", "labels")))
         return
@@ -78,6 +86,16 @@ def main() -> None:
     probabilities = answers["probabilities"][0]
     for k in np.argsort(-probabilities)[:3]:
         print(f"{description['classes'][k]}  {probabilities[k]:.3f}")
+
+
+def write_mask(mask: np.ndarray, size: tuple[int, int], path: Path) -> None:
+    """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, each in a colour."""
+    image = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+    hues = Image.fromarray((np.arange(1, 256) * 158 % 256).astype(np.uint8)[None])
+    full = Image.new("L", hues.size, 255)
+    colours = np.asarray(Image.merge("HSV", [hues, full, full]).convert("RGB"))
+    image.putpalette([0, 0, 0, *colours.ravel().tolist()])
+    image.save(path, "PNG")
 
 
 def print_boxes(classes: list[str], boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> None:

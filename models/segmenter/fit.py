@@ -47,7 +47,7 @@ def cross_entropy(logits: Tensor, masks: Tensor, label_smoothing: float = 0.0) -
 
 @torch.no_grad()
 def validate(network: nn.Module, split: Batches) -> dict[str, float]:
-    """Return ``loss``, the mean cross-entropy of an image in nats a pixel, and ``accuracy``, the share of right pixels."""
+    """Return ``loss``, an image's mean cross-entropy in nats a pixel, and ``accuracy``, the share of right pixels."""
     loss = torch.zeros((), dtype=torch.float64, device=split.device)
     right, counted = (torch.zeros((), dtype=torch.int64, device=split.device) for _ in range(2))
     for images, masks in split.read(torch.arange(len(split)), CHUNK):

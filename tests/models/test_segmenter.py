@@ -1,0 +1,93 @@
+"""The segmenter: its masks lie where the pixels are, its loss counts what counts, and masks move with their images."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from data.errors import UserError
+from data.prepared import UNCOUNTED
+from models import segmenter
+from models.segmenter.fit import cross_entropy
+from tests.models import tiny
+
+SMALL = {"width": 16, "hidden": 24, "depth": 1, "pixels": 8}
+
+
+@pytest.mark.parametrize(
+    ("size", "grid", "stem", "patch"),
+    [
+        ((32, 32), 8, (4, 8), (4, 4)),
+        ((30, 45), 5, (4,), (6, 10)),
+        ((33, 31), 4, (), (9, 8)),
+        ((8, 8), 7, (4, 4), (4, 4)),
+    ],
+)
+def test_every_pixel_of_images_of_every_size_has_its_logits(digit_scenes, size, grid, stem, patch):
+    spec = dataclasses.replace(digit_scenes.spec, height=size[0], width=size[1])
+    model = segmenter.build(segmenter.Config(grid=grid, stem=stem, **SMALL), spec).eval()
+    assert model.patch == patch
+    with torch.no_grad():
+        logits = model(torch.rand(2, 1, *size))
+        assert logits.shape == (2, 11, *size)
+        mask = segmenter.graph(model)(torch.randint(0, 256, (2, *size, 1), dtype=torch.uint8))
+    assert mask.shape == (2, *size) and mask.dtype == torch.uint8
+
+
+def test_the_embeddings_of_a_patch_are_laid_out_where_it_lies(digit_scenes):
+    model = segmenter.build(segmenter.Config(grid=4, stem=(), **SMALL), digit_scenes.spec)
+    (rows, columns), (height, width) = model.embed.grid, model.patch
+    patches = torch.arange(rows * columns * height * width * 8.0).reshape(1, rows * columns, -1)
+    spread = model._spread(patches)
+    for row, column in ((0, 0), (3, 17), (9, 4), (31, 31)):
+        tile = patches[0, row // height * columns + column // width].reshape(height, width, 8)
+        torch.testing.assert_close(spread[0, row, column], tile[row % height, column % width])
+
+
+def test_a_pixel_decides_on_its_own_mask_most(digit_scenes):
+    torch.manual_seed(0)
+    model = segmenter.build(segmenter.Config(grid=8, stem=(4, 8), **SMALL), digit_scenes.spec).eval()
+    x = torch.rand(1, 1, 32, 32, requires_grad=True)
+    model(x)[0, :, 5, 20].norm().backward()
+    assert (x.grad != 0).float().mean() > 0.8, "attention looks everywhere"
+    near = x.grad[0, 0, 4:7, 19:22].abs().mean()
+    assert near > 3 * x.grad.abs().mean()
+
+
+def test_loss_is_pytorch_s_and_counts_only_what_counts():
+    torch.manual_seed(0)
+    logits, masks = torch.randn(3, 5, 6, 7), torch.randint(0, 5, (3, 6, 7))
+    masks[0, :3] = UNCOUNTED
+    theirs = functional.cross_entropy(logits, masks, ignore_index=UNCOUNTED, label_smoothing=0.1)
+    torch.testing.assert_close(cross_entropy(logits, masks.to(torch.uint8), 0.1), theirs)
+    nothing = torch.full((3, 6, 7), UNCOUNTED, dtype=torch.uint8)
+    assert cross_entropy(logits, nothing) == 0
+
+
+def test_a_mask_moves_with_its_image():
+    config = segmenter.Config(shift=3, flip=True)
+    mask = torch.randint(0, 11, (20, 1, 16, 16)).float()
+    image = mask / 255
+    changed = config.change(torch.cat([image, mask], dim=1), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(changed[:, 0] * 255, changed[:, 1])
+    assert (changed[:, 1] != mask[:, 0]).any() and set(changed[:, 1].unique().tolist()) <= set(range(11))
+
+
+def test_it_learns_what_a_few_scenes_hold(digit_scenes):
+    model, run = tiny.fitted("segmenter", digit_scenes, overrides={"epochs": 15, "learning_rate": 5e-3})
+    assert run.history[-1]["validation_accuracy"] > run.history[0]["validation_accuracy"] + 0.05
+    found = segmenter.graph(model)(torch.from_numpy(np.array(digit_scenes.train.images[1:25]))).numpy()
+    truth = digit_scenes.train.masks[1:25]
+    ink = truth > 0
+    assert (found[ink] > 0).mean() > 0.8, "ink is told from ground first"
+
+
+def test_a_family_of_segmentation_needs_masks(digit_scenes):
+    bare = dataclasses.replace(digit_scenes.spec, has_masks=False)
+    bare.require("detection", "here")
+    with pytest.raises(UserError, match=r"here: 'digit_scenes' has boxes and no masks"):
+        bare.require("segmentation", "here")
