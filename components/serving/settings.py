@@ -10,6 +10,8 @@ from typing import Any
 
 from data.errors import UserError, nearest
 
+DEVICES = ("cpu", "cuda")
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -99,6 +101,8 @@ class Settings:
             )
         if self.tokens and not Path(self.tokens).is_file():
             raise UserError(f"--tokens {self.tokens}: not found. Make it: darkroom serve-token NAME.")
+        if self.device not in DEVICES:
+            raise UserError(f"--device {self.device}: no such device.{nearest(self.device, DEVICES)}")
         if not 0 <= self.shadow <= 1:
             raise UserError(f"--shadow {self.shadow}: a share of the requests, from 0 to 1.")
         for name in ("workers", "threads", "max_body", "max_connections"):
