@@ -13,7 +13,8 @@ class Config(Recipe):
     """What a ``detr`` can be told.
 
     Attributes:
-        backbone: channels of the backbone's stages, each of which halves the picture.
+        backbone: channels of the backbone's stages, each of which halves the picture; the last one is repeated where
+            the picture would have more than 400 cells.
         backbone_depth: residual blocks in each stage but the first.
         width: length of an embedding; a multiple of 4.
         heads: heads of each attention; they divide ``width``.

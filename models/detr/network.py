@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,9 @@ from models.detr.denoising import Noised
 
 PRIOR = 0.02
 """Score of every class at the start, where most queries have no object (Lin et al. 2017, section 4.1)."""
+
+MOST_CELLS = 400
+"""Each cell looks at each other, and may be a query: more of them cost more than they bring."""
 
 FIRST_SIZE = 0.25
 """Sides of the boxes at the start, as shares of the picture's."""
@@ -57,8 +61,9 @@ class Detr(nn.Module):
         outputs = spec.num_classes + (config.classification == "cross_entropy")
         width = config.width
         self.standardise = Standardise(spec)
-        self.backbone = Backbone(spec.channels, config.backbone, config.backbone_depth)
-        self.project = nn.Conv2d(config.backbone[-1], width, 1)
+        widths = _stages(config.backbone, spec.height, spec.width)
+        self.backbone = Backbone(spec.channels, widths, config.backbone_depth)
+        self.project = nn.Conv2d(widths[-1], width, 1)
         self.encoder = Encoder(width, config.heads, config.hidden, config.encoder_depth, config.dropout)
         self.decoder = Decoder(
             width, config.heads, config.hidden, config.decoder_depth, config.dropout, outputs, config.spot
@@ -111,6 +116,14 @@ class Detr(nn.Module):
 def build(config: Config, spec: DataSpec) -> Detr:
     """Return the network with random weights."""
     return Detr(config, spec)
+
+
+def _stages(widths: tuple[int, ...], height: int, width: int) -> tuple[int, ...]:
+    """Return the widths, the last one repeated until the picture has at most :data:`MOST_CELLS` cells."""
+    side = 2 ** len(widths)
+    while math.ceil(height / side) * math.ceil(width / side) > MOST_CELLS:
+        widths, side = (*widths, widths[-1]), 2 * side
+    return widths
 
 
 def _scattered(queries: int) -> Tensor:

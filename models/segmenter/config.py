@@ -30,12 +30,15 @@ class Config(Patched):
         return cls(
             grid=12,
             width=64,
-            depth=2,
+            depth=1,
             hidden=128,
+            stem=(24, 80),
+            stem_depth=3,
+            pixels=16,
             label_smoothing=0.0,
             epochs=5,
             batch_size=16,
-            learning_rate=4e-3,
+            learning_rate=6e-3,
             weight_decay=0.05,
         )
 

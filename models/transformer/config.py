@@ -39,7 +39,15 @@ class Config(Transcribing):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about a minute on digit lines."""
-        return cls(channels=(32, 64), stride=4, epochs=5, batch_size=64, learning_rate=3e-3)
+        return cls(
+            channels=(32, 64, 96),
+            stride=4,
+            width=96,
+            hidden=192,
+            epochs=6,
+            batch_size=64,
+            learning_rate=5e-3,
+        )
 
     @classmethod
     def full(cls) -> Config:

@@ -85,6 +85,16 @@ def test_pictures_of_any_size_and_colour(digit_scenes, preset, height, width, ch
     np.testing.assert_allclose(maps.max(axis=(2, 3)), 1)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "cells"),
+    [(48, 48, 36), (160, 160, 400), (168, 160, 110), (224, 224, 196), (640, 480, 300)],
+)
+def test_large_pictures_are_halved_more_often(digit_scenes, height, width, cells):
+    model = network(replace(digit_scenes.spec, height=height, width=width), backbone=(4, 4, 8)).eval()
+    with torch.no_grad():
+        assert model(torch.zeros(1, 1, height, width)).logits.shape == (1, cells, 10)
+
+
 def test_the_queries_attention_is_that_of_the_decoding(digit_scenes):
     """What is drawn is taken from the same queries, at the same anchors, that the last layer decodes."""
     model = network(digit_scenes.spec, decoder_depth=2).eval()
