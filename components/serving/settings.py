@@ -64,7 +64,7 @@ class Settings:
         computing: answers computed at once in one worker; 0 fits the cores.
         poll_s: seconds between looks at the registry.
         grace_s: seconds that requests have to be answered after SIGTERM.
-        request_s: seconds that a request may take to arrive.
+        request_s: seconds in which a request has to arrive whole; then its connection ends.
         max_body: most bytes of a request.
         max_connections: most connections of one worker; further ones are refused with 503.
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
