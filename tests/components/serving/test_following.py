@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from components import bundle, layout, register, registry, store
+from components.serving import follower
 from components.serving.follower import Follower
 from components.serving.state import FOLDER, ControlsFile
 from tests.components import workspace
@@ -227,6 +228,20 @@ def test_what_was_refused_is_looked_at_again_when_asked_for(open_shop):
     folder.with_name("away").rename(folder)
     assert open_shop.ask_for("load")[0] == 200
     assert open_shop.version == "2" and open_shop.refused is None
+
+
+def test_what_was_refused_is_tried_again_after_a_while(open_shop, monkeypatch):
+    folder = store_of(2)
+    folder.rename(folder.with_name("away"))
+    open_shop.promote(2)
+    until(lambda: open_shop.refused)
+    folder.with_name("away").rename(folder)
+    open_shop.follower.look()
+    assert "m" in open_shop.follower.state.refused  # not with every look: a download takes its time
+    monkeypatch.setattr(follower, "RETRY_S", 0)
+    open_shop.follower.look()
+    until(lambda: open_shop.version == "2")
+    until(lambda: open_shop.refused is None)
 
 
 def test_the_worker_verifies_again_what_the_follower_found_good(open_shop):
