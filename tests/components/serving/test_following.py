@@ -339,3 +339,22 @@ def test_a_damaged_state_file_is_written_anew(open_shop):
         until(lambda: open_shop.version == "2")
         open_shop.promote(1)
         until(lambda: open_shop.version == "1")
+
+
+def test_challengers_are_named_where_they_are_to_be_tried(shop):
+    challenger = registry.model("m").alias("challenger")  # as registration left it
+    assert challenger.number == 2
+    asked = Follower(challengers=True)
+    asked.look()
+    assert asked.state.challengers["m"].sha256 == challenger.bundle_sha256
+    unasked = Follower(challengers=False)
+    unasked.look()
+    assert unasked.state.challengers == {}
+    registry.point("m", "challenger", 1)  # the champion itself is none
+    asked.look()
+    assert asked.state.challengers == {}
+    _truncate(store_of(2))
+    shutil.rmtree(registry.fetch(registry.model("m").version(1)).folder.parent / challenger.bundle_sha256)
+    registry.point("m", "challenger", 2)
+    asked.look()
+    assert asked.state.challengers == {} and asked.state.champions["m"].version == "1"
