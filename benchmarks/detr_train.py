@@ -1,13 +1,13 @@
 """Training of a detector: ours against transformers' DetrForObjectDetection of equal size.
 
 ``python -m benchmarks.detr_train [--minutes M] [--threads N] [--peer-rate R] [--json FILE]``, after ``darkroom run
-digit-scenes-detr`` has prepared the data. Both see the same pictures in the same batches, on the same device with as many
-threads, with AdamW, a linear warm-up and the same clipping; the peer has its own loss and its own matcher, a backbone of
-the same widths and as many queries, layers and embeddings. Measured are images a second of the training alone, and the
-seconds of it until AP50 on the validation split reaches .5; processor seconds are for a machine that is busy. Whoever does not within ``--minutes`` is said not to have.
+digit-scenes-detr`` has prepared the data. Both see the same pictures in the same batches, on the same device with as
+many threads, with AdamW, a linear warm-up and the same clipping; the peer has its own loss and its own matcher, a
+backbone of the same widths and as many queries, layers and embeddings.
 
-The peer's rate is a choice: its paper's (1e-4, for hundreds of epochs) is slow here; the default is the best of
-1e-4, 3e-4, 1e-3 and 2e-3 in a short trial.
+Measured are images a second of the training alone, also of the processor's own seconds, for a machine that is busy; and
+the seconds until AP50 on the validation split reaches .5, nothing where it does not within ``--minutes``. The peer's
+rate is a choice: by default ten times its paper's 1e-4, which is for hundreds of epochs.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def _train(
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=config.weight_decay, fused=True)
     seconds, processor, images, precision, reached = 0.0, 0.0, 0, 0.0, None
     average = EMA(model, config.ema_decay) if name == "ours" else None
-    for number, (pictures, labels, targets) in enumerate(_batches(data.train, config.batch_size, run), start=1):
+    for number, (pictures, labels, targets) in enumerate(
+        _batches(data.train, config.batch_size, run), start=1
+    ):
         started, busy = time.perf_counter(), time.process_time()
         model.train()
         for group in optimizer.param_groups:
@@ -185,11 +187,14 @@ def _precision(model: nn.Module, answer: Callable, data: PreparedData, device: t
     model.eval()
     split = data.validation
     parts = [
-        answer(model, torch.as_tensor(split.images[i : i + 100]).to(device)) for i in range(0, len(split), 100)
+        answer(model, torch.as_tensor(split.images[i : i + 100]).to(device))
+        for i in range(0, len(split), 100)
     ]
     corners, scores, labels = (torch.cat(column).float().cpu().numpy() for column in zip(*parts, strict=True))
     matches = average_precision.match(
-        Boxes(corners, labels.astype(int), scores), Boxes(split.boxes, split.box_labels), data.spec.num_classes
+        Boxes(corners, labels.astype(int), scores),
+        Boxes(split.boxes, split.box_labels),
+        data.spec.num_classes,
     )
     once = np.ones((1, len(split)), np.int64)
     return float(

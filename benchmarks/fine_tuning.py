@@ -1,9 +1,9 @@
 """What a pre-trained base is worth at few labels: fine-tuned against the same network from scratch, paired by seed.
 
-``python -m benchmarks.fine_tuning [MODEL ...] [--seeds N] [--json FILE]`` for entries of ``params.yaml`` whose family is
-``hf_classifier`` (``digits-hf`` and ``fashion-hf``), after ``darkroom run`` has prepared their data. Both sides of a pair
-see the same labelled images and the same batches. The accuracy is that on the whole test split; the interval is
-Student's over the pairs, so it holds what a seed decides: the labels drawn, the base, and the order.
+``python -m benchmarks.fine_tuning [MODEL ...] [--seeds N] [--json FILE]`` for entries of ``params.yaml`` whose family
+is ``hf_classifier``, after ``darkroom run`` has prepared their data. Both sides of a pair see the same labelled images
+and the same batches. The accuracy is that on the whole test split; the interval is Student's over the pairs: it holds
+what a seed decides: the labels drawn, the base, and the order.
 """
 
 from __future__ import annotations

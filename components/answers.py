@@ -63,7 +63,7 @@ def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[An
         description: what ``bundle.json`` says of the graph.
         outputs: arrays by output name, as the graph gave them.
     """
-    return _READERS[description["task"]](description, outputs)
+    return READERS[description["task"]](description, outputs)
 
 
 def request(description: Description, seed: int = 0, count: int = 1, label: str | None = None) -> dict:
@@ -251,7 +251,7 @@ _COLORS = (
     "#a9b8f0",
 )
 
-_READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answer]]] = {
+READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answer]]] = {
     "classification": _classification,
     "density": _density,
     "translation": _picture,
@@ -261,3 +261,4 @@ _READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answe
     "segmentation": _segmentation,
     "transcription": _transcription,
 }
+"""By task, what reads its outputs."""

@@ -133,9 +133,7 @@ def resampled(
         yield np.bincount(drawn.ravel(), minlength=number * distinct).reshape(number, distinct)
 
 
-def of_sets(
-    statistic: Statistic, size: int, *, draws: int = DRAWS, seed: int = 0
-) -> list[Interval | None]:
+def of_sets(statistic: Statistic, size: int, *, draws: int = DRAWS, seed: int = 0) -> list[Interval | None]:
     """Return the value and interval of each of S statistics of a set of ``size`` examples.
 
     For statistics that are no function of sums over examples, such as average precisions. Sets for which one is NaN are

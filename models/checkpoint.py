@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -25,6 +27,9 @@ from data.errors import UserError
 from data.prepared import DataSpec
 from models.run import Outcome
 from models.settings import Settings
+
+WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
+KEYS = ("family", "config", "spec", "seed", "steps", "best")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def save(
     outcome: Outcome,
 ) -> None:
     """Write a checkpoint into ``folder``, which exists; the same training gives the same bytes."""
-    _save_weights(folder / "model.safetensors", model.state_dict())
+    _save_weights(folder / WEIGHTS, model.state_dict())
     _save_weights(folder / "last.safetensors", outcome.last)
     description = {
         "family": family,
@@ -71,28 +76,56 @@ def save(
         "steps": outcome.steps,
         "best": outcome.best,
     }
-    atomic.write_json(folder / "checkpoint.json", description)
+    atomic.write_json(folder / DESCRIPTION, description)
 
 
 def load(folder: Path) -> Checkpoint:
     """Build the model that lies in ``folder`` and load its best weights.
 
     Raises:
-        UserError: there is no checkpoint.
+        UserError: there is no checkpoint, or it is cut short or another version's.
     """
-    try:
-        description = json.loads((folder / "checkpoint.json").read_text())
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no checkpoint.json there. Run the train stage first.") from None
+    description = _describe(folder)
     family = models.family(description["family"])
-    config = family.Config.model_validate(description["config"])
-    spec = DataSpec.from_json(description["spec"])
+    try:
+        config = family.Config.model_validate(description["config"])
+        spec = DataSpec.from_json(description["spec"])
+    except (ValidationError, TypeError) as error:
+        told = str(error).splitlines()
+        raise _stale(
+            folder / DESCRIPTION, "its settings are not this version's", " ".join(told[:3])
+        ) from None
     model = family.build(config, spec)
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    weights = folder / WEIGHTS
+    try:
+        model.load_state_dict(load_file(weights))
+    except (OSError, SafetensorError) as error:
+        raise _stale(weights, "cannot be read", str(error)) from None
+    except RuntimeError as error:
+        told = str(error).splitlines()
+        raise _stale(weights, f"does not fit {description['family']!r}", " ".join(told[1:3])) from None
     model.eval()
     return Checkpoint(
         model, family, config, spec, description["seed"], description["steps"], description["best"]
     )
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    file = folder / DESCRIPTION
+    try:
+        description = json.loads(file.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder}: no {DESCRIPTION} there. Run the train stage first.") from None
+    except ValueError as error:
+        raise _stale(file, "is no JSON", str(error)) from None
+    missing = [key for key in KEYS if not isinstance(description, dict) or key not in description]
+    if missing:
+        raise _stale(file, "describes no model", f"no {', '.join(map(repr, missing))}")
+    return description
+
+
+def _stale(file: Path, problem: str, why: str) -> UserError:
+    return UserError(f"{file}: {problem}: {why.strip()}. Run the train stage again.")
 
 
 def _save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

@@ -22,8 +22,8 @@ def draw(
 
     Args:
         folder: where ``detections.png``, ``mistakes.png`` and ``query_attention.png`` go.
-        answers: ``boxes`` in pixels of the images, ``scores``, ``labels``; maybe ``query_attention`` [n, Q, H, W] of the
-            first images, the largest of each map 1.
+        answers: ``boxes`` in pixels of the images, ``scores``, ``labels``; maybe ``query_attention``
+            [n, Q, H, W] of the first images, the largest of each map 1.
         data: whose test split it is.
         objects: float [N, M, 4], corners of the objects in pixels.
         targets: int64 [N, Q], the place of the object that each answer found, -1 where none.
@@ -37,7 +37,7 @@ def draw(
     wrong = np.where(given & (targets < 0), answers["scores"], 0.0).sum(axis=1)
     worst = np.argsort(-wrong - [len(places) for places in missed], kind="stable")
     for name, title, shown in (
-        ("detections", f"Answers with a score of {sure:g} or more", np.arange(len(data.test))),
+        ("detections", f"Scores of {sure:g} or more", np.arange(len(data.test))),
         ("mistakes", "Most mistakes", worst),
     ):
         pictures = []
@@ -52,7 +52,7 @@ def draw(
                     Frame(answers["boxes"][i, q], style.MAIN if targets[i, q] >= 0 else style.WRONG, words)
                 )
             pictures.append(framed.draw(data.test.images[i], frames, CELL))
-        title += ": right ones blue, wrong ones red; missed objects orange"
+        title += ": right boxes blue, wrong ones red, missed objects orange"
         grid.draw(folder / f"{name}.png", np.stack(pictures), columns=4, title=title, cell=CELL)
     if "query_attention" in answers:
         _draw_attention(folder / "query_attention.png", answers, data)

@@ -36,7 +36,7 @@ def draw(image: np.ndarray, frames: Sequence[Frame], cell: int) -> np.ndarray:
     for frame in frames:  # words lie above all boxes
         x0, y0, _, y1 = (float(value) * scale for value in frame.corners)
         if frame.words:
-            left, top, right, bottom = pen.textbbox((0, 0), frame.words, font=font)
+            left, _, right, bottom = pen.textbbox((0, 0), frame.words, font=font)
             x = min(max(x0, 0), size[0] - (right - left) - 2)
             y = min(y1, size[1] - bottom - 1) if frame.below else max(y0 - bottom - 1, 0)
             pen.rectangle((x, y, x + right - left + 2, y + bottom + 1), fill=frame.colour)

@@ -17,14 +17,14 @@ _COLOURS = (style.MAIN, style.OTHER, style.WRONG)
 
 def draw(path: Path, recalls: np.ndarray, curves: Mapping[str, np.ndarray], title: str) -> None:
     """Draw each of ``curves``, name to precision, over ``recalls``, all [101]; at most three."""
-    with style.figure(path, 4.2, 3.2) as figure:
+    with style.figure(path, 4.2, 3.4) as figure:
         axes = figure.add_subplot()
         for (name, precision), colour in zip(curves.items(), _COLOURS, strict=False):
             axes.plot(recalls, precision, color=colour, label=name)
         axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision, mean over classes")
         axes.set_title(title)
         style.ruled(axes)
-        axes.legend(loc="lower left")
+        figure.legend(loc="outside lower center", ncols=len(curves))
 
 
 def write(path: Path, recalls: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:

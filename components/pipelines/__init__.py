@@ -107,7 +107,7 @@ class Pipeline:
         ``density``                         ``{"scores": as above, "log_likelihood", "bits_per_dim"}``
         ``image-to-image``                  a Pillow image; of a head model the person of ``inputs`` with ``landmarks``
         ``object-detection``                ``[{"label", "score", "box": {"xmin", ...}}, ...]``, the surest first
-        ``image-segmentation``              ``[{"label", "score": None, "mask"}, ...]``, as large as the picture, 0 or 255
+        ``image-segmentation``              ``[{"label", "score": None, "mask"}, ...]``, of the picture's size, 0 or 255
         ``image-to-text``                   ``[{"generated_text"}]``
         ``unconditional-image-generation``  ``count`` Pillow images of ``seed``, of the class ``label``; no ``inputs``
         ==================================  ==========================================================================

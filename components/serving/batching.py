@@ -15,7 +15,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -23,9 +23,7 @@ import numpy as np
 from components.serving.computing import Computing
 from components.serving.messages import Refused
 from components.serving.settings import ModelSettings
-from components.tasks import Arrays, Tensor
-
-Predict = Callable[[Mapping[str, np.ndarray]], Arrays]
+from components.tasks import Arrays, Predict, Tensor
 
 
 class Job:
@@ -138,6 +136,8 @@ class Queue:
 
     def expire(self) -> None:
         """Refuse what waits for longer than it may, also while a long computation holds the threads."""
+        if not self._waiting:
+            return
         now = time.perf_counter()
         with self._lock:
             late = [job for job in self._waiting if now > job.deadline]

@@ -18,12 +18,13 @@ DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "string": "B
 """V2's name of each dtype that a bundle's graph can have (``components/onnx_graph.py``)."""
 
 _DTYPES = {name: np.dtype(dtype) for dtype, name in DATATYPES.items() if dtype != "string"}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_DIMENSIONS = 8
 
 
 def datatype_of(values: np.ndarray) -> str:
     """Return V2's name of an array's dtype; arrays of objects hold text."""
-    return "BYTES" if values.dtype.kind in "OUS" else DATATYPES[values.dtype.name]
+    return _NAMES.get(values.dtype, "BYTES")
 
 
 def shape_of(name: str, shape: Any) -> tuple[int, ...]:

@@ -42,7 +42,8 @@ class ServedVersion:
         """Wrap ``bundle``; call it in the event loop's thread."""
         self.name, self.version, self.bundle, self.settings = name, version, bundle, settings
         self.since, self.promoted_at = time.time(), ""
-        self.queue = Queue(bundle.predict, bundle.graph.inputs, bundle.graph.outputs, computing, settings)
+        predict = limits.checked(name, bundle.predict)
+        self.queue = Queue(predict, bundle.graph.inputs, bundle.graph.outputs, computing, settings)
         self._metrics = metrics
 
     @property
@@ -65,7 +66,6 @@ class ServedVersion:
         limits.check_inputs(self.bundle, inputs, self.settings)
         try:
             outputs, job = await self.queue.infer(inputs, patience_s)
-            limits.check_outputs(self.name, outputs)
         except Refused as refused:
             if refused.status == 500:
                 self._metrics.failed.add(*self.labels)

@@ -118,8 +118,8 @@ def _out_of(area: np.ndarray, low: float, high: float) -> np.ndarray:
 def _match(iou: np.ndarray, outside: np.ndarray, beyond: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Match detections [D], the highest score first, with objects [G] of one image and class.
 
-    Each takes the free object that it overlaps most, if it does enough; one ``outside`` of the range only if there is no
-    other. Of equally good ones it is the last, as in pycocotools.
+    Each takes the free object that it overlaps most, if it does enough; one ``outside`` of the range only if there is
+    no other. Of equally good ones it is the last, as in pycocotools.
 
     Returns:
         ``target`` int64 [T, D], -1 where none or ``outside``, and ``counted`` bool [T, D].
@@ -178,7 +178,9 @@ def precision_and_recall(matches: Matches, counts: np.ndarray) -> tuple[np.ndarr
         found = often[:, hits].cumsum(axis=1)
         shown = often.cumsum(axis=1)[:, hits]
         best = np.divide(found, shown, out=np.zeros(found.shape), where=shown > 0)
-        best = np.maximum.accumulate(best[:, ::-1], axis=1)[:, ::-1]  # the best at this recall or a higher one
+        best = np.maximum.accumulate(best[:, ::-1], axis=1)[
+            :, ::-1
+        ]  # the best at this recall or a higher one
         reached = np.divide(found, objects, out=np.zeros(found.shape), where=objects > 0)
         # How many of the 101 recalls each right one is the first to reach.
         steps = np.searchsorted(RECALLS, reached, side="right")
@@ -191,7 +193,7 @@ def precision_and_recall(matches: Matches, counts: np.ndarray) -> tuple[np.ndarr
 
 
 def curve(matches: Matches, place: int) -> np.ndarray:
-    """Return the interpolated precision float64 [101] at each of :data:`RECALLS`, at the threshold of this ``place``."""
+    """Return the interpolated precision float64 [101] at each of :data:`RECALLS`, at the threshold of ``place``."""
     right, counted = matches.right[place], matches.counted[place]
     hits = np.flatnonzero(right[counted])
     found, total = np.arange(1, len(hits) + 1), matches.objects.sum()

@@ -15,7 +15,16 @@ import numpy as np
 
 from components import bootstrap
 from components.bootstrap import Statistic
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, average_precision, images
+from components.tasks import (
+    Arrays,
+    Measurement,
+    Metric,
+    Predict,
+    Tensor,
+    Tolerance,
+    average_precision,
+    images,
+)
 from components.tasks.average_precision import EVERY_SIZE, THRESHOLDS, Boxes, Matches
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
@@ -28,8 +37,8 @@ TOLERANCES = {
 }
 
 SIZES = {"small": (0.0, 0.41), "medium": (0.41, 0.75), "large": (0.75, 1.0)}
-"""Shares of the training objects by area. In COCO so many are below 32 x 32 pixels, below 96 x 96 and above; those areas
-themselves say nothing about pictures of another size."""
+"""Shares of the training objects by area. In COCO so many are below 32 x 32 pixels, below 96 x 96 and above; those
+areas themselves say nothing about pictures of another size."""
 
 SURE = 0.5
 """From this score on an answer counts as given, where answers are drawn or counted."""
@@ -40,7 +49,10 @@ NAMES = ("ap", "ap50", "ap75", "recall", "ap_small", "ap_medium", "ap_large")
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
     outputs = [Tensor("boxes", "float32", (-1, -1, 4)), Tensor("scores", "float32", (-1, -1))]
-    return [images.tensor(spec), Tensor("size", "int64", (-1, 2))], [*outputs, Tensor("labels", "int64", (-1, -1))]
+    return [images.tensor(spec), Tensor("size", "int64", (-1, 2))], [
+        *outputs,
+        Tensor("labels", "int64", (-1, -1)),
+    ]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
@@ -115,20 +127,14 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
     An object is found by a sure answer of its class that overlaps it by half.
     """
-    objects, hits, claims = counted(answers, data)
-    return {
-        "objects": objects,
-        "found": hits,
-        "false_alarms": claims - hits,
-        "confidence": answers["scores"].max(axis=1),
-    }
-
-
-def counted(answers: Arrays, data: PreparedData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return int64 [N] each: objects, sure answers that found one, and all sure answers."""
     sure = answers["scores"] >= SURE
     right = average_precision.targets(found(answers), truth(data), data.spec.num_classes) >= 0
-    return (data.test.box_labels >= 0).sum(axis=1), (right & sure).sum(axis=1), sure.sum(axis=1)
+    return {
+        "objects": (data.test.box_labels >= 0).sum(axis=1),
+        "found": (right & sure).sum(axis=1),
+        "false_alarms": (~right & sure).sum(axis=1),
+        "confidence": answers["scores"].max(axis=1),
+    }
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:

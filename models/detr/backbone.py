@@ -23,7 +23,7 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Sequential):
-    """A convolution that halves the picture, then a stage per width; each stage but those of ``kept`` halves it again."""
+    """A convolution that halves the picture, then a stage for each further width, which halves it again."""
 
     def __init__(self, channels: int, widths: tuple[int, ...], depth: int) -> None:
         super().__init__(_convolution(channels, widths[0], 2), nn.ReLU(inplace=True))

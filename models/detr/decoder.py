@@ -18,6 +18,9 @@ from models.blocks.dropout import Dropout
 from models.blocks.encoder import EPSILON
 from models.detr import boxes, position_encoding
 
+LEAST_REACH = 0.02
+"""Added to half a box's sides, as a share of the picture's: a small box is looked at with something around it."""
+
 
 class Spot(nn.Module):
     """Where each head looks: a Gaussian about a point of the box, added to the attention's scores (SMCA, section 3.2).
@@ -31,12 +34,18 @@ class Spot(nn.Module):
         self.offset = nn.Parameter(0.5 * torch.stack([angles.cos(), angles.sin()], dim=1))
         self.log_width = nn.Parameter(torch.zeros(heads))
 
-    def forward(self, anchors: Tensor, points: Tensor) -> Tensor:
-        """Return scores [N, heads, Q, S] for centre boxes [N, Q, 4] and the cells' middles [S, 2]."""
+    def forward(self, anchors: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return scores [N, heads, Q, S] for centre boxes [N, Q, 4] and the S cells of ``grid``, row by row."""
         middle, half = anchors[:, None, :, :2], anchors[:, None, :, 2:] / 2
         aim = middle + self.offset[:, None] * half
-        away = (points - aim[..., None, :]) / (half[..., None, :] + 0.02)
-        scores = -0.5 * (away**2).sum(dim=-1) * torch.exp(-2 * self.log_width)[:, None, None]
+        width = (half + LEAST_REACH) * torch.exp(self.log_width)[:, None, None]
+        height, length = grid
+        # A Gaussian is the product of one along each side: their logarithms need a row and a column of numbers only.
+        across, along = (
+            ((position_encoding.middles(cells, aim.device) - aim[..., k, None]) / width[..., k, None]) ** 2
+            for k, cells in ((0, length), (1, height))
+        )
+        scores = -0.5 * (along[..., :, None] + across[..., None, :]).flatten(-2)
         # PyTorch's attention takes another kernel where these need a gradient, and the export trips over the change.
         return scores if self.training else scores.detach()
 
@@ -63,7 +72,7 @@ class DecoderLayer(nn.Module):
         positions: Tensor,
         anchors: Tensor,
         memory: Tensor,
-        points: Tensor,
+        grid: tuple[int, int],
         hidden: Tensor | None,
     ) -> Tensor:
         """Return the queries [N, Q, width].
@@ -73,27 +82,31 @@ class DecoderLayer(nn.Module):
             positions: the encoding of their anchors, the same shape.
             anchors: centre boxes [N, Q, 4].
             memory: the picture's cells [N, S, width].
-            points: the cells' middles [S, 2].
+            grid: rows and columns of cells, S in all.
             hidden: bool [Q, Q], True where a query must not look at another.
         """
         x = x + self.dropout(self.self_attention(self.norm_self(x) + positions, hidden=hidden))
-        asked, bias = self._asked(x, positions, anchors, points)
+        asked, bias = self._asked(x, positions, anchors, grid)
         x = x + self.dropout(self.cross_attention(asked, memory, bias=bias))
         return x + self.feed_forward(self.norm_feed_forward(x))
 
-    def looks(self, x: Tensor, positions: Tensor, anchors: Tensor, memory: Tensor, points: Tensor) -> Tensor:
+    def looks(
+        self, x: Tensor, positions: Tensor, anchors: Tensor, memory: Tensor, grid: tuple[int, int]
+    ) -> Tensor:
         """Return the maps [N, heads, Q, S] of where each query looks in the picture."""
         x = x + self.self_attention(self.norm_self(x) + positions)
-        asked, bias = self._asked(x, positions, anchors, points)
+        asked, bias = self._asked(x, positions, anchors, grid)
         return self.cross_attention.map(asked, memory, bias=bias)
 
-    def _asked(self, x: Tensor, positions: Tensor, anchors: Tensor, points: Tensor) -> tuple[Tensor, Tensor | None]:
-        bias = None if self.spot is None else self.spot(anchors, points)
+    def _asked(
+        self, x: Tensor, positions: Tensor, anchors: Tensor, grid: tuple[int, int]
+    ) -> tuple[Tensor, Tensor | None]:
+        bias = None if self.spot is None else self.spot(anchors, grid)
         return self.norm_cross(x) + positions, bias
 
 
 class Decoder(nn.Module):
-    """Layers, and what they share: the encoding of anchors, and the heads that read classes and boxes off the queries."""
+    """Layers, and what they share: the encoding of anchors, and the heads for classes and boxes."""
 
     def __init__(
         self, width: int, heads: int, hidden: int, depth: int, dropout: float, outputs: int, spot: bool
@@ -108,24 +121,24 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.move[-1].bias)
 
     def forward(
-        self, x: Tensor, anchors: Tensor, memory: Tensor, points: Tensor, hidden: Tensor | None = None
+        self, x: Tensor, anchors: Tensor, memory: Tensor, grid: tuple[int, int], hidden: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return logits [depth, N, Q, outputs] and centre boxes [depth, N, Q, 4]; arguments as of the layers."""
         logits, found = [], []
         for layer in self.layers:
-            x = layer(x, self.positions(anchors), anchors, memory, points, hidden)
+            x = layer(x, self.positions(anchors), anchors, memory, grid, hidden)
             seen = self.norm(x)
             logits.append(self.classify(seen))
             found.append(self._moved(anchors, seen))
             anchors = found[-1].detach()
         return torch.stack(logits), torch.stack(found)
 
-    def looks(self, x: Tensor, anchors: Tensor, memory: Tensor, points: Tensor) -> Tensor:
+    def looks(self, x: Tensor, anchors: Tensor, memory: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return the maps [N, heads, Q, S] of where each query looks in the picture in the last layer."""
         for layer in self.layers[:-1]:
-            x = layer(x, self.positions(anchors), anchors, memory, points, None)
+            x = layer(x, self.positions(anchors), anchors, memory, grid, None)
             anchors = self._moved(anchors, self.norm(x))
-        return self.layers[-1].looks(x, self.positions(anchors), anchors, memory, points)
+        return self.layers[-1].looks(x, self.positions(anchors), anchors, memory, grid)
 
     def _moved(self, anchors: Tensor, seen: Tensor) -> Tensor:
         return torch.sigmoid(boxes.logit(anchors) + self.move(seen))

@@ -38,7 +38,13 @@ class Noised(NamedTuple):
 
 
 def disturb(
-    labels: Tensor, targets: Tensor, *, groups: int, num_classes: int, num_queries: int, generator: torch.Generator
+    labels: Tensor,
+    targets: Tensor,
+    *,
+    groups: int,
+    num_classes: int,
+    num_queries: int,
+    generator: torch.Generator,
 ) -> Noised:
     """Draw ``groups`` near and far boxes of each object.
 
@@ -63,7 +69,9 @@ def disturb(
     by = sign * torch.where(far == 1, NEAR + (FAR - NEAR) * reach, NEAR * reach)
     whole = targets[:, None, None].expand(*shape, 4)
     half = whole[..., 2:] / 2
-    corners = torch.cat([whole[..., :2] - half, whole[..., :2] + half], dim=-1) + by * half.repeat(1, 1, 1, 1, 2)
+    corners = torch.cat([whole[..., :2] - half, whole[..., :2] + half], dim=-1) + by * half.repeat(
+        1, 1, 1, 1, 2
+    )
     corners = corners.clamp(0, 1)
     size = (corners[..., 2:] - corners[..., :2]).clamp(min=0.01)
     anchors = torch.cat([corners[..., :2] + size / 2, size], dim=-1)
@@ -77,6 +85,4 @@ def disturb(
     group = torch.cat([torch.full((num_queries,), -1, device=device), place // (2 * objects)])
     # A real query (-1) sees real ones alone, a disturbed one its own group and the real ones.
     hidden = (group[None, :] >= 0) & (group[:, None] != group[None, :])
-    return Noised(
-        anchors.flatten(1, 3), told.flatten(1), queries.flatten(1), there.flatten(1), hidden
-    )
+    return Noised(anchors.flatten(1, 3), told.flatten(1), queries.flatten(1), there.flatten(1), hidden)

@@ -58,11 +58,11 @@ def train_loss(
         )
     answers = model.decode(seen, noised)
     logits, found = answers.logits.float(), answers.boxes.float()
-    total = set_loss(logits[:, :, :queries], found[:, :, :queries], labels, targets, config).total(config)
-    if seen.logits is not None:
-        often = labels.repeat(1, config.positives), targets.repeat(1, config.positives, 1)
-        first = set_loss(seen.logits.float()[None], seen.anchors.float()[None], *often, config)
-        total = total + first.total(config)
+    of_layers = [(logits[:, :, :queries], found[:, :, :queries])]
+    if seen.logits is not None:  # the encoder answers as a layer before the decoder's
+        of_layers.insert(0, (seen.logits.float()[None], seen.anchors.float()[None]))
+    joined = (torch.cat(parts) for parts in zip(*of_layers, strict=True))
+    total = set_loss(*joined, labels, targets, config).total(config)
     if noised is not None:
         layers = len(logits)
         again = matched_loss(
@@ -86,7 +86,11 @@ def validate(model: Detr, split: Batches) -> dict[str, float]:
     for images, labels, corners in split.read(torch.arange(len(split)), CHUNK):
         answers = model(unit(images))
         parts = set_loss(
-            answers.logits.float()[None], answers.boxes.float()[None], labels, boxes.to_centre(corners), config
+            answers.logits.float()[None],
+            answers.boxes.float()[None],
+            labels,
+            boxes.to_centre(corners),
+            config,
         )
         total += float(parts.total(config)) * len(images)
     return {"loss": total / len(split)}

@@ -20,7 +20,7 @@ def query_attention(model: Detr, images_nhwc: np.ndarray) -> np.ndarray:
     """
     x_bchw = unit(torch.as_tensor(images_nhwc).to(next(model.parameters()).device))
     seen = model.see(x_bchw)
-    maps = model.decoder.looks(seen.content, seen.anchors, seen.memory, seen.points).mean(dim=1)
+    maps = model.decoder.looks(seen.content, seen.anchors, seen.memory, seen.grid).mean(dim=1)
     maps = maps / maps.amax(dim=2, keepdim=True)
     grid = maps.unflatten(2, seen.grid)
     return functional.interpolate(grid, size=x_bchw.shape[2:], mode="nearest").cpu().numpy()

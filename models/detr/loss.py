@@ -84,7 +84,9 @@ def matched_loss(
         rarely = torch.where(aims == logits.shape[2] - 1, config.no_object_weight, 1.0)
         rarely = rarely if counted is None else rarely * counted
         nats = functional.cross_entropy(logits.transpose(1, 2), aims, reduction="none") * rarely
-        of_layers = nats.reshape(layers, -1).sum(dim=1) / rarely.reshape(layers, -1).sum(dim=1).clamp(min=1e-9)
+        of_layers = nats.reshape(layers, -1).sum(dim=1) / rarely.reshape(layers, -1).sum(dim=1).clamp(
+            min=1e-9
+        )
         return Losses(of_layers.sum(), l1, giou)
     aims = torch.zeros_like(logits)
     aims[picture, place, kinds] = 1.0 if config.classification == "focal" else iou.detach().to(logits.dtype)

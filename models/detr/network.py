@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,9 @@ from models.detr.denoising import Noised
 PRIOR = 0.02
 """Score of every class at the start, where most queries have no object (Lin et al. 2017, section 4.1)."""
 
+LEAST_CELLS, MOST_CELLS = 16, 400
+"""Each cell looks at each other, and may be a query: more of them cost more than they bring."""
+
 FIRST_SIZE = 0.25
 """Sides of the boxes at the start, as shares of the picture's."""
 
@@ -28,15 +32,13 @@ class Seen(NamedTuple):
 
     Attributes:
         memory: the picture's cells [N, S, width].
-        points: the cells' middles [S, 2].
-        grid: rows and columns of cells.
+        grid: rows and columns of cells, S in all.
         content: the queries [N, Q, width].
         anchors: their first boxes, centre [N, Q, 4].
         logits: what the encoder says of them [N, Q, outputs], None of learned queries.
     """
 
     memory: Tensor
-    points: Tensor
     grid: tuple[int, int]
     content: Tensor
     anchors: Tensor
@@ -59,8 +61,9 @@ class Detr(nn.Module):
         outputs = spec.num_classes + (config.classification == "cross_entropy")
         width = config.width
         self.standardise = Standardise(spec)
-        self.backbone = Backbone(spec.channels, config.backbone, config.backbone_depth)
-        self.project = nn.Conv2d(config.backbone[-1], width, 1)
+        widths = _stages(config.backbone, spec)
+        self.backbone = Backbone(spec.channels, widths, config.backbone_depth)
+        self.project = nn.Conv2d(widths[-1], width, 1)
         self.encoder = Encoder(width, config.heads, config.hidden, config.encoder_depth, config.dropout)
         self.decoder = Decoder(
             width, config.heads, config.hidden, config.decoder_depth, config.dropout, outputs, config.spot
@@ -89,10 +92,10 @@ class Detr(nn.Module):
         if self.config.queries == "cells":
             first = torch.cat([points, torch.full_like(points, FIRST_SIZE)], dim=-1)
             anchors = torch.sigmoid(boxes.logit(first) + self.box(memory))
-            return Seen(memory + where, points, (height, width), memory, anchors, self.classify(memory))
+            return Seen(memory + where, (height, width), memory, anchors, self.classify(memory))
         num = len(memory)
         content, anchors = self.content.expand(num, -1, -1), self.anchors.sigmoid().expand(num, -1, -1)
-        return Seen(memory + where, points, (height, width), content, anchors, None)
+        return Seen(memory + where, (height, width), content, anchors, None)
 
     def decode(self, seen: Seen, noised: Noised | None = None) -> Answers:
         """Let the queries, and disturbed ones behind them, look at the picture; every decoder layer answers."""
@@ -102,7 +105,7 @@ class Detr(nn.Module):
         if noised is not None:
             content = torch.cat([content, self.told(noised.labels)], dim=1)
             anchors, hidden = torch.cat([anchors, noised.anchors], dim=1), noised.hidden
-        return Answers(*self.decoder(content, anchors, seen.memory, seen.points, hidden))
+        return Answers(*self.decoder(content, anchors, seen.memory, seen.grid, hidden))
 
     def forward(self, x_bchw: Tensor) -> Answers:
         """Return what the last layer answers, without the axis of layers: [N, Q, outputs] and [N, Q, 4]."""
@@ -115,8 +118,25 @@ def build(config: Config, spec: DataSpec) -> Detr:
     return Detr(config, spec)
 
 
+def _stages(widths: tuple[int, ...], spec: DataSpec) -> tuple[int, ...]:
+    """Return the widths: fewer where there would be too few cells, the last one again where there would be too many.
+
+    Twice as many cells as a picture has objects are the least, so that each object finds a query near it.
+    """
+    least = max(LEAST_CELLS, 2 * spec.max_objects)
+
+    def cells(stages: int) -> int:
+        return math.ceil(spec.height / 2**stages) * math.ceil(spec.width / 2**stages)
+
+    while len(widths) > 1 and cells(len(widths)) < least:
+        widths = widths[:-1]
+    while cells(len(widths)) > MOST_CELLS and cells(len(widths) + 1) >= least:
+        widths = (*widths, widths[-1])
+    return widths
+
+
 def _scattered(queries: int) -> Tensor:
     """Return logits of centre boxes [queries, 4], evenly over the picture."""
-    side = int(queries**0.5 + 0.999)
+    side = math.ceil(math.sqrt(queries))
     middles = position_encoding.cells(side, side)[:queries]
     return boxes.logit(torch.cat([middles, torch.full_like(middles, FIRST_SIZE)], dim=-1))

@@ -37,6 +37,10 @@ def of_boxes(centre: Tensor, width: int) -> Tensor:
 
 def cells(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Return float [height * width, 2]: the cells' middles (x, y) in [0, 1], row by row."""
-    y = (torch.arange(height, device=device) + 0.5) / height
-    x = (torch.arange(width, device=device) + 0.5) / width
-    return torch.stack(torch.broadcast_tensors(x[None, :], y[:, None]), dim=-1).flatten(0, 1)
+    x, y = middles(width, device)[None, :], middles(height, device)[:, None]
+    return torch.stack(torch.broadcast_tensors(x, y), dim=-1).flatten(0, 1)
+
+
+def middles(size: int, device: torch.device | None = None) -> Tensor:
+    """Return float [size]: the middles of so many cells along a side, in [0, 1]."""
+    return (torch.arange(size, device=device) + 0.5) / size

@@ -15,11 +15,11 @@ from torch import Tensor
 from models.svm import smo
 from models.svm.rows import Rows
 
-WORKING = 512
+WORKING = 256
 """Images of a duel that are solved for at a time."""
-PAIRS = 500
+PAIRS = 250
 """At most so many pairs of them are improved before others are chosen."""
-SHARE = 0.1
+SHARE = 0.2
 """They are solved until they violate the conditions of the optimum by this share of what the whole duel does."""
 
 
@@ -74,11 +74,16 @@ class Solver:
         return bool(change.any())
 
     def bias(self) -> Tensor:
-        """Return what puts the free support vectors on the margin: [P]; the middle of its bounds where none is free."""
+        """Return what puts the free support vectors on the margin: [P]; the middle of its bounds where none is free.
+
+        A class without images loses every duel by a margin.
+        """
         free = (self.beta > self.low) & (self.beta < self.high)
         count = free.sum(dim=1)
         mean = (self.slope * free).sum(dim=1) / count.clamp(min=1)
-        return torch.where(count > 0, mean, (self.upper.amax(dim=1) + self.lower.amin(dim=1)) / 2)
+        top, bottom = self.upper.amax(dim=1), self.lower.amin(dim=1)
+        middle = (torch.where(top.isinf(), bottom, top) + torch.where(bottom.isinf(), top, bottom)) / 2
+        return torch.where(count > 0, mean, middle.nan_to_num(0.0))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes."""

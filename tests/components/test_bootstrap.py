@@ -95,3 +95,46 @@ def test_what_has_no_mean_is_refused(values):
 def test_unequal_examples_cannot_be_paired():
     with pytest.raises(ValueError, match="same examples"):
         bootstrap.paired(np.ones(3), np.ones(4))
+
+
+def _means(values):
+    return lambda counts: np.stack([counts @ values / counts.sum(axis=1), counts @ values**2], axis=1)
+
+
+def test_of_sets_is_the_mean_where_it_is_one():
+    values = np.random.default_rng(0).exponential(size=70)
+    interval, _ = bootstrap.of_sets(_means(values), len(values))
+    expected = bootstrap.mean(values)
+    np.testing.assert_allclose(
+        [interval.value, interval.low, interval.high], [expected.value, expected.low, expected.high]
+    )
+
+
+def test_of_sets_leaves_out_groups_where_there_are_many(monkeypatch):
+    values = np.random.default_rng(0).exponential(size=1000)
+    one_by_one = bootstrap.mean(values)
+    measured = []
+
+    def counted(counts):
+        measured.append(len(counts))
+        return _means(values)(counts)
+
+    interval, _ = bootstrap.of_sets(counted, len(values))
+    assert sum(measured) == 1 + bootstrap.GROUPS + bootstrap.DRAWS
+    width = one_by_one.high - one_by_one.low
+    assert abs(interval.low - one_by_one.low) < 0.05 * width
+    assert abs(interval.high - one_by_one.high) < 0.05 * width
+
+
+def test_of_sets_leaves_out_what_is_not_there():
+    """Of a rare kind some sets have none; of a kind that nobody has there is no interval."""
+    values, rare = np.arange(40.0), np.arange(40) < 2
+
+    def mean_of_rare(counts):
+        with np.errstate(invalid="ignore"):
+            mean = (counts * rare) @ values / (counts @ rare)
+        return np.stack([mean, np.full(len(counts), np.nan)], axis=1)
+
+    interval, nothing = bootstrap.of_sets(mean_of_rare, 40)
+    assert nothing is None
+    assert 0 <= interval.low <= interval.value == 0.5 <= interval.high <= 1

@@ -65,7 +65,12 @@ def test_from_training_to_champion_and_no_worse_one_after_it(scenes):
     assert [tensor["shape"] for tensor in described["outputs"]] == [[-1, -1, 4], [-1, -1], [-1, -1]]
     assert set(described["parity"]["batches"]) == {"1", "2", "7"}
     assert set(described["parity"]["examples"]) == {"confidence"}
-    assert described["primary"] == "ap" and set(described["metrics"]) >= {"ap50", "ap75", "recall", "ap_large"}
+    assert described["primary"] == "ap" and set(described["metrics"]) >= {
+        "ap50",
+        "ap75",
+        "recall",
+        "ap_large",
+    }
     for metric in described["metrics"].values():
         assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
     table = pq.read_table(layout.evaluated("m") / "examples.parquet").to_pandas()
@@ -74,6 +79,7 @@ def test_from_training_to_champion_and_no_worse_one_after_it(scenes):
     plots = {file.name for file in (layout.evaluated("m") / "plots").iterdir()}
     assert plots >= {"detections.png", "mistakes.png", "precision_recall.png", "query_attention.png"}
 
+    _check_reader(scenes)
     page = report.run().read_text()
     assert "Where queries look" in page and "Precision over recall" in page
 
@@ -87,19 +93,16 @@ def test_from_training_to_champion_and_no_worse_one_after_it(scenes):
     assert held["all"] == 24 and held["3"] == (scenes.test.box_labels == 3).any(axis=1).sum()
 
 
-def test_a_reader_gets_boxes_in_the_pixels_of_its_picture(scenes):
-    train.run("m")
-    evaluate.run("m")
-    export.run("m")
+def _check_reader(scenes: PreparedData) -> None:
+    """A reader of the bundle gets boxes in the pixels of its picture, which is larger than the graph's and wider."""
     image = scenes.test.images[3]
-    Image.fromarray(np.kron(image[:, :, 0], np.ones((4, 3), np.uint8))).save("wide.png")
+    Image.fromarray(np.kron(image[:, :, 0], np.ones((3, 4), np.uint8))).save("wide.png")
     bundle = Bundle.open(layout.bundle("m"))
-    assert bundle.prepare_image(Image.open("wide.png")).shape == (1, 32, 32, 1)
-    given = {"image": bundle.prepare_image(Image.open("wide.png")), "size": np.array([[128, 96]])}
+    given = {"image": bundle.prepare_image(Image.open("wide.png")), "size": np.array([[96, 128]])}
+    assert given["image"].shape == (1, 32, 32, 1)
     answers = {name: values[0] for name, values in bundle.predict(given).items()}
-    assert answers["boxes"][:, [0, 2]].max() <= 96 < answers["boxes"].max() <= 128
-    sure = np.argsort(-answers["scores"])
-    sure = sure[answers["scores"][sure] >= 0.5]
+    assert answers["boxes"][:, [1, 3]].max() <= 96 < answers["boxes"].max() <= 128
+    sure = [q for q in np.argsort(-answers["scores"]) if answers["scores"][q] >= 0.5]
     expected = [
         f"{bundle.description['classes'][answers['labels'][q]]}  {answers['scores'][q]:.3f}  "
         + " ".join(f"{value:.1f}" for value in answers["boxes"][q])

@@ -9,6 +9,8 @@ import pytest
 
 from components import bundle, comparison, gate, layout, ledger, promotion, register, registry, store
 from components.layout import STATE
+from components.serving import sharing
+from components.serving.metrics import Metrics
 from data import atomic
 from data.errors import UserError
 from tests.components import workspace
@@ -310,3 +312,15 @@ def test_what_another_judge_measured_is_not_taken(sqlite_project):
 def test_rules_are_about_the_whole_interval(rule, low, high, holds):
     difference = comparison.Difference("accuracy", "all", 0.9, 0.9, 0.0, low, high, 10, 0.01, rule)
     assert difference.holds is holds
+
+
+def test_what_a_challenger_did_unseen_is_evidence(sqlite_project):
+    _policy()
+    challenger = workspace.export()
+    register.run("m")
+    counted = Metrics()
+    counted.shadow.add("m", "c" * 64, challenger, "agreed", by=9)
+    counted.shadow.add("m", "c" * 64, "d" * 64, "agreed")  # of another one
+    sharing.Sharing(8080, 0, counted).write(counted.to_json())
+    (seen,) = gate.run("m").evidence["shadow"]
+    assert (seen["challenger"], seen["agreed"], seen["disagreed"]) == (challenger, 9, 0)

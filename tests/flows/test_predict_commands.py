@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from data.errors import UserError
 from flows import predict_commands, project
 from tests.components.serving import bundles
 
+ROOT = Path(__file__).parents[2]
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4), dtype=np.uint8)
 
 
@@ -22,7 +26,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4), dtype=np.uint8)
 def call(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(project, "CALLED_FROM", tmp_path)
-    for kind in ("classification", "density", "translation", "conditional", "reenactment"):
+    for kind in bundles.SIGNATURES:
         bundles.write(tmp_path / kind, kind, name=kind)
     for name, pixels in zip(("a.png", "b.png"), PIXELS, strict=True):
         Image.fromarray(pixels).save(name)
@@ -47,6 +51,8 @@ def test_a_line_for_each_picture(call):
         for name, total in zip(("a.png", "b.png"), sums, strict=True)
     ]
     assert "bits per dimension" in call("predict", "density", "a.png")
+    assert call("predict", "detection", "a.png") == "a.png  dot 0.750 [1 2 3 4]  bar 0.500 [0 0 4 4]\n"
+    assert call("predict", "transcription", "a.png") == f"a.png  {sums[0]}  {sums[0]}.000\n"
 
 
 def test_json(call):
@@ -99,3 +105,14 @@ def test_mistakes_are_told(call, arguments, told):
     with pytest.raises(UserError) as error:
         call(*arguments)
     assert told in str(error.value)
+
+
+def test_a_folder_is_asked_outside_of_every_project_and_a_name_is_not(call):
+    command = [sys.executable, "-m", "flows", "predict"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for model, code, told in (
+        ("density", 0, "bits per dimension"),
+        ("m", 2, "no Darkroom project here or above"),
+    ):
+        done = subprocess.run([*command, model, "a.png"], capture_output=True, text=True, env=environment)
+        assert (done.returncode, told in done.stdout + done.stderr) == (code, True), done.stderr

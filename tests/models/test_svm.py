@@ -185,7 +185,24 @@ def test_temperature_has_the_least_loss_and_undoes_a_factor(seed, factor):
     assert loss(warmth) <= min(loss(warmth * 1.01), loss(warmth / 1.01))
 
 
-@pytest.mark.parametrize("overrides", [{}, {"loss": "hinge"}, {"kernel": "linear"}, {"landmarks": 100}])
+def test_classes_without_images_are_never_predicted(digits):
+    there = digits.train.labels < 8
+    train = Split(digits.train.images[there], digits.train.labels[there], [])
+    data = SimpleNamespace(train=train, validation=digits.validation, spec=digits.spec)
+    model, _ = tiny.fitted("svm", data, overrides={"loss": "hinge"})
+    answers = models.family("svm").graph(model)(torch.from_numpy(digits.test.images))
+    assert answers.isfinite().all()
+    assert answers.argmax(dim=1).max() < 8
+    known = digits.test.labels < 8
+    assert (answers.argmax(dim=1).numpy() == digits.test.labels)[known].mean() > 0.8
+
+
+LINEAR = {"loss": "hinge", "kernel": "linear"}
+
+
+@pytest.mark.parametrize(
+    "overrides", [{}, {"loss": "hinge"}, LINEAR, {"kernel": "linear"}, {"landmarks": 100}]
+)
 def test_graph_keeps_the_margins_of_the_float64_machine(digits, tmp_path, overrides):
     module = models.family("svm")
     with Run("svm") as run:
@@ -233,7 +250,8 @@ def test_large_coefficients_that_cancel_keep_the_probabilities_exact(digits):
 
 
 @pytest.mark.parametrize("overrides", [{"loss": "hinge"}, {"kernel": "linear"}])
-def test_resumed_at_any_step_gives_the_same_bits(digits, tmp_path, overrides):
+def test_resumed_at_any_step_gives_the_same_bits(digits, tmp_path, overrides, monkeypatch):
+    monkeypatch.setattr(dual, "WORKING", 16)  # several steps for each duel
     whole, points = _fit(digits, tmp_path / "none", overrides, stop=None)
     for stop in range(1, points, max(1, points // 4)):
         with pytest.raises(KeyboardInterrupt):

@@ -160,7 +160,7 @@ def prepare_lines(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> 
 
 
 def prepare_scenes(folder: Path, sizes: tuple[int, int, int] = (96, 24, 24)) -> PreparedData:
-    """Write scenes of 32 x 32 pixels of real digits, as the ``prepare`` stage would; the first of each split is empty."""
+    """Write scenes of 32 x 32 pixels of real digits, as ``prepare`` would; the first of each split is empty."""
     folder.mkdir(parents=True, exist_ok=True)
     image = ImageSpec(height=32, width=32, channels=1, levels=256)
     items, classes = digits()

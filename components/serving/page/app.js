@@ -12,7 +12,7 @@ const state = document.querySelector("#state");
 const said = document.querySelector("#verdict");
 const board = new Board(picture => show(picture));
 let rows = [];
-let known = "";
+let known = "", drawnFor = "";
 
 const reads = model => model.inputs[0].name === "image";
 
@@ -27,14 +27,17 @@ async function load() {
   }
   document.querySelector("#access").hidden = true;
   state.textContent = models.length
-    ? `${models.length} model${models.length === 1 ? "" : "s"} in production, each the version that passed the gate last. All answer what you show them, as you show it.`
+    ? `${models.length} model${models.length === 1 ? "" : "s"} in production. Show them a picture, and they answer while you draw.`
     : "No champion is served yet: train and promote one with darkroom run.";
   document.querySelector("main").hidden = !models.length;
   const now = JSON.stringify(models);
   if (now === known) return;
   known = now;
   document.querySelector("#cards").replaceChildren(...models.map(card));
-  datasets(models);
+  // Another version of the same models leaves what is drawn and chosen as it is.
+  const kinds = JSON.stringify(models.map(({ name, dataset, task, inputs, classes }) => [name, dataset, task, inputs, classes]));
+  if (kinds !== drawnFor) datasets(models);
+  drawnFor = kinds;
 }
 
 function datasets(models) {
@@ -111,4 +114,5 @@ document.querySelector("#access").addEventListener("submit", event => {
 });
 
 await load();
-setInterval(load, REFRESH_MS);
+setInterval(() => { if (!document.hidden) load(); }, REFRESH_MS);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });

@@ -33,10 +33,29 @@ SIGNATURES = {
         [Tensor("landmarks", "float32", (-1, 5, 2)), Tensor("shots", "uint8", (-1, -1, 4, 4, 1))],
         [Tensor("image", "uint8", (-1, 4, 4, 1))],
     ),
-    "transcription": ([IMAGE], [Tensor("symbols", "int64", (-1, 1)), Tensor("text", "string", (-1,))]),
+    "transcription": (
+        [IMAGE],
+        [
+            Tensor("symbols", "int64", (-1, 1)),
+            Tensor("confidence", "float32", (-1,)),
+            Tensor("text", "string", (-1,)),
+        ],
+    ),
+    "segmentation": ([IMAGE], [Tensor("mask", "uint8", (-1, 4, 4))]),
+    "detection": (
+        [IMAGE, Tensor("size", "int64", (-1, 2))],
+        [
+            Tensor("boxes", "float32", (-1, 3, 4)),
+            Tensor("scores", "float32", (-1, 3)),
+            Tensor("labels", "int64", (-1, 3)),
+        ],
+    ),
     "slow": ([IMAGE], [PROBABILITIES]),
 }
 """By kind; ``conditional`` is of the task generation, ``slow`` is a classifier that takes its time."""
+CORNERS = np.array([[0, 0, 1, 1], [0.25, 0.5, 0.75, 1], [0, 0, 0.5, 0.5]], np.float32)
+SCORES = np.array([0.5, 0.75, 0.25], np.float32)
+"""Of every picture a detector finds these, in units of its sides; their classes go on from the mark."""
 TASKS = {"conditional": "generation", "slow": "classification"}
 _DTYPES = {
     "uint8": TensorProto.UINT8,
@@ -58,44 +77,63 @@ def write(
         golden_off: what the golden answers are wrong by.
         changes: put in place of entries of ``bundle.json``.
     """
-    inputs, outputs = SIGNATURES[kind]
     given = example(kind, 4)
+    expected = answers(kind, given, mark)
+    for name, values in expected.items():
+        if values.dtype != object:
+            expected[name] = values + values.dtype.type(golden_off)
+    signature = SIGNATURES[kind]
+    content = _graph(kind, *signature, mark).SerializeToString()
+    return wrap(folder, content, TASKS.get(kind, kind), signature, given, expected, **changes)
+
+
+def wrap(
+    folder: Path,
+    content: bytes,
+    task: str,
+    signature: tuple[list[Tensor], list[Tensor]],
+    given: dict[str, np.ndarray],
+    expected: dict[str, np.ndarray],
+    **changes: object,
+) -> str:
+    """Write a bundle around the graph ``content`` that answers ``given`` with ``expected``; return its SHA-256."""
     golden = {f"input/{name}": values for name, values in given.items()}
-    for name, values in answers(kind, given, mark).items():
-        if values.dtype != object:  # a file of tensors holds no strings
-            golden[f"output/{name}"] = values + values.dtype.type(golden_off)
+    # A file of tensors holds no strings.
+    golden |= {f"output/{name}": values for name, values in expected.items() if values.dtype != object}
     with atomic.folder(folder) as made:
         (made / "1").mkdir()
-        (made / MODEL).write_bytes(_graph(kind, inputs, outputs, mark).SerializeToString())
+        (made / MODEL).write_bytes(content)
         (made / TRITON).write_text('backend: "onnxruntime"\n')
         save_file(golden, made / GOLDEN)
-        describe(made, kind, **changes)
+        inputs, outputs = signature
+        tolerance = {"absolute": 1e-4, "relative": 1e-5}
+        values = {
+            "schema": 1,
+            "name": folder.name,
+            "family": "cnn",
+            "task": task,
+            "dataset": "shapes",
+            "primary": "accuracy",
+            "inputs": [tensor.to_json() for tensor in inputs],
+            "outputs": [tensor.to_json() for tensor in outputs],
+            "image": {
+                "height": 4,
+                "width": 4,
+                "channels": 1,
+                "levels": 256,
+                "mode": "L",
+                "resample": "BILINEAR",
+            },
+            "classes": CLASSES,
+            "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "better": "higher"}},
+            "parity": {},
+            "golden": {"tolerances": {tensor.name: tolerance for tensor in outputs}},
+            "sha256": {
+                f: hashlib.sha256((made / f).read_bytes()).hexdigest() for f in (MODEL, TRITON, GOLDEN)
+            },
+        }
+        atomic.write_json(made / DESCRIPTION, values | changes)
     return sha256(folder)
-
-
-def describe(folder: Path, kind: str, **changes: object) -> None:
-    """Write ``bundle.json`` about the files that are there."""
-    inputs, outputs = SIGNATURES[kind]
-    tolerance = {"absolute": 1e-4, "relative": 1e-5}
-    values = {
-        "schema": 1,
-        "name": folder.name,
-        "family": "cnn",
-        "task": TASKS.get(kind, kind),
-        "dataset": "shapes",
-        "primary": "accuracy",
-        "inputs": [tensor.to_json() for tensor in inputs],
-        "outputs": [tensor.to_json() for tensor in outputs],
-        "image": {"height": 4, "width": 4, "channels": 1, "levels": 256, "mode": "L", "resample": "BILINEAR"},
-        "classes": CLASSES,
-        "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "better": "higher"}},
-        "parity": {},
-        "golden": {"tolerances": {tensor.name: tolerance for tensor in outputs}},
-        "sha256": {
-            file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in (MODEL, TRITON, GOLDEN)
-        },
-    }
-    atomic.write_json(folder / DESCRIPTION, values | changes)
 
 
 def example(kind: str, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -109,7 +147,8 @@ def example(kind: str, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
             "landmarks": random.random((rows, 5, 2), dtype=np.float32),
             "shots": random.integers(0, 256, (rows, 1 + seed % 3, 4, 4, 1), dtype=np.uint8),
         }
-    return {"image": random.integers(0, 256, (rows, 4, 4, 1), dtype=np.uint8)}
+    given = {"image": random.integers(0, 256, (rows, 4, 4, 1), dtype=np.uint8)}
+    return given | ({"size": random.integers(1, 99, (rows, 2))} if kind == "detection" else {})
 
 
 def answers(kind: str, given: dict[str, np.ndarray], mark: int = 0) -> dict[str, np.ndarray]:
@@ -122,7 +161,19 @@ def answers(kind: str, given: dict[str, np.ndarray], mark: int = 0) -> dict[str,
         return more | {"probabilities": probabilities}
     if kind == "transcription":
         sums = given["image"].reshape(len(given["image"]), -1).sum(axis=1, dtype=np.int64) + mark
-        return {"symbols": sums[:, None], "text": np.array([str(n) for n in sums], dtype=object)}
+        told = np.array([str(n) for n in sums], dtype=object)
+        return {"symbols": sums[:, None], "confidence": sums.astype(np.float32), "text": told}
+    if kind == "segmentation":
+        return {"mask": (given["image"][..., 0] + np.uint8(mark)) % np.uint8(4)}
+    if kind == "detection":
+        sides = given["size"][:, None, [1, 0, 1, 0]].astype(np.float32)
+        rows = (len(given["size"]), 1)
+        labels = np.tile((np.arange(3) + mark) % 3, rows)
+        return {
+            "boxes": np.ascontiguousarray(CORNERS * sides),
+            "scores": np.tile(SCORES, rows),
+            "labels": labels,
+        }
     if kind == "translation":
         return {"translated": given["image"] + np.uint8(mark)}
     if kind == "reenactment":
@@ -137,6 +188,8 @@ def _graph(kind: str, inputs: list[Tensor], outputs: list[Tensor], mark: int) ->
         "translation": _translation,
         "reenactment": _reenactment,
         "transcription": _transcription,
+        "segmentation": _segmentation,
+        "detection": _detection,
     }.get(kind)
     if kind in ("classification", "density", "slow"):
         nodes, constants = _sums(mark, density=kind == "density", slow=kind == "slow")
@@ -214,6 +267,43 @@ def _transcription(mark: int):
         helper.make_node("Add", ["sums", "mark"], ["symbols"]),
         helper.make_node("Reshape", ["symbols", "none"], ["numbers"]),
         helper.make_node("Cast", ["numbers"], ["text"], to=TensorProto.STRING),
+        helper.make_node("Cast", ["numbers"], ["confidence"], to=TensorProto.FLOAT),
+    ]
+    return nodes, constants
+
+
+def _segmentation(mark: int):
+    """The last two bits of each pixel and the mark."""
+    constants = {"mark": np.uint8(mark), "four": np.uint8(4), "last": np.array([3])}
+    nodes = [
+        helper.make_node("Squeeze", ["image", "last"], ["pixels"]),
+        helper.make_node("Add", ["pixels", "mark"], ["marked"]),
+        helper.make_node("Mod", ["marked", "four"], ["mask"]),
+    ]
+    return nodes, constants
+
+
+def _detection(mark: int):
+    """The same objects in every picture, in units of its sides."""
+    constants = {
+        "corners": CORNERS[None],
+        "sides": np.array([1, 0, 1, 0]),
+        "middle": np.array([1]),
+        "first": np.array([0]),
+        "one": np.array([1]),
+        "scored": SCORES[None],
+        "labelled": ((np.arange(3) + mark) % 3)[None],
+    }
+    nodes = [
+        helper.make_node("Gather", ["size", "sides"], ["whole"], axis=1),
+        helper.make_node("Cast", ["whole"], ["lengths"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["lengths", "middle"], ["lengths_n1c"]),
+        helper.make_node("Mul", ["lengths_n1c", "corners"], ["boxes"]),
+        helper.make_node("Shape", ["size"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["count"]),
+        helper.make_node("Concat", ["count", "one"], ["rows"], axis=0),
+        helper.make_node("Expand", ["scored", "rows"], ["scores"]),
+        helper.make_node("Expand", ["labelled", "rows"], ["labels"]),
     ]
     return nodes, constants
 

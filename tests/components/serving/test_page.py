@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from components.serving import page
-from tests.components.serving import browser
+from components.serving import page, tokens
+from tests.components.serving import browser, bundles
 from tests.components.serving.conftest import KINDS
+from tests.components.serving.server import Server
 
 HERE = Path(page.__file__).parent
 SET = """(([selector, value, kind]) => {{
@@ -124,6 +125,30 @@ def test_a_dropped_picture_is_sent_as_it_is_and_a_bad_one_is_refused(tab):
     tab.complaints.clear()
 
 
+def test_boxes_masks_text_and_pictures_are_shown(tab):
+    row = "document.querySelector(`.answer:has(a[href='#card-shapes-{}'])`)"
+    tab.until("document.querySelectorAll('#answers canvas').length === 2")
+    color = row + ".querySelector('canvas').getContext('2d').getImageData({}, {}, 1, 1).data.join()"
+    # The left edge of the second object, which begins at a quarter of the width and at half of the height.
+    assert tab.run(color.format("detection", 96, 288)) == "255,162,148,255"
+    assert tab.run(row.format("detection") + ".querySelector('.said').innerText") == "2 objects"
+    assert tab.run(row.format("detection") + ".querySelector('.note').innerText") == "dot 75.0 %, bar 50.0 %"
+    grey = "document.querySelector('#board').getContext('2d').getImageData({}, {}, 1, 1).data[0]"
+    masked = [tab.run(color.format("segmentation", 48 + 96 * x, 48)) for x in range(4)]
+    pixels = [tab.run(grey.format(40 + 80 * x, 40)) for x in range(4)]
+    for shown, pixel in zip(masked, pixels, strict=True):
+        assert (shown == f"{pixel},{pixel},{pixel},255") == (pixel % 4 == 0), (
+            "only the ground is left as it is"
+        )
+    text = tab.run(row.format("transcription") + ".querySelector('.said').innerText")
+    assert text.isdigit()
+    source = tab.run(row.format("translation") + ".querySelector('img').src")
+    assert source.startswith("data:image/png")
+    # The browser's advice on this test's own looking.
+    assert all("willReadFrequently" in complaint for complaint in tab.complaints)
+    tab.complaints.clear()
+
+
 def test_generators_draw_for_a_seed_and_a_class(tab):
     images = "[...document.querySelectorAll('#drawn .images')].map(one => [...one.children].map(image => image.src))"
     tab.until(f"{images}.every(one => one.length === 16)")
@@ -144,6 +169,48 @@ def test_a_face_follows_its_points(tab):
     tab.run("document.querySelector('#points circle').focus()")
     tab.key("ArrowRight", 39)
     assert float(tab.run(at)) == pytest.approx(min(100, before + 1))
+
+
+def test_a_token_is_asked_for_where_the_server_has_some(chromium, tmp_path):
+    token = tokens.make(tmp_path / "tokens.json", "ada", "read")
+    bundles.write(tmp_path / "m", name="m")
+    settings = {"bundles": {"m": str(tmp_path / "m")}, "tokens": str(tmp_path / "tokens.json")}
+    with Server(tmp_path, worker=settings) as server:
+        chromium.size(390, 844, phone=True)
+        chromium.open(f"http://127.0.0.1:{server.port}/")
+        chromium.until("!document.querySelector('#access').hidden && document.querySelector('main').hidden")
+        chromium.run(SET.format(json.dumps(["#token", token, "input"])))
+        chromium.run("document.querySelector('#access button').click()")
+        chromium.until("document.querySelectorAll('#answers .first').length === 1")
+        assert chromium.run("document.querySelector('#access').hidden")
+        chromium.run("sessionStorage.clear()")
+
+
+def test_another_version_leaves_the_drawing(chromium, tmp_path):
+    bundles.write(tmp_path / "m", name="m")
+    with Server(tmp_path, worker={"bundles": {"m": str(tmp_path / "m")}}) as server:
+        chromium.size(1440, 900)
+        chromium.open(f"http://127.0.0.1:{server.port}/")
+        chromium.until("document.querySelectorAll('#answers .first').length === 1")
+        chromium.run("document.querySelector('#clear').click()")
+        chromium.mouse(place(chromium, "#board", 0.3, 0.3), place(chromium, "#board", 0.6, 0.6))
+        drawn = chromium.run(INKED)
+        # It looks for other versions every ten seconds, and when one comes back to it.
+        chromium.run(
+            """(() => {
+                const plain = window.fetch;
+                window.fetch = async (...given) => {
+                    const reply = await plain(...given);
+                    if (given[0] !== "/models") return reply;
+                    const answer = await reply.json();
+                    answer.models[0].version = "2";
+                    return new Response(JSON.stringify(answer));
+                };
+                document.dispatchEvent(new Event("visibilitychange"));
+            })()"""
+        )
+        chromium.until("document.querySelector('.card .badge').textContent === 'version 2'")
+        assert chromium.run(INKED) == drawn > 0
 
 
 def test_nothing_outside_is_asked_and_nothing_else_may_run(tab, served):

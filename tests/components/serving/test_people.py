@@ -124,6 +124,45 @@ def test_a_head_model_takes_landmarks(client):
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(body))), np.asarray(image))
 
 
+def test_a_detector_answers_in_pixels_of_the_picture_as_it_came(client):
+    answer = json.loads(
+        client.ask("POST", "/models/shapes-detection/predict", file(picture(size=(80, 40))))[1]
+    )
+    assert answer["objects"] == [
+        {"label": "dot", "score": 0.75, "box": {"xmin": 20, "ymin": 20, "xmax": 60, "ymax": 40}},
+        {"label": "bar", "score": 0.5, "box": {"xmin": 0, "ymin": 0, "xmax": 80, "ymax": 40}},
+    ]
+
+
+def test_a_mask_is_a_png_whose_pixels_are_classes(client):
+    image = picture(size=(4, 4))
+    path = "/models/shapes-segmentation/predict"
+    status, body, headers = client.ask("POST", path, file(image))
+    mask = Image.open(io.BytesIO(body))
+    assert (status, headers["content-type"], mask.mode) == (200, "image/png", "P")
+    expected = np.asarray(image) % 4
+    np.testing.assert_array_equal(np.asarray(mask), expected)
+    assert (np.asarray(mask.convert("RGBA"))[..., 3] == np.where(expected, 255, 0)).all()
+    told = json.loads(client.ask("POST", path, file(image), JSON)[1])
+    shares = {one["label"]: one["share"] for one in told["segments"]}
+    assert shares == {
+        name: (expected == k + 1).mean()
+        for k, name in enumerate(bundles.CLASSES)
+        if (expected == k + 1).any()
+    }
+    drawn = Image.open(io.BytesIO(body)).convert("RGB")
+    for one in told["segments"]:
+        place = np.argwhere(expected == bundles.CLASSES.index(one["label"]) + 1)[0]
+        assert "#" + bytes(drawn.getpixel((int(place[1]), int(place[0])))).hex() == one["color"]
+
+
+def test_a_transcriber_tells_its_text(client):
+    image = picture(size=(4, 4))
+    answer = json.loads(client.ask("POST", "/models/shapes-transcription/predict", file(image))[1])
+    assert answer["text"] == str(np.asarray(image).sum(dtype=np.int64))
+    assert answer["confidence"] == float(answer["text"])
+
+
 def test_cards_and_examples(served, client):
     cards = {card["name"]: card for card in client.get("/models")["models"]}
     assert set(cards) == {f"shapes-{kind}" for kind in KINDS}

@@ -12,9 +12,11 @@ from PIL import Image
 
 from components import register, registry
 from components.pipelines import pipeline
+from components.serving import tokens
 from data.errors import UserError
 from tests.components import workspace
 from tests.components.serving import bundles
+from tests.components.serving.server import Server
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 4, 4), dtype=np.uint8)
 
@@ -66,6 +68,19 @@ def test_translates(opened):
     translate = opened("image-to-image", "translation")
     np.testing.assert_array_equal(np.asarray(translate(PIXELS[0])), PIXELS[0])
     assert [image.size for image in translate(list(PIXELS))] == [(4, 4)] * 3
+
+
+def test_detects_segments_and_reads_as_transformers_does(opened):
+    (surest, _) = opened("object-detection", "detection")(np.zeros((40, 80), np.uint8))
+    assert surest == {"label": "dot", "score": 0.75, "box": {"xmin": 20, "ymin": 20, "xmax": 60, "ymax": 40}}
+    segment = opened("image-segmentation", "segmentation")
+    for found in segment(PIXELS[0]):
+        wanted = PIXELS[0] % 4 == bundles.CLASSES.index(found["label"]) + 1
+        np.testing.assert_array_equal(np.asarray(found["mask"]), np.where(wanted, 255, 0))
+    (whole,) = segment(np.full((8, 12), 2, np.uint8))
+    assert (whole["label"], whole["score"], whole["mask"].size) == ("dot", None, (12, 8))
+    text = str(PIXELS[0].sum(dtype=np.int64))
+    assert opened("image-to-text", "transcription")(PIXELS[0]) == [{"generated_text": text}]
 
 
 def test_shows_a_person_with_landmarks(opened):
@@ -142,6 +157,19 @@ def test_mistakes_of_addresses_are_told(served):
         with pytest.raises(UserError) as error:
             pipeline(model=model, url=address)
         assert told in str(error.value)
+
+
+def test_a_token_is_given_or_taken_from_the_environment(tmp_path, monkeypatch):
+    token = tokens.make(tmp_path / "tokens.json", "ada", "read")
+    bundles.write(tmp_path / "m", name="m")
+    settings = {"bundles": {"m": str(tmp_path / "m")}, "tokens": str(tmp_path / "tokens.json")}
+    with Server(tmp_path, worker=settings) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        with pytest.raises(UserError, match=r"access refused \(401\)\. Give a token, or set DARKROOM_TOKEN"):
+            pipeline(model="m", url=url)
+        assert pipeline(model="m", url=url, token=token)(PIXELS[0])
+        monkeypatch.setenv("DARKROOM_TOKEN", token)
+        assert pipeline(model="m", url=url)(PIXELS[0])
 
 
 def test_needs_no_pytorch(served):

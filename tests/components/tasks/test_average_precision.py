@@ -30,7 +30,9 @@ def scenes(seed: int, images: int = 30, queries: int = 12) -> tuple[Boxes, Boxes
     corners = np.concatenate([near, far], axis=1)
     corners[..., 2:] = np.maximum(corners[..., 2:], corners[..., :2] + 0.5)
     wrong = random.integers(0, NUM_CLASSES, (images, queries))
-    kinds = np.where(random.random((images, queries)) < 0.8, np.pad(labels, ((0, 0), (0, queries - 6))), wrong)
+    kinds = np.where(
+        random.random((images, queries)) < 0.8, np.pad(labels, ((0, 0), (0, queries - 6))), wrong
+    )
     kinds = np.where(kinds < 0, wrong, kinds)
     scores = random.permutation(images * queries).reshape(images, queries) / (images * queries)
     return Boxes(corners, kinds, scores), Boxes(truth, labels)
