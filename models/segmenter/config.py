@@ -40,7 +40,7 @@ class Config(Patched):
             pixels=16,
             class_weight=2.0,
             label_smoothing=0.0,
-            epochs=3,
+            epochs=4,
             batch_size=16,
             learning_rate=1e-2,
             weight_decay=0.05,
