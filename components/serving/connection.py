@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP protocol, with one write per response and with an end to requests whose head does not come.
+"""Uvicorn's HTTP protocol, with one write per response and with an end to requests that do not arrive.
 
 Uvicorn writes the head of a response and its body one after the other, and each write is a system call and a packet.
 For answers of some hundred bytes these two are a third of all the time that a request takes.
@@ -10,9 +10,6 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-HEAD_S = 30.0
-"""Seconds in which the head of a request has to come: from its first byte, of the first one from the start."""
 
 
 class JoiningTransport:
@@ -49,40 +46,46 @@ class JoiningTransport:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a client."""
+    """One connection of a client.
 
-    _in_head = True
+    Attributes:
+        arrival_s: seconds in which a request has to arrive whole, from its first byte; the first one from the start
+            of the connection. Then the connection ends. Between two requests it may be idle for longer.
+    """
+
+    arrival_s = 30.0
+    _arriving = True
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection."""
         super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
-        self._late = self.loop.call_later(HEAD_S, transport.close)
+        self._late = self.loop.call_later(self.arrival_s, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the connection go."""
-        self._in_time()
+        self._arrived()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head that is not whole by now has its time."""
+        """Read on. What has not arrived whole by now is given its time; a small request never needs that."""
         super().data_received(data)
-        if not self._in_head:
-            self._in_time()
+        if not self._arriving:
+            self._arrived()
         elif self._late is None:
-            self._late = self.loop.call_later(HEAD_S, self.transport.close)
+            self._late = self.loop.call_later(self.arrival_s, self.transport.close)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._in_head = True
+        self._arriving = True
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
-        """End the head of a request."""
-        self._in_head = False
-        super().on_headers_complete()
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._arriving = False
+        super().on_message_complete()
 
-    def _in_time(self) -> None:
+    def _arrived(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None

@@ -77,9 +77,13 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings, listener: socket.socket, number: int) -> None:
     """Serve on ``listener`` until the end, as worker ``number`` of the server."""
     service = Service(settings, number)
+
+    class Timed(Connection):
+        arrival_s = settings.request_s
+
     config = uvicorn.Config(
         Application(service),
-        http=Connection,
+        http=Timed,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -86,11 +86,23 @@ def test_pictures_of_any_size_and_colour(digit_scenes, preset, height, width, ch
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "cells"),
-    [(48, 48, 36), (160, 160, 400), (168, 160, 110), (224, 224, 196), (640, 480, 300)],
+    ("height", "width", "objects", "cells"),
+    [
+        (48, 48, 6, 36),
+        (160, 160, 6, 400),
+        (168, 160, 6, 110),
+        (224, 224, 6, 196),
+        (224, 224, 150, 784),
+        (640, 480, 6, 300),
+        (16, 16, 6, 16),
+        (8, 8, 6, 16),
+        (48, 48, 30, 144),
+        (4, 4, 30, 4),
+    ],
 )
-def test_large_pictures_are_halved_more_often(digit_scenes, height, width, cells):
-    model = network(replace(digit_scenes.spec, height=height, width=width), backbone=(4, 4, 8)).eval()
+def test_pictures_are_halved_as_often_as_their_objects_allow(digit_scenes, height, width, objects, cells):
+    spec = replace(digit_scenes.spec, height=height, width=width, max_objects=objects)
+    model = network(spec, backbone=(4, 4, 8)).eval()
     with torch.no_grad():
         assert model(torch.zeros(1, 1, height, width)).logits.shape == (1, cells, 10)
 

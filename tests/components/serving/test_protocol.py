@@ -13,7 +13,7 @@ import uvicorn
 from components.serving import connection, inference
 from components.serving.messages import Refused, Request
 from tests.components.serving import bundles
-from tests.components.serving.server import Server, binary
+from tests.components.serving.server import binary
 
 INFER = "/v2/models/classification/infer"
 
@@ -252,23 +252,16 @@ def test_chunked_bodies_are_counted(every_kind):
         assert connection.makefile("rb").read().startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_that_does_not_come_has_its_time(tmp_path):
-    bundles.write(tmp_path / "m")
-    with Server(tmp_path, worker={"bundles": {"m": str(tmp_path / "m")}, "request_s": 0.3}) as server:
-        for sent in (b"", b'{"inputs"'):
-            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-                head = b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n" % INFER.encode()
-                connection.sendall(head + sent)
-                assert connection.makefile("rb").read().startswith(b"HTTP/1.1 408 ")
-
-
 WHOLE = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
-@pytest.mark.parametrize("sent", [b"", WHOLE[:-9], WHOLE + WHOLE[:3]])
-def test_a_head_that_does_not_come_has_its_time(monkeypatch, sent):
-    """Also that of a second request; a connection between two requests may be idle for longer."""
-    monkeypatch.setattr(connection, "HEAD_S", 0.2)
+BODY = b"POST /v2 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n12345678"
+
+
+@pytest.mark.parametrize("sent", [b"", WHOLE[:-9], WHOLE + WHOLE[:3], BODY, WHOLE + BODY])
+def test_a_request_that_does_not_arrive_has_its_time(monkeypatch, sent):
+    """Also a second one; a connection between two requests may be idle for longer."""
+    monkeypatch.setattr(connection.Connection, "arrival_s", 0.2)
 
     async def scenario():
         async def answer(scope, receive, send):
