@@ -71,9 +71,7 @@ def add(
     _check_name(name)
     folder = folder.expanduser().resolve()
     path = dataset_file(name)
-    if not coco_files and path.exists() and (known := spec.load(path).objects):
-        coco_files = known.coco
-    coco_files = tuple(file.expanduser().resolve() for file in coco_files) or annotated.find(folder)
+    coco_files = _annotations(path, folder, tuple(file.expanduser().resolve() for file in coco_files))
     entries = scan(folder, coco_files)
     files = imagefolder.load(folder, entries, coco_files)
     yaml = YAML()
@@ -96,6 +94,18 @@ def add(
         dict(sorted(Counter(name for file in files for name in _classes(file)).items())),
         dict(sorted(Counter(file.split for file in files).items())),
     )
+
+
+def _annotations(path: Path, folder: Path, named: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return COCO's files: those that were named, else those that the data set has, else what a new one finds."""
+    if not path.exists():
+        return named or annotated.find(folder)
+    objects = spec.load(path).objects
+    if objects is None and named:
+        raise UserError(
+            f"{path}: objects: is missing: it was added as data without objects. Choose another --name."
+        )
+    return named or (objects.coco if objects else ())
 
 
 def _check_name(name: str) -> None:

@@ -80,7 +80,7 @@ def main() -> None:
     predict_commands.add_to(app)
     app.command("export-triton")(triton_command.export_triton)
     try:
-        if not {"--help", "-h"} & set(sys.argv[1:]) and len(sys.argv) > 1:
+        if not {"--help", "-h"} & set(sys.argv[1:]) and not {*sys.argv[1:2]} <= predict_commands.ANYWHERE:
             project.enter()
         app()
     except UserError as error:

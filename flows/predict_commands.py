@@ -27,6 +27,9 @@ Url = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
+ANYWHERE = {"predict", "generate"}
+"""They enter a project only for a model of its registry: servers and folders are asked from anywhere."""
+
 SHOWN = 3
 """So many classes of each picture are printed."""
 
@@ -52,9 +55,10 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Ask a model about image files: a champion of the registry, or of a server."""
+    where = _model(model, url)
     from components.pipelines import pipeline
 
-    asked = pipeline(model=_model(model, url), url=url)
+    asked = pipeline(model=where, url=url)
     files = [_called_from(image) for image in images]
     if asked.task == "unconditional-image-generation":
         raise UserError(f"{model}: draws images from a seed. Ask it by: darkroom generate {model} --out FILE")
@@ -93,10 +97,11 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Draw images of a seed with a generator."""
+    where = _model(model, url)
     from components import answers
     from components.pipelines import pipeline
 
-    asked = pipeline("unconditional-image-generation", model=_model(model, url), url=url)
+    asked = pipeline("unconditional-image-generation", model=where, url=url)
     images = asked(seed=seed, count=count, label=label)
     names = [f"{asked.source.description['name']}-{seed}-{place:04d}.png" for place in range(count)]
     whole = images if _called_from(out).is_dir() else [answers.sheet(images)]
@@ -120,9 +125,16 @@ def _reenact(
 
 
 def _model(model: str, url: str | None) -> str:
-    """Return ``model``, where it is a folder as it is meant from where the command was called."""
+    """Return ``model``: a folder as it is meant from where the command was called; a name, and enter its project."""
+    from flows import project
+
+    if url is not None:
+        return model
     folder = _called_from(Path(model))
-    return str(folder) if url is None and (folder / "bundle.json").is_file() else model
+    if (folder / "bundle.json").is_file():
+        return str(folder)
+    project.enter()
+    return model
 
 
 def _called_from(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data.errors import UserError
+from flows.project import CALLED_FROM
 
 if TYPE_CHECKING:
     from components.serving.settings import ModelSettings
@@ -59,7 +60,7 @@ def serve(
         threads=threads,
         poll_s=poll,
         grace_s=grace,
-        tokens=tokens,
+        tokens=str(CALLED_FROM / tokens) if tokens else "",
         shadow=shadow,
         access_log=access_log,
         models=_bounds(),
@@ -105,5 +106,5 @@ def _bundles(given: list[str]) -> dict[str, str]:
         name, _, folder = text.partition("=")
         if not name or not folder:
             raise UserError(f"--bundle {text}: give NAME=FOLDER.")
-        bundles[name] = str(Path(folder).absolute())
+        bundles[name] = str(CALLED_FROM / folder)
     return bundles

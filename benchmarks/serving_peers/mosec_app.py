@@ -1,6 +1,6 @@
-"""mosec as its documents have it: one worker stage with dynamic batching, and msgpack for binary data.
+"""mosec as its documents have it: one worker stage, dynamic batching, msgpack for binary data.
 
-python mosec_app.py --port PORT
+MODEL=... MAX_BATCH=... python mosec_app.py --port PORT
 """
 
 import os
@@ -24,7 +24,9 @@ class Classifier(MsgpackMixin, Worker):
         self.shape = self.session.get_inputs()[0].shape[1:]
 
     def forward(self, data):
-        """Compute the rows of several requests together."""
+        """Compute the rows of one request, or of several together."""
+        if isinstance(data, dict):
+            return self.forward([data])[0]
         images = [np.frombuffer(one["image"], np.uint8).reshape(-1, *self.shape) for one in data]
         output = self.session.run(["probabilities"], {"image": np.concatenate(images)})[0]
         parts = np.split(output, np.cumsum([len(image) for image in images])[:-1])
@@ -33,5 +35,6 @@ class Classifier(MsgpackMixin, Worker):
 
 if __name__ == "__main__":
     server = Server()
-    server.append_worker(Classifier, num=1, max_batch_size=64, max_wait_time=1)
+    most = int(os.environ["MAX_BATCH"])
+    server.append_worker(Classifier, num=1, max_batch_size=most, max_wait_time=1 if most > 1 else 0)
     server.run()

@@ -152,9 +152,12 @@ def _bentoml(place: Place) -> list[str]:
     return [place.tool("bentoml"), "serve", "bentoml_app:Classifier", *options]
 
 
-def _mosec(place: Place) -> list[str]:
-    script = str(HERE / "mosec_app.py")
-    return [str(place.python), script, "--address", "127.0.0.1", "--port", str(place.port)]
+def _mosec(most: int) -> Callable[[Place], list[str]]:
+    def command(place: Place) -> list[str]:
+        script = [str(place.python), str(HERE / "mosec_app.py")]
+        return ["env", f"MAX_BATCH={most}", *script, "--address", "127.0.0.1", "--port", str(place.port)]
+
+    return command
 
 
 def _msgpack(images: np.ndarray) -> tuple[bytes, Headers]:
@@ -168,7 +171,8 @@ SERVERS = {
     "darkroom": Server("", _darkroom, _infer, _tensor, _last_bytes),
     "darkroom, batching off": Server("", _darkroom_unbatched, _infer, _tensor, _last_bytes),
     "darkroom, JSON": Server("", _darkroom, _infer, _tensor_json, _output),
-    "mosec": Server("mosec", _mosec, lambda graph: "/inference", _msgpack, _last_bytes),
+    "mosec": Server("mosec", _mosec(64), lambda graph: "/inference", _msgpack, _last_bytes),
+    "mosec, batching off": Server("mosec", _mosec(1), lambda graph: "/inference", _msgpack, _last_bytes),
     "litserve": Server("litserve", _litserve(1), lambda graph: "/predict"),
     "litserve, batching": Server("litserve", _litserve(64), lambda graph: "/predict"),
     "bentoml": Server(

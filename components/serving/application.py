@@ -44,7 +44,7 @@ class Application:
         self._service, self._metrics = service, service.metrics
         self._router = Router(route for module in ROUTES for route in module.routes(service))
         self._gatekeeper = Gatekeeper(service.settings, service.tokens)
-        self._max_body, self._request_s = service.settings.max_body, service.settings.request_s
+        self._max_body = service.settings.max_body
         self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -66,16 +66,18 @@ class Application:
             response = _told(refused)
             unread = not request.arrived and request.method not in ("GET", "HEAD")
             if refused.status in (413, 429, 503):
-                self._metrics.rejected.add(request.parameters.get("model", ""), str(refused.status))
+                # Names that are no model's would fill the memory.
+                model = request.parameters.get("model", "")
+                known = model if self._service.repository.knows(model) else ""
+                self._metrics.rejected.add(known, str(refused.status))
         except asyncio.CancelledError:
             raise
         except Exception:
             log.exception("a handler failed", extra={"request": request.id, "path": request.path})
             response = _told(Refused(500, "internal error; the server's log has it under this request's id"))
         self._record(request, pattern, response, time.perf_counter() - came)
-        headers = response.headers
-        headers.append((b"content-length", str(len(response.body)).encode()))
-        headers.append((b"x-request-id", request.id.encode()))
+        length = (b"content-length", str(len(response.body)).encode())
+        headers = [*response.headers, length, (b"x-request-id", request.id.encode())]
         if unread or self._service.draining:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -95,7 +97,7 @@ class Application:
         """Return the whole body.
 
         Raises:
-            Refused: it is too long (413), compressed (415), or does not come in time (408).
+            Refused: it is too long (413), compressed (415), or the client left (400).
         """
         encoding = request.header(b"content-encoding")
         if encoding not in (None, b"", b"identity"):
@@ -103,33 +105,16 @@ class Application:
         length = request.header(b"content-length")
         if length is not None and int(length) > self._max_body:
             raise Refused(413, f"the body has {int(length)} bytes; at most {self._max_body}")
-        message = await self._receive(receive)
-        body = message["body"]
-        if not message["more_body"]:
-            self._check_length(len(body))
-            return body
-        parts, size = [body], len(body)
-        try:
-            async with asyncio.timeout(self._request_s):
-                while message["more_body"]:
-                    self._check_length(size)
-                    message = await self._receive(receive)
-                    parts.append(message["body"])
-                    size += len(message["body"])
-        except TimeoutError:
-            raise Refused(408, f"the body did not come within {self._request_s:g} s") from None
-        self._check_length(size)
-        return b"".join(parts)
-
-    async def _receive(self, receive: Receive) -> dict[str, Any]:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(400, "the client left")
-        return message
-
-    def _check_length(self, size: int) -> None:
-        if size > self._max_body:
-            raise Refused(413, f"the body has more than {self._max_body} bytes")
+        parts, size, more = [], 0, True
+        while more:  # that they come in time is the connection's business
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "the client left")
+            parts.append(message["body"])
+            size, more = size + len(parts[-1]), message["more_body"]
+            if size > self._max_body:
+                raise Refused(413, f"the body has more than {self._max_body} bytes")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _record(self, request: Request, pattern: str, response: Response, seconds: float) -> None:
         self._metrics.requests.add(request.method, pattern, str(response.status))
@@ -144,7 +129,8 @@ class Application:
                 "model": model,
                 "version": version,
             }
-            log.log(logging.ERROR if response.status >= 500 else logging.INFO, "request", extra=told)
+            level = {500: logging.ERROR, 503: logging.WARNING}.get(response.status, logging.INFO)
+            log.log(level, "request", extra=told)
 
     async def _discard(self, receive: Receive) -> None:
         """Read what is left of a refused body, within bounds.

@@ -136,6 +136,8 @@ class Queue:
 
     def expire(self) -> None:
         """Refuse what waits for longer than it may, also while a long computation holds the threads."""
+        if not self._waiting:
+            return
         now = time.perf_counter()
         with self._lock:
             late = [job for job in self._waiting if now > job.deadline]

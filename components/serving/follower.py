@@ -36,7 +36,7 @@ class Follower:
     def __init__(self, *, challengers: bool) -> None:
         self._file, self._challengers = StateFile(), challengers
         self._refused_at: dict[str, float] = {}
-        self.state = _after_crash(self._file.read())
+        self.state = _after_crash(_left(self._file))
 
     def look(self, asked: int = 0) -> None:
         """Look at the registry once and bring the state file up to date.
@@ -156,6 +156,15 @@ def _at(alias: str, models: dict[str, Model]) -> Iterator[tuple[str, Version]]:
     for name, model in sorted(models.items()):
         if version := model.alias(alias):
             yield name, version
+
+
+def _left(file: StateFile) -> State:
+    """Return what an earlier follower left; of a damaged file nothing, for the registry has it all."""
+    try:
+        return file.read()
+    except UserError as error:
+        log.error("state lost", extra={"reason": str(error)})
+        return State()
 
 
 def _after_crash(state: State) -> State:

@@ -1,8 +1,7 @@
 """Keeps a worker's repository as the state file says: loads a new champion beside the old one, and swaps.
 
-The bundles were verified by the follower before it named them. They are verified again here, from the bytes
-that are then
-run: hash, links, graph, signature, golden answers. Loading has a thread of its own, one version at a time.
+The bundles were verified by the follower before it named them. They are verified again here, from the bytes that
+are then run: hash, links, graph, signature, golden answers. Loading has a thread of its own, one version at a time.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class Following:
                 seen = marks
                 try:
                     await self._reconcile()
-                except Exception:
+                except Exception:  # what is served goes on, and the next look may succeed
                     log.exception("following failed")
             self._measure()
             await asyncio.sleep(LOOK_S)
@@ -92,8 +91,11 @@ class Following:
             if name not in controls.unloaded:
                 await self._bring(name, target)
         for name in {s.name for s in self._repository.served()} | set(controls.unloaded):
-            if name not in state.champions or name in controls.unloaded:
+            # A follower that begins anew knows nothing yet: that takes nothing away.
+            gone = state.complete and name not in state.champions
+            if gone or name in controls.unloaded:
                 self._targets.pop(name, None)
+                self._own.pop(name, None)
                 self._repository.drop(name, unloaded=name in controls.unloaded)
         self._tell_refusals(state)
         await self._shadow.follow(state.challengers, self._load)
@@ -106,8 +108,10 @@ class Following:
 
     async def _bring(self, name: str, target: Target) -> None:
         """Serve ``target``, unless it is served or was refused here already."""
-        refused = self._own.get(name)
-        if self._targets.get(name) == target or (refused and refused.sha256 == target.sha256):
+        if self._targets.get(name) == target:
+            self._own.pop(name, None)
+            return
+        if name in self._own and self._own[name].sha256 == target.sha256:
             return
         self._repository.loading(name, target.version)
         try:

@@ -51,6 +51,12 @@ class Repository:
             raise Refused(404, f"{name}: version {version} is not served; version {served.version} is")
         return served
 
+    def knows(self, name: str) -> bool:
+        """Whether ``name`` is a model that is served or should be."""
+        return (
+            name in self._served or name in self._loading or name in self._refused or name in self._unloaded
+        )
+
     def served(self) -> list[ServedVersion]:
         """Return what is served, by name."""
         return [self._served[name] for name in sorted(self._served)]
@@ -72,7 +78,7 @@ class Repository:
         self._refused.pop(name, None)
         self._unloaded.discard(name)
         if before is not None:
-            self._metrics.served.values.pop(before.labels, None)
+            self._end(before)
             self._retire(before, served)
         self._metrics.served.set(1, *served.labels)
         self._metrics.reloads.add(name, "swapped")
@@ -95,7 +101,7 @@ class Repository:
         (self._unloaded.add if unloaded else self._unloaded.discard)(name)
         before = self._served.pop(name, None)
         if before is not None:
-            self._metrics.served.values.pop(before.labels, None)
+            self._end(before)
 
     def index(self) -> list[Entry]:
         """Return every known model: the served version, and one that is being loaded or was refused."""
@@ -104,6 +110,11 @@ class Repository:
         entries += [Entry(n, r.version, "UNAVAILABLE", r.reason) for n, r in self._refused.items()]
         entries += [Entry(name, "", "UNAVAILABLE", "unloaded") for name in self._unloaded]
         return sorted(entries, key=lambda entry: (entry.name, entry.version))
+
+    def _end(self, before: ServedVersion) -> None:
+        """Take the gauges of a version that is served no more."""
+        self._metrics.served.values.pop(before.labels, None)
+        self._metrics.waiting.values.pop(before.labels, None)
 
     def _retire(self, before: ServedVersion, now: ServedVersion) -> None:
         """Keep the counters of the last versions of a model, and drop those of older ones."""

@@ -43,7 +43,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.repository = Repository(self.metrics)
-        self.tokens = Tokens.read(settings.tokens) if settings.tokens else None
+        self.tokens = Tokens(settings.tokens) if settings.tokens else None
         self.computing = Computing(settings.at_once)
         self.shadow = Shadow(settings, self.metrics)
         self.following = Following(settings, self.repository, self.shadow, self.computing, self.metrics)

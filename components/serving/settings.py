@@ -10,6 +10,8 @@ from typing import Any
 
 from data.errors import UserError, nearest
 
+DEVICES = ("cpu", "cuda")
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -62,7 +64,7 @@ class Settings:
         computing: answers computed at once in one worker; 0 fits the cores.
         poll_s: seconds between looks at the registry.
         grace_s: seconds that requests have to be answered after SIGTERM.
-        request_s: seconds that a request may take to arrive.
+        request_s: seconds in which a request has to arrive whole; then its connection ends.
         max_body: most bytes of a request.
         max_connections: most connections of one worker; further ones are refused with 503.
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
@@ -83,7 +85,7 @@ class Settings:
     poll_s: float = 2.0
     grace_s: float = 20.0
     request_s: float = 30.0
-    max_body: int = 64 << 20
+    max_body: int = 32 << 20
     max_connections: int = 1024
     tokens: str = ""
     shadow: float = 0.0
@@ -99,6 +101,8 @@ class Settings:
             )
         if self.tokens and not Path(self.tokens).is_file():
             raise UserError(f"--tokens {self.tokens}: not found. Make it: darkroom serve-token NAME.")
+        if self.device not in DEVICES:
+            raise UserError(f"--device {self.device}: no such device.{nearest(self.device, DEVICES)}")
         if not 0 <= self.shadow <= 1:
             raise UserError(f"--shadow {self.shadow}: a share of the requests, from 0 to 1.")
         for name in ("workers", "threads", "max_body", "max_connections"):

@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from components.layout import STATE
 from data import atomic
+from data.errors import UserError
 
 FOLDER = STATE / "serving"
 BUNDLES = STATE / "bundles"
@@ -76,13 +77,17 @@ class State:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> State:
-        """Build from the file's values."""
+        """Build from the file's values.
+
+        Raises:
+            TypeError, AttributeError: another version of Darkroom wrote it.
+        """
         kinds = {"champions": Target, "challengers": Target, "refused": Refusal}
         read = {
             key: {name: kinds[key](**entry) for name, entry in value.items()} if key in kinds else value
             for key, value in values.items()
         }
-        return cls(**read | {"crashed": tuple(read["crashed"])})
+        return cls(**read | {"crashed": tuple(read.get("crashed", ()))})
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,16 @@ class StateFile:
         self.path = folder / "champions.json"
 
     def read(self) -> State:
-        """Return the state; an empty one where there is none yet."""
-        values = _read(self.path)
-        return State.from_json(values) if values else State()
+        """Return the state; an empty one where there is none yet.
+
+        Raises:
+            UserError: the file is damaged, or of another version of Darkroom.
+        """
+        try:
+            values = _read(self.path)
+            return State.from_json(values) if values else State()
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{self.path}: cannot be read ({error}). The follower writes it anew.") from None
 
     def write(self, state: State) -> None:
         """Replace the state."""

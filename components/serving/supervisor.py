@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from components.serving.settings import Settings
 
 _TICK_S = 0.05
 _PAUSE_S = 1.0
-_SHORT_S = 5.0
+_STANDS_BACK = 10
 
 log = logging.getLogger("darkroom.serving")
 
@@ -36,6 +37,7 @@ class Child:
         command: starts it.
         sockets: file descriptors that it inherits.
         announced: called with the first line that it prints.
+        nice: how much it stands back for others, as ``nice`` has it.
         process: the running process.
         started: when it was started, by the monotonic clock.
     """
@@ -44,6 +46,7 @@ class Child:
     command: Sequence[str]
     sockets: Sequence[int] = ()
     announced: Callable[[str], None] | None = None
+    nice: int = 0
     process: subprocess.Popen | None = None
     started: float = field(default=0.0)
 
@@ -58,6 +61,8 @@ class Child:
             text=True,
             start_new_session=True,  # a terminal's Ctrl+C comes here, and is handed on as SIGTERM
         )
+        if self.nice:
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, self.nice)
         if self.announced:
             threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
 
@@ -65,7 +70,7 @@ class Child:
         """Start it again when it died; one that dies young gets a pause first."""
         code = self.process.poll()
         age = time.monotonic() - self.started
-        if code is None or (age < _SHORT_S and age < _PAUSE_S):
+        if code is None or age < _PAUSE_S:
             return
         log.error("died; is started again", extra={"child": self.title, "exit": code})
         self.start()
@@ -133,7 +138,7 @@ def _children(
     if not settings.bundles:
         challengers = ["--challengers"] if settings.shadow else []
         follower = [*module, "components.serving.follower", str(settings.poll_s), *challengers]
-        children.append(Child("follower", follower))
+        children.append(Child("follower", follower, nice=_STANDS_BACK))
     return children
 
 

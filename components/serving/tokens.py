@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,7 +21,10 @@ from data import atomic
 from data.errors import UserError
 
 Scope = Literal["read", "admin"]
+_LOOK_S = 1.0
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+log = logging.getLogger("darkroom.serving")
 
 
 @dataclass(frozen=True)
@@ -32,33 +37,42 @@ class Token:
 
 
 class Tokens:
-    """The tokens that a server takes."""
+    """The tokens of a file. A change of the file counts from the next request on, a second later at most."""
 
-    def __init__(self, tokens: dict[str, Token]) -> None:
-        self._tokens = tokens
-
-    @classmethod
-    def read(cls, path: str | Path) -> Tokens:
+    def __init__(self, path: str | Path) -> None:
         """Read the file.
 
         Raises:
             UserError: it is no file of tokens.
         """
-        try:
-            values = json.loads(Path(path).read_text())
-            return cls({name: Token(**token) for name, token in values.items()})
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}: not a file of tokens: {error}") from None
+        self._path = Path(path)
+        self._tokens, self._mark = _read(self._path), self._path.stat().st_mtime_ns
+        self._looked = time.monotonic()
 
     def scope(self, authorization: bytes | None) -> Scope | None:
         """Return what the bearer of an ``Authorization`` header may do; None for a stranger."""
         if authorization is None or authorization[:7].lower() != b"bearer ":
             return None
+        self._follow()
         name, _, secret = authorization[7:].decode("latin-1").strip().partition(".")
         token = self._tokens.get(name)
         if token is None or not hmac.compare_digest(token.sha256, _hash(token.salt, secret)):
             return None
         return token.scope
+
+    def _follow(self) -> None:
+        """Read the file again if it changed; while it is gone or damaged nobody is let in."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        try:
+            mark = self._path.stat().st_mtime_ns
+            if mark != self._mark:
+                self._tokens, self._mark = _read(self._path), mark
+        except (OSError, UserError) as error:
+            log.error("no tokens", extra={"reason": str(error)})
+            self._tokens, self._mark = {}, 0
 
 
 def make(path: Path, name: str, scope: Scope) -> str:
@@ -77,6 +91,13 @@ def make(path: Path, name: str, scope: Scope) -> str:
     atomic.write_json(path, values)
     path.chmod(0o600)
     return f"{name}.{secret}"
+
+
+def _read(path: Path) -> dict[str, Token]:
+    try:
+        return {name: Token(**token) for name, token in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a file of tokens: {error}") from None
 
 
 def _hash(salt: str, secret: str) -> str:

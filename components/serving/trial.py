@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import psutil
@@ -58,7 +59,7 @@ def run(bundle: Bundle) -> Trial:
     with _server(name, bundle.folder.absolute()) as (process, port):
         start_s = time.monotonic() - started
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_S)
-        sha256 = _get(connection, f"/v2/models/{name}")["parameters"]["bundle_sha256"]
+        sha256 = _get(connection, f"/v2/models/{quote(name)}")["parameters"]["bundle_sha256"]
         if sha256 != bundle.sha256:
             raise UserError(f"{bundle.folder}: was changed while the gate looked at it.")
         inputs, _ = bundle.golden()
@@ -133,7 +134,7 @@ def _infer(connection: http.client.HTTPConnection, name: str, inputs: Mapping[st
     ]
     head = json.dumps({"inputs": described, "parameters": {"binary_data_output": True}}).encode()
     headers = {"Inference-Header-Content-Length": str(len(head))}
-    connection.request("POST", f"/v2/models/{name}/infer", b"".join((head, *raw)), headers)
+    connection.request("POST", f"/v2/models/{quote(name)}/infer", b"".join((head, *raw)), headers)
     response = connection.getresponse()
     body = memoryview(response.read())
     if response.status != 200:

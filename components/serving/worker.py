@@ -26,14 +26,14 @@ import uvloop
 
 from components.serving import logs
 from components.serving.application import Application
-from components.serving.joining import JoiningProtocol
+from components.serving.connection import Connection
 from components.serving.listening import BACKLOG, listen
 from components.serving.service import Service
 from components.serving.settings import Settings
 from data.errors import UserError
 
+_KEEP_ALIVE_S = 65  # longer than proxies and client pools keep theirs: they are the ones to close
 _LINGER_S = 0.5
-_SWITCH_S = 0.0005
 
 log = logging.getLogger("darkroom.serving")
 
@@ -77,9 +77,13 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings, listener: socket.socket, number: int) -> None:
     """Serve on ``listener`` until the end, as worker ``number`` of the server."""
     service = Service(settings, number)
+
+    class Timed(Connection):
+        arrival_s = settings.request_s
+
     config = uvicorn.Config(
         Application(service),
-        http=JoiningProtocol,
+        http=Timed,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -87,6 +91,7 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
         server_header=False,
         date_header=False,
         proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         limit_concurrency=settings.max_connections,
         timeout_graceful_shutdown=settings.grace_s,
         backlog=BACKLOG,
@@ -133,9 +138,6 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=0)
     arguments = parser.parse_args()
     logs.start(f"worker-{os.getpid()}")
-    # The computing threads hand answers over while the event loop is busy: Python's 5 ms would be most of a
-    # short answer.
-    sys.setswitchinterval(_SWITCH_S)
     try:
         settings = Settings.from_json(json.loads(arguments.settings))
         if arguments.socket is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from data.errors import UserError
 from data.prepared import PreparedData
 from models.blocks.adversarial import LossName, told_apart
-from models.blocks.batches import Batches, order
+from models.blocks.batches import Batches
 from models.blocks.ema import EMA
 from models.blocks.pixels import unit
+from models.blocks.steps import Steps
 from models.run import Run
 from models.settings import Settings
 
@@ -81,14 +82,14 @@ def train(
     pair = nn.ModuleDict({"generator": generator, "discriminator": discriminator}).to(run.device)
     game = _Game(pair, recipe, run, len(data.train))
     held_out = Batches(data.validation, run.device, tensors=tensors)
-    for images, *others in game.batches(Batches(data.train, run.device, tensors=tensors)):
+    for images, *others in game.steps.batches(Batches(data.train, run.device, tensors=tensors)):
         x_bchw = unit(images)
         game.update_discriminator(discriminator_loss, x_bchw, *others)
-        if game.step % recipe.discriminator_steps == 0:
+        if game.steps.done % recipe.discriminator_steps == 0:
             game.update_generator(generator_loss, x_bchw, *others)
-        if game.at_epoch_end:
+        if game.steps.at_epoch_end:
             game.validated(validate(game.ema.average, held_out))
-        if run.save_due() and not game.finished:
+        if run.save_due() and not game.steps.finished:
             run.save(game.state_dict())
     game.finish()
 
@@ -98,9 +99,7 @@ class _Game:
 
     def __init__(self, pair: nn.ModuleDict, recipe: AdversarialRecipe, run: Run, num_images: int) -> None:
         self.pair, self.recipe, self.run = pair, recipe, run
-        self.num_images, self.batch_size = num_images, min(recipe.batch_size, num_images)
-        self.epoch_steps = num_images // self.batch_size
-        self.steps = max(recipe.epochs * self.epoch_steps, recipe.least_steps)
+        self.steps = Steps(recipe, run, num_images)
         rates = {"generator": recipe.learning_rate, "discriminator": recipe.discriminator_learning_rate}
         self.optimizers = {
             name: torch.optim.Adam(
@@ -110,29 +109,11 @@ class _Game:
         }
         self.rates = rates
         self.ema = EMA(pair["generator"], recipe.ema_decay)
-        self.step = 0
         self.sums = torch.zeros(len(SUMS), dtype=torch.float64, device=run.device)
         self.counts = torch.zeros(len(SUMS), dtype=torch.float64)
         state = run.restore()
         if state is not None:
             self._load_state_dict(state)
-
-    @property
-    def finished(self) -> bool:
-        return self.step >= self.steps
-
-    @property
-    def at_epoch_end(self) -> bool:
-        return self.step % self.epoch_steps == 0 or self.finished
-
-    def batches(self, split: Batches) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the batches that are still to come."""
-        size = self.batch_size
-        while not self.finished:
-            epoch, position = divmod(self.step, self.epoch_steps)
-            chosen = order(self.num_images, self.run.seed, epoch)
-            stop = min(self.epoch_steps, position + self.steps - self.step)
-            yield from split.read(chosen[position * size : stop * size], size)
 
     def update_discriminator(self, loss: DiscriminatorLoss, x_bchw: Tensor, *others: Tensor) -> None:
         """Take one step of the discriminator, and count it."""
@@ -140,12 +121,12 @@ class _Game:
         with self.run.autocast():
             value, real, fake = loss(x_bchw, *others)
         self._descend("discriminator", value)
-        self.step += 1
+        self.steps.done += 1
         self._add({"discriminator_loss": value})
         accuracies = told_apart(self.recipe.loss, real.detach(), fake.detach())
         self._add(dict(zip(("accuracy_real", "accuracy_fake"), accuracies, strict=True)))
         self.run.images += len(x_bchw)
-        self._show()
+        self.steps.show()
 
     def update_generator(self, loss: GeneratorLoss, x_bchw: Tensor, *others: Tensor) -> None:
         """Take one step of the generator; the discriminator stays as it is."""
@@ -164,13 +145,13 @@ class _Game:
         broken = [name for name, mean in row.items() if not math.isfinite(mean)]
         if broken:
             raise UserError(
-                f"{self.run.name}: {broken[0]} became {row[broken[0]]} by step {self.step}."
+                f"{self.run.name}: {broken[0]} became {row[broken[0]]} by step {self.steps.done}."
                 f" Lower learning_rate (now {self.recipe.learning_rate}) in its overrides."
             )
         self.sums.zero_()
         self.counts.zero_()
         self.run.record(
-            step=self.step, **row, **{f"validation_{key}": value for key, value in metrics.items()}
+            step=self.steps.done, **row, **{f"validation_{key}": value for key, value in metrics.items()}
         )
 
     def finish(self) -> None:
@@ -178,13 +159,17 @@ class _Game:
         generator, discriminator = self.pair["generator"], self.pair["discriminator"]
         last = {f"generator.{key}": value for key, value in generator.state_dict().items()}
         last |= {f"discriminator.{key}": value for key, value in discriminator.state_dict().items()}
-        best = {"metric": "the last averaged generator", "value": self.recipe.ema_decay, "step": self.step}
-        self.run.finish(last=last, steps=self.step, best=best)
+        best = {
+            "metric": "the last averaged generator",
+            "value": self.recipe.ema_decay,
+            "step": self.steps.done,
+        }
+        self.run.finish(last=last, steps=self.steps.done, best=best)
         generator.load_state_dict(self.ema.average.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "step": self.step,
+            "step": self.steps.done,
             "pair": self.pair.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "ema": self.ema.state_dict(),
@@ -193,7 +178,7 @@ class _Game:
         }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
+        self.steps.done = state["step"]
         self.pair.load_state_dict(state["pair"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
@@ -202,7 +187,7 @@ class _Game:
         self.counts.copy_(state["counts"])
 
     def _descend(self, name: str, loss: Tensor) -> None:
-        left = 1 - self.step / self.steps
+        left = 1 - self.steps.share
         optimizer = self.optimizers[name]
         for group in optimizer.param_groups:
             group["lr"] = self.rates[name] * min(1.0, 2 * left)
@@ -216,8 +201,3 @@ class _Game:
                 value.detach()
             )  # stays on the device: reading it would make a GPU wait
             self.counts[SUMS.index(name)] += 1
-
-    def _show(self) -> None:
-        latest = self.run.history[-1] if self.run.history else {}
-        metrics = {key: value for key, value in latest.items() if key != "step"}
-        self.run.progress(self.step, self.steps, "step", **metrics)

@@ -12,8 +12,8 @@ from models.blocks.pixels import Standardise
 class Columns(nn.Module):
     """Images [N, C, H, W] in [0, 1] to columns [N, T, width], one for each ``stride`` columns of pixels.
 
-    Convolutions of stride 2 see what lies around a column and make little of how high it lies; strides rather than
-    pooling, whose gradient a GPU does not sum in one order.
+    Convolutions see what lies around a column and make little of how high it lies. The image is made smaller by strides
+    rather than pooling, whose gradient a GPU does not sum in one order.
 
     Attributes:
         stride: columns of pixels that one column stands for; what lies around them it has seen, too.
@@ -21,19 +21,19 @@ class Columns(nn.Module):
     """
 
     def __init__(self, spec: DataSpec, channels: tuple[int, ...], stride: int, width: int) -> None:
-        """Make a convolution for each of ``channels``: each halves the height, the first ones the width.
+        """Make a convolution for each of ``channels``: the first keeps the size, the others halve the height.
 
-        ``stride`` is 2 to the power of how many do, at most all.
+        So many of those, the first ones, halve the width, too, that it becomes ``stride`` times smaller.
         """
         super().__init__()
         self.standardise = Standardise(spec)
         layers: list[nn.Module] = []
         before, height, self.stride, self.length = spec.channels, spec.height, 1, spec.width
-        for number in channels:
-            across = 2 if self.stride < stride else 1
-            convolution = nn.Conv2d(before, number, 3, (2, across), padding=1, bias=False)
+        for index, number in enumerate(channels):
+            down, across = 2 if index else 1, 2 if index and self.stride < stride else 1
+            convolution = nn.Conv2d(before, number, 3, (down, across), padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(number), nn.ReLU()]
-            before, height = number, -(-height // 2)
+            before, height = number, -(-height // down)
             self.stride, self.length = self.stride * across, -(-self.length // across)
         self.look = nn.Sequential(*layers)
         self.embed = nn.Linear(before * height, width)

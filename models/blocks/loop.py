@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.prepared import PreparedData
-from models.blocks.batches import Batches, order
+from models.blocks.batches import Batches
 from models.blocks.ema import EMA
 from models.blocks.pixels import unit
+from models.blocks.steps import Steps
 from models.run import Run
 from models.settings import Settings
 
@@ -73,14 +74,14 @@ def train(
     batches = Batches(data.train, run.device, tensors=tensors)
     training = _Training(model, recipe, run, len(batches))
     held_out = Batches(data.validation, run.device, tensors=tensors)
-    for images, *targets in training.batches(batches):
+    for images, *targets in training.steps.batches(batches):
         x_bchw = unit(images)
         if augment:
             x_bchw = augment(x_bchw, run.generator)
         training.update(loss, x_bchw, targets)
-        if training.at_epoch_end:
+        if training.steps.at_epoch_end:
             training.validated(validate(training.ema.average, held_out))
-        if run.save_due() and not training.finished:
+        if run.save_due() and not training.steps.finished:
             run.save(training.state_dict())
     training.finish()
 
@@ -98,12 +99,9 @@ class _Training:
 
     def __init__(self, model: nn.Module, recipe: Recipe, run: Run, num_images: int) -> None:
         self.model, self.recipe, self.run = model, recipe, run
-        self.num_images, self.batch_size = num_images, min(recipe.batch_size, num_images)
-        self.epoch_steps = num_images // self.batch_size
-        self.steps = max(recipe.epochs * self.epoch_steps, recipe.least_steps)
+        self.steps = Steps(recipe, run, num_images)
         self.optimizer = _adamw(model, recipe)
         self.ema = EMA(model, recipe.ema_decay)
-        self.step = 0
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=run.device)
         self.loss_count = 0
         self.best: dict[str, Any] = {}
@@ -112,29 +110,12 @@ class _Training:
         if state is not None:
             self._load_state_dict(state)
 
-    @property
-    def finished(self) -> bool:
-        return self.step >= self.steps
-
-    @property
-    def at_epoch_end(self) -> bool:
-        return self.step % self.epoch_steps == 0 or self.finished
-
-    def batches(self, split: Batches) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the batches that are still to come."""
-        size = self.batch_size
-        while not self.finished:
-            epoch, position = divmod(self.step, self.epoch_steps)
-            chosen = order(self.num_images, self.run.seed, epoch)
-            stop = min(self.epoch_steps, position + self.steps - self.step)
-            yield from split.read(chosen[position * size : stop * size], size)
-
     def update(self, loss: Loss, x_bchw: Tensor, targets: Sequence[Tensor]) -> None:
         """Take one optimizer step."""
         self.model.train()
-        self.run.done = self.step / self.steps
+        self.run.done = self.steps.share
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.steps, self.recipe)
+            group["lr"] = learning_rate(self.steps.done, self.steps.total, self.recipe)
         with self.run.autocast():
             value = loss(self.model, x_bchw, *targets)
         self.optimizer.zero_grad(set_to_none=True)
@@ -142,37 +123,37 @@ class _Training:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.ema.update(self.model)
-        self.step += 1
+        self.steps.done += 1
         self.loss_sum += value.detach()  # stays on the device: reading it here would make the GPU wait
         self.loss_count += 1
         self.run.images += len(x_bchw)
-        self._show()
+        self.steps.show()
 
     def validated(self, metrics: dict[str, float]) -> None:
         """Add a row to the history and keep the averaged weights if they are the best so far."""
         mean = float(self.loss_sum) / self.loss_count
         if not math.isfinite(mean):
             raise UserError(
-                f"{self.run.name}: the training loss became {mean} by step {self.step}."
+                f"{self.run.name}: the training loss became {mean} by step {self.steps.done}."
                 f" Lower learning_rate (now {self.recipe.learning_rate}) in its overrides."
             )
         self.loss_sum.zero_()
         self.loss_count = 0
         named = {f"validation_{name}": value for name, value in metrics.items()}
-        self.run.record(step=self.step, train_loss=mean, **named)
+        self.run.record(step=self.steps.done, train_loss=mean, **named)
         if not self.best or metrics["loss"] < self.best["value"]:
-            self.best = {"metric": "validation_loss", "value": metrics["loss"], "step": self.step}
+            self.best = {"metric": "validation_loss", "value": metrics["loss"], "step": self.steps.done}
             self.best_weights = {key: value.clone() for key, value in self.ema.average.state_dict().items()}
 
     def finish(self) -> None:
         """Put the best weights into the model and tell the run how it ended."""
-        self.run.finish(last=self.model.state_dict(), steps=self.step, best=self.best)
+        self.run.finish(last=self.model.state_dict(), steps=self.steps.done, best=self.best)
         self.model.load_state_dict(self.best_weights)
         self.model.eval()
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "step": self.step,
+            "step": self.steps.done,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict(),
@@ -183,7 +164,7 @@ class _Training:
         }
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.loss_count, self.best = state["step"], state["loss_count"], state["best"]
+        self.steps.done, self.loss_count, self.best = state["step"], state["loss_count"], state["best"]
         self.loss_sum.copy_(state["loss_sum"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -193,11 +174,6 @@ class _Training:
                     slots[key] = torch.empty_like(parameter).copy_(value)
         self.ema.load_state_dict(state["ema"])
         self.best_weights = {key: value.to(self.run.device) for key, value in state["best_weights"].items()}
-
-    def _show(self) -> None:
-        latest = self.run.history[-1] if self.run.history else {}
-        metrics = {key: value for key, value in latest.items() if key != "step"}
-        self.run.progress(self.step, self.steps, "step", **metrics)
 
 
 def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

@@ -26,20 +26,20 @@ class Transcribing(Augmented):
     """The settings that all writers of texts have.
 
     Attributes:
-        channels: of each convolution over the image; each halves the height.
-        stride: columns of pixels that are read as one, a power of 2; as many convolutions halve the width.
+        channels: of each convolution over the image; the first keeps its size, the others halve the height.
+        stride: columns of pixels that are read as one, a power of 2: so many convolutions halve the width, too.
         label_smoothing: probability taken from the right symbol and spread over all (Szegedy et al. 2016).
         beams: texts that are kept while writing; 1 is greedy.
     """
 
-    channels: tuple[int, ...] = Field(default=(16, 32), min_length=1)
+    channels: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1)
     stride: int = Field(default=2, ge=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     beams: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _halve_often_enough(self) -> Self:
-        if self.stride not in (strides := [2**times for times in range(len(self.channels) + 1)]):
+        if self.stride not in (strides := [2**times for times in range(len(self.channels))]):
             raise ValueError(
                 f"stride: {self.stride}; with {len(self.channels)} channels it is one of {strides}"
             )

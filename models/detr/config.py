@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from models.blocks.loop import Recipe
 
@@ -13,7 +13,8 @@ class Config(Recipe):
     """What a ``detr`` can be told.
 
     Attributes:
-        backbone: channels of the backbone's stages, each of which halves the picture.
+        backbone: channels of the backbone's stages, each of which halves the picture; the last one is repeated where
+            there would be more than 400 cells, and left out where there would be fewer than 16 or than two an object.
         backbone_depth: residual blocks in each stage but the first.
         width: length of an embedding; a multiple of 4.
         heads: heads of each attention; they divide ``width``.
@@ -43,7 +44,7 @@ class Config(Recipe):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     zoom: float = Field(default=0.2, ge=0, lt=1)
     relight: float = Field(default=0.2, ge=0, lt=1)
-    queries: Literal["cells"] | int = "cells"
+    queries: Literal["cells"] | PositiveInt = "cells"
     spot: bool = True
     denoising: int = Field(default=0, ge=0)
     classification: Literal["cross_entropy", "focal", "varifocal"] = "varifocal"
@@ -69,7 +70,7 @@ class Config(Recipe):
             epochs=4,
             least_steps=1800,
             batch_size=16,
-            learning_rate=2e-3,
+            learning_rate=4e-3,
             weight_decay=0.05,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,9 @@ from models.detr.denoising import Noised
 
 PRIOR = 0.02
 """Score of every class at the start, where most queries have no object (Lin et al. 2017, section 4.1)."""
+
+LEAST_CELLS, MOST_CELLS = 16, 400
+"""Each cell looks at each other, and may be a query: more of them cost more than they bring."""
 
 FIRST_SIZE = 0.25
 """Sides of the boxes at the start, as shares of the picture's."""
@@ -57,8 +61,9 @@ class Detr(nn.Module):
         outputs = spec.num_classes + (config.classification == "cross_entropy")
         width = config.width
         self.standardise = Standardise(spec)
-        self.backbone = Backbone(spec.channels, config.backbone, config.backbone_depth)
-        self.project = nn.Conv2d(config.backbone[-1], width, 1)
+        widths = _stages(config.backbone, spec)
+        self.backbone = Backbone(spec.channels, widths, config.backbone_depth)
+        self.project = nn.Conv2d(widths[-1], width, 1)
         self.encoder = Encoder(width, config.heads, config.hidden, config.encoder_depth, config.dropout)
         self.decoder = Decoder(
             width, config.heads, config.hidden, config.decoder_depth, config.dropout, outputs, config.spot
@@ -113,8 +118,25 @@ def build(config: Config, spec: DataSpec) -> Detr:
     return Detr(config, spec)
 
 
+def _stages(widths: tuple[int, ...], spec: DataSpec) -> tuple[int, ...]:
+    """Return the widths: fewer where there would be too few cells, the last one again where there would be too many.
+
+    Twice as many cells as a picture has objects are the least, so that each object finds a query near it.
+    """
+    least = max(LEAST_CELLS, 2 * spec.max_objects)
+
+    def cells(stages: int) -> int:
+        return math.ceil(spec.height / 2**stages) * math.ceil(spec.width / 2**stages)
+
+    while len(widths) > 1 and cells(len(widths)) < least:
+        widths = widths[:-1]
+    while cells(len(widths)) > MOST_CELLS and cells(len(widths) + 1) >= least:
+        widths = (*widths, widths[-1])
+    return widths
+
+
 def _scattered(queries: int) -> Tensor:
     """Return logits of centre boxes [queries, 4], evenly over the picture."""
-    side = int(queries**0.5 + 0.999)
+    side = math.ceil(math.sqrt(queries))
     middles = position_encoding.cells(side, side)[:queries]
     return boxes.logit(torch.cat([middles, torch.full_like(middles, FIRST_SIZE)], dim=-1))

@@ -30,21 +30,22 @@ class Config(Transcribing):
     def quick(cls) -> Config:
         """Two CPU cores: about a minute on digit lines."""
         return cls(
-            channels=(32, 64),
+            channels=(16, 32, 64, 96),
             stride=4,
+            label_smoothing=0.05,
             width=96,
-            dropout=0.2,
+            dropout=0.3,
+            forcing=1.0,
             epochs=5,
             batch_size=64,
             learning_rate=4e-3,
-            forcing=1.0,
         )
 
     @classmethod
     def full(cls) -> Config:
         """One GPU: wider, longer, with a beam."""
         return cls(
-            channels=(64, 128, 256),
+            channels=(32, 64, 128, 256),
             width=384,
             dropout=0.4,
             label_smoothing=0.1,

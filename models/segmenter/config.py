@@ -16,6 +16,8 @@ class Config(Patched):
         stem_depth: convolutions after each of those.
         decoder_depth: layers that read patches and classes together.
         pixels: length of the embedding of a pixel.
+        class_weight: what it counts to tell the classes of objects' pixels apart, where telling objects from the ground
+            counts 1.
     """
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -23,6 +25,7 @@ class Config(Patched):
     stem_depth: int = Field(default=1, ge=0)
     decoder_depth: int = Field(default=1, ge=1)
     pixels: int = Field(default=32, ge=1)
+    class_weight: float = Field(default=1.0, gt=0)
 
     @classmethod
     def quick(cls) -> Config:
@@ -30,12 +33,16 @@ class Config(Patched):
         return cls(
             grid=12,
             width=64,
-            depth=2,
+            depth=1,
             hidden=128,
+            stem=(24, 80),
+            stem_depth=3,
+            pixels=16,
+            class_weight=2.0,
             label_smoothing=0.0,
-            epochs=5,
+            epochs=7,
             batch_size=16,
-            learning_rate=4e-3,
+            learning_rate=1e-2,
             weight_decay=0.05,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,36 +25,62 @@ def fit(model: Segmenter, data: PreparedData, run: Run) -> None:
     def loss(network: nn.Module, x_bchw: Tensor, masks: Tensor) -> Tensor:
         # A mask moves as one more channel: every change takes pixels as they are, and zeros that come in are ground.
         changed = config.change(torch.cat([x_bchw, masks[:, None].float()], dim=1), run.generator)
-        return cross_entropy(network(changed[:, :-1]), changed[:, -1], config.label_smoothing)
+        logits, masks = network(changed[:, :-1]), changed[:, -1]
+        return Nats.of(logits, masks, config.label_smoothing).loss(config.class_weight)
+
+    @torch.no_grad()
+    def validate(network: nn.Module, split: Batches) -> dict[str, float]:
+        parts = [
+            Nats.of(network(unit(images)), masks)
+            for images, masks in split.read(torch.arange(len(split)), CHUNK)
+        ]
+        whole = Nats(*(torch.stack(column).sum(dim=0) for column in zip(*parts, strict=True)))
+        right = whole.right / whole.counted.clamp(min=1)
+        return {"loss": float(whole.loss(config.class_weight)), "accuracy": float(right)}
 
     loop.train(model, data, run, config, loss=loss, validate=validate, tensors=("images", "masks"))
 
 
-def cross_entropy(logits: Tensor, masks: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the mean over all pixels that are counted, in nats.
+class Nats(NamedTuple):
+    """The cross-entropy of some pixels in its two parts, by the chain rule ``p(class) = p(object) p(class | object)``.
 
-    Args:
-        logits: [N, 1 + K, H, W].
-        masks: [N, H, W], 0 the ground, k + 1 class k, :data:`data.prepared.UNCOUNTED` what is not counted.
-        label_smoothing: probability taken from the right value and spread over all.
+    Ground fills most of a scene. Were the mean taken of both parts together, it would drown what tells classes apart.
+
+    Attributes:
+        ground: sum over the counted pixels of ``-log p`` of being ground or an object, whichever is right.
+        classes: sum over the pixels of objects of ``-log p(class | object)``.
+        counted: how many pixels are counted.
+        objects: how many of them are of objects.
+        right: how many have the right answer.
     """
-    counted = masks != UNCOUNTED
-    wanted = torch.where(counted, masks, 0).long()
-    of_pixels = functional.cross_entropy(
-        logits.float(), wanted, reduction="none", label_smoothing=label_smoothing
-    )
-    # Not by ``ignore_index``: of a batch that holds nothing to count it would be the mean, NaN.
-    return (of_pixels * counted).sum() / counted.sum().clamp(min=1)
 
+    ground: Tensor
+    classes: Tensor
+    counted: Tensor
+    objects: Tensor
+    right: Tensor
 
-@torch.no_grad()
-def validate(network: nn.Module, split: Batches) -> dict[str, float]:
-    """Return ``loss``, an image's mean cross-entropy in nats a pixel, and ``accuracy``, the share of right pixels."""
-    loss = torch.zeros((), dtype=torch.float64, device=split.device)
-    right, counted = (torch.zeros((), dtype=torch.int64, device=split.device) for _ in range(2))
-    for images, masks in split.read(torch.arange(len(split)), CHUNK):
-        logits = network(unit(images))
-        loss += cross_entropy(logits, masks) * len(images)
-        right += (logits.argmax(dim=1) == masks).sum()
-        counted += (masks != UNCOUNTED).sum()
-    return {"loss": float(loss) / len(split), "accuracy": float(right / counted.clamp(min=1))}
+    @classmethod
+    def of(cls, logits: Tensor, masks: Tensor, label_smoothing: float = 0.0) -> Nats:
+        """Measure ``logits`` [N, 1 + K, H, W] on ``masks`` [N, H, W]: 0 the ground, k + 1 class k, 255 crowds.
+
+        ``label_smoothing`` is the probability that is taken from the right class and spread over all.
+        """
+        logits, masks = logits.float(), masks.long()
+        counted = masks != UNCOUNTED
+        objects = counted & (masks > 0)
+        fits = logits[:, 1:].logsumexp(dim=1) - logits[:, 0]
+        ground = functional.binary_cross_entropy_with_logits(fits, objects.float(), reduction="none")
+        wanted = torch.where(objects, masks - 1, 0)
+        classes = functional.cross_entropy(
+            logits[:, 1:], wanted, reduction="none", label_smoothing=label_smoothing
+        )
+        right = (logits.argmax(dim=1) == masks) & counted
+        return cls(
+            (ground * counted).sum(), (classes * objects).sum(), counted.sum(), objects.sum(), right.sum()
+        )
+
+    def loss(self, class_weight: float) -> Tensor:
+        """Return the mean of the first part and, ``class_weight`` times, that of the second; 0 of no pixels."""
+        ground = self.ground / self.counted.clamp(min=1)
+        return ground + class_weight * self.classes / self.objects.clamp(min=1)

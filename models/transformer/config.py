@@ -39,13 +39,20 @@ class Config(Transcribing):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about a minute on digit lines."""
-        return cls(channels=(32, 64), stride=4, epochs=5, batch_size=64, learning_rate=3e-3)
+        return cls(
+            channels=(16, 32, 64, 96),
+            stride=4,
+            label_smoothing=0.05,
+            epochs=8,
+            batch_size=64,
+            learning_rate=4e-3,
+        )
 
     @classmethod
     def full(cls) -> Config:
         """One GPU: wider, longer, with a beam."""
         return cls(
-            channels=(64, 128, 256),
+            channels=(32, 64, 128, 256),
             width=256,
             heads=8,
             hidden=1024,

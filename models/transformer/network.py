@@ -17,6 +17,9 @@ from models.blocks.transcribe import TranscriberGraph
 from models.transformer.config import Config
 from models.transformer.decoder import DecoderLayer, Memory
 
+BASE = 100
+"""Of the waves' lengths, the paper's 10,000: lines are short, and on longer waves all of their places are the same."""
+
 
 class Transformer(nn.Module):
     """Images [N, C, H, W] in [0, 1] to logits [N, L, V] of the symbols of their texts and, last, the end.
@@ -96,7 +99,7 @@ class Transformer(nn.Module):
 
 def waves(length: int, width: int) -> Tensor:
     """Return float32 [length, width]: sines and cosines of the place (Vaswani et al. 2017, section 3.5)."""
-    angles = torch.arange(length)[:, None] * 10_000 ** (-torch.arange(0, width, 2) / width)
+    angles = torch.arange(length)[:, None] * BASE ** (-torch.arange(0, width, 2) / width)
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
 
 

@@ -254,6 +254,17 @@ def test_a_mistake_in_metadata_is_named(tmp_path, objects, told):
     assert re.search(told, said), said
 
 
+def test_a_data_set_without_objects_gets_none_later(tmp_path):
+    photos, root = tmp_path / "mine", project(tmp_path / "project")
+    for index in range(3):
+        write(photos / f"cat/{index}.png", encode(photo(index)))
+    add(photos, root)
+    write(tmp_path / "instances.json", json.dumps(coco_folder.described()).encode())
+    assert "classes: cat 3" in add(photos, root)
+    said = add(photos, root, "--coco", str(tmp_path / "instances.json"), expect=2)
+    assert "objects: is missing" in said and "another --name" in said
+
+
 def test_objects_that_dataset_yaml_does_not_know_of(tmp_path):
     metadata(tmp_path / "mine")
     root = project(tmp_path / "project")

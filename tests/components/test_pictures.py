@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.pictures import bars, confusion, curves, grid, histogram, memory, overlay, reliability, style
+from components.pictures import (
+    bars,
+    confusion,
+    curves,
+    framed,
+    grid,
+    histogram,
+    memory,
+    overlay,
+    precision_recall,
+    reliability,
+    style,
+)
 
 NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "an uncommonly long name of a class")
 
@@ -33,6 +45,12 @@ def _draw_all(folder: Path) -> list[Path]:
     }
     curves.draw(folder / "curves.png", history)
     memory.draw(folder / "memory.png", np.exp(-np.arange(8.0)))
+    recalls = np.linspace(0, 1, 101)
+    precisions = {f"overlap 0.{k}": (1 - recalls) ** k for k in (2, 5, 7)}
+    precision_recall.draw(folder / "precision_recall.png", recalls, precisions, "AP 0.5")
+    frame = framed.Frame(np.array([1.0, 2.0, 6.0, 7.0]), style.WRONG, "7 0.93")
+    boxed = np.stack([framed.draw(image, [frame], 96) for image in _images(2, 8, 8, 1)])
+    grid.draw(folder / "framed.png", boxed, title="Two", cell=96)
     reliability.draw(folder / "reliability.png", values / 6, values / 7, labels + 1, "Calibration")
     return sorted(folder.iterdir())
 
@@ -44,7 +62,7 @@ def test_the_same_bytes_again_whatever_the_users_settings(tmp_path):
     ):
         second = [path.read_bytes() for path in _draw_all(tmp_path / "b")]
         assert matplotlib.rcParams["font.size"] == 30  # and the user's settings are left as they were
-    assert len(first) == 7 and first == second
+    assert len(first) == 9 and first == second
 
 
 def test_no_date_and_no_version_is_written(tmp_path):
@@ -122,3 +140,36 @@ def test_what_is_looked_at_is_brighter():
     assert shaded.shape == (1, 2, 2, 3)
     brightness = shaded.sum(axis=3)[0]
     assert brightness[0, 0] < brightness[1, 0] < brightness[0, 1] == brightness[1, 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "cell", "scale"), [((8, 8, 1), 96, 12), ((20, 10, 3), 96, 5), ((400, 200, 3), 100, 0.25)]
+)
+def test_frames_lie_where_the_box_is(shape, cell, scale):
+    height, width, _ = shape
+    corners = np.array([0.25 * width, 0.25 * height, 0.75 * width, height])
+    drawn = framed.draw(np.zeros(shape, np.uint8), [framed.Frame(corners, "#ff0000")], cell)
+    assert drawn.shape == (height * scale, width * scale, 3)
+    rows, columns = np.nonzero(drawn[:, :, 0])
+    x0, y0, x1, y1 = corners * scale
+    found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    assert np.abs(found - corners * scale).max() <= 0.5
+    inside = drawn[int(y0) + 3 : int(y1) - 3, int(x0) + 3 : int(x1) - 3]
+    assert not inside.any()
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_words_of_a_frame_stay_in_the_picture(below):
+    for corners in ([0, 0, 8, 8], [7, 7, 8, 8], [0, 7, 1, 8]):
+        frame = framed.Frame(np.array(corners, float), "#ff0000", "Ankle boot", below)
+        alone = framed.draw(np.zeros((8, 8, 1), np.uint8), [frame._replace(words="")], 96)
+        drawn = framed.draw(np.zeros((8, 8, 1), np.uint8), [frame], 96)
+        assert (drawn == 255).all(axis=2).sum() > 40 > (alone == 255).all(axis=2).sum(), "white letters"
+
+
+def test_precision_is_written_by_recall(tmp_path):
+    recalls = np.linspace(0, 1, 101)
+    precision_recall.write(tmp_path / "curve.csv", recalls, {"overlap 0.50": 1 - recalls})
+    with (tmp_path / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 101 and rows[25] == {"recall": "0.25", "overlap 0.50": "0.75"}

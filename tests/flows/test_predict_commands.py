@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from data.errors import UserError
 from flows import predict_commands, project
 from tests.components.serving import bundles
 
+ROOT = Path(__file__).parents[2]
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4), dtype=np.uint8)
 
 
@@ -101,3 +105,14 @@ def test_mistakes_are_told(call, arguments, told):
     with pytest.raises(UserError) as error:
         call(*arguments)
     assert told in str(error.value)
+
+
+def test_a_folder_is_asked_outside_of_every_project_and_a_name_is_not(call):
+    command = [sys.executable, "-m", "flows", "predict"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for model, code, told in (
+        ("density", 0, "bits per dimension"),
+        ("m", 2, "no Darkroom project here or above"),
+    ):
+        done = subprocess.run([*command, model, "a.png"], capture_output=True, text=True, env=environment)
+        assert (done.returncode, told in done.stdout + done.stderr) == (code, True), done.stderr

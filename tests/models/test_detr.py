@@ -85,6 +85,28 @@ def test_pictures_of_any_size_and_colour(digit_scenes, preset, height, width, ch
     np.testing.assert_allclose(maps.max(axis=(2, 3)), 1)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "objects", "cells"),
+    [
+        (48, 48, 6, 36),
+        (160, 160, 6, 400),
+        (168, 160, 6, 110),
+        (224, 224, 6, 196),
+        (224, 224, 150, 784),
+        (640, 480, 6, 300),
+        (16, 16, 6, 16),
+        (8, 8, 6, 16),
+        (48, 48, 30, 144),
+        (4, 4, 30, 4),
+    ],
+)
+def test_pictures_are_halved_as_often_as_their_objects_allow(digit_scenes, height, width, objects, cells):
+    spec = replace(digit_scenes.spec, height=height, width=width, max_objects=objects)
+    model = network(spec, backbone=(4, 4, 8)).eval()
+    with torch.no_grad():
+        assert model(torch.zeros(1, 1, height, width)).logits.shape == (1, cells, 10)
+
+
 def test_the_queries_attention_is_that_of_the_decoding(digit_scenes):
     """What is drawn is taken from the same queries, at the same anchors, that the last layer decodes."""
     model = network(digit_scenes.spec, decoder_depth=2).eval()

@@ -12,7 +12,7 @@ from torch.nn import functional
 from data.errors import UserError
 from data.prepared import UNCOUNTED
 from models import segmenter
-from models.segmenter.fit import cross_entropy
+from models.segmenter.fit import Nats
 from tests.models import tiny
 
 SMALL = {"width": 16, "hidden": 24, "depth": 1, "pixels": 8}
@@ -58,14 +58,31 @@ def test_a_pixel_decides_on_its_own_mask_most(digit_scenes):
     assert near > 3 * x.grad.abs().mean()
 
 
-def test_loss_is_pytorch_s_and_counts_only_what_counts():
+def test_the_two_parts_of_the_loss_are_pytorch_s_cross_entropy():
     torch.manual_seed(0)
     logits, masks = torch.randn(3, 5, 6, 7), torch.randint(0, 5, (3, 6, 7))
     masks[0, :3] = UNCOUNTED
-    theirs = functional.cross_entropy(logits, masks, ignore_index=UNCOUNTED, label_smoothing=0.1)
-    torch.testing.assert_close(cross_entropy(logits, masks.to(torch.uint8), 0.1), theirs)
-    nothing = torch.full((3, 6, 7), UNCOUNTED, dtype=torch.uint8)
-    assert cross_entropy(logits, nothing) == 0
+    nats = Nats.of(logits, masks.to(torch.uint8))
+    theirs = functional.cross_entropy(logits, masks, ignore_index=UNCOUNTED, reduction="sum")
+    torch.testing.assert_close(nats.ground + nats.classes, theirs)
+    counted = masks != UNCOUNTED
+    assert nats.counted == counted.sum() and nats.objects == (counted & (masks > 0)).sum()
+    assert nats.right == ((logits.argmax(dim=1) == masks) & counted).sum()
+    torch.testing.assert_close(nats.loss(3.0), nats.ground / nats.counted + 3 * nats.classes / nats.objects)
+
+
+def test_smoothing_is_pytorch_s_among_the_classes():
+    torch.manual_seed(0)
+    logits, masks = torch.randn(3, 5, 6, 7), torch.randint(1, 5, (3, 6, 7))
+    theirs = functional.cross_entropy(logits[:, 1:], masks - 1, reduction="sum", label_smoothing=0.1)
+    torch.testing.assert_close(Nats.of(logits, masks, 0.1).classes, theirs)
+
+
+def test_pictures_of_which_nothing_counts_have_no_loss_and_a_gradient():
+    logits = torch.randn(3, 5, 6, 7, requires_grad=True)
+    loss = Nats.of(logits, torch.full((3, 6, 7), UNCOUNTED, dtype=torch.uint8)).loss(1.0)
+    loss.backward()
+    assert loss == 0 and (logits.grad == 0).all()
 
 
 def test_a_mask_moves_with_its_image():

@@ -132,7 +132,7 @@ def test_no_symbol_sees_what_comes_after_it(digit_lines):
 def test_places_are_the_paper_s_waves():
     table = waves(7, 6)
     for place, i in ((0, 0), (3, 1), (6, 2)):
-        angle = place / 10_000 ** (2 * i / 6)
+        angle = place / 100 ** (2 * i / 6)
         assert table[place, 2 * i : 2 * i + 2].tolist() == pytest.approx(
             [np.sin(angle), np.cos(angle)], abs=1e-6
         )

@@ -1,6 +1,7 @@
 // What the models say of a picture: classes, text, boxes, masks, pictures.
 
 const MOST_BARS = 12;
+const HEIGHT = 384;  // pixels of a picture that boxes or masks are drawn on
 const COLOURS = ["#84c5ec", "#ffa294", "#86dba9", "#e3cf85", "#cfa9f0", "#7fe0dc", "#f2a8cf", "#b8d97a", "#f0b37a", "#a9b8f0"];
 
 export const percent = share => share >= 0.9995 ? "100 %" : share >= 0.0995 ? `${(100 * share).toFixed(1)} %` : `${(100 * share).toFixed(2)} %`;
@@ -37,6 +38,7 @@ export class Row {
   async show(answer, picture) {
     this.said.classList.remove("error");
     this.item.dataset.version = answer.version;
+    this.spectrum.setAttribute("aria-hidden", Boolean(answer.scores));  // bars say what is written beside them
     if (answer.scores) this.#classes(answer);
     else if (answer.text !== undefined) { this.said.textContent = answer.text || "nothing"; this.spectrum.replaceChildren(); }
     else if (answer.objects) await this.#boxes(answer, picture);
@@ -69,17 +71,17 @@ export class Row {
     this.said.textContent = objects.length === 1 ? "1 object" : `${objects.length} objects`;
     this.note.textContent = objects.map(one => `${one.label} ${percent(one.score)}`).join(", ");
     const [canvas, pen, scale] = await this.#copy(picture);
-    pen.font = "600 14px system-ui, sans-serif";
+    pen.font = "600 20px system-ui, sans-serif";
     for (const { label, box } of objects) {
       const colour = this.#colour(label);
       const [x, y, w, h] = [box.xmin, box.ymin, box.xmax - box.xmin, box.ymax - box.ymin].map(value => value * scale);
       pen.strokeStyle = pen.fillStyle = colour;
-      pen.lineWidth = 2;
+      pen.lineWidth = 3;
       pen.strokeRect(x, y, w, h);
-      const wide = pen.measureText(label).width + 8;
-      pen.fillRect(x - 1, Math.max(0, y - 18), wide, 18);
+      const top = Math.max(0, y - 24);
+      pen.fillRect(x - 1.5, top, pen.measureText(label).width + 10, 24);
       pen.fillStyle = "#0e1113";
-      pen.fillText(label, x + 3, Math.max(0, y - 18) + 14);
+      pen.fillText(label, x + 3.5, top + 19);
     }
     this.spectrum.replaceChildren(canvas);
   }
@@ -104,10 +106,11 @@ export class Row {
   // A copy of the picture to draw on, and how many of its pixels are one of the picture's.
   async #copy(picture) {
     const bitmap = await createImageBitmap(picture);
-    const scale = Math.max(1, Math.round(256 / bitmap.height));
-    const canvas = make("canvas", { width: bitmap.width * scale, height: bitmap.height * scale });
+    const scale = HEIGHT / bitmap.height;
+    const canvas = make("canvas", { width: Math.round(bitmap.width * scale), height: HEIGHT, role: "img" });
+    canvas.setAttribute("aria-label", `what ${this.model.name} sees on the picture`);
     const pen = canvas.getContext("2d");
-    pen.imageSmoothingEnabled = false;
+    pen.imageSmoothingEnabled = scale < 1;
     pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     bitmap.close();
     return [canvas, pen, scale];

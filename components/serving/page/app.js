@@ -27,7 +27,7 @@ async function load() {
   }
   document.querySelector("#access").hidden = true;
   state.textContent = models.length
-    ? `${models.length} model${models.length === 1 ? "" : "s"} in production, each the version that passed the gate last. All answer what you show them, as you show it.`
+    ? `${models.length} model${models.length === 1 ? "" : "s"} in production. Show them a picture, and they answer while you draw.`
     : "No champion is served yet: train and promote one with darkroom run.";
   document.querySelector("main").hidden = !models.length;
   const now = JSON.stringify(models);

@@ -131,6 +131,21 @@ def test_an_address_in_use_is_told(tmp_path, paths):
             Server(tmp_path, *fixed(paths), "--port", str(port))
 
 
+def test_a_gpu_that_is_not_there_is_an_error_unless_allowed(tmp_path, paths):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with Server(tmp_path, worker={"bundles": paths, "device": "cuda"}) as server:
+        status, answer, _ = server.client().ask("GET", "/v2/models/m")
+        assert (status, server.address["models"]) == (404, 0) and "device 'cuda'" in json.loads(answer)[
+            "error"
+        ]
+    with Server(tmp_path, worker={"bundles": paths, "device": "cuda", "allow_cpu": True}) as server:
+        assert server.client().infer("m", bundles.example("classification", 1))[0] == "1"
+        assert "the CPU computes in place of the GPU" in {event["event"] for event in server.events()}
+
+
 def test_shed_load_is_told_to_come_again(tmp_path, paths):
     bounds = {"max_queue": 2, "batching": False, "max_wait_ms": 20000}
     with Server(tmp_path, worker={"bundles": paths, "computing": 1, "default": bounds}) as server:

@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from components import bundle, layout, register, registry, store
+from components.serving import follower
 from components.serving.follower import Follower
 from components.serving.state import FOLDER, ControlsFile
 from tests.components import workspace
@@ -229,6 +230,20 @@ def test_what_was_refused_is_looked_at_again_when_asked_for(open_shop):
     assert open_shop.version == "2" and open_shop.refused is None
 
 
+def test_what_was_refused_is_tried_again_after_a_while(open_shop, monkeypatch):
+    folder = store_of(2)
+    folder.rename(folder.with_name("away"))
+    open_shop.promote(2)
+    until(lambda: open_shop.refused)
+    folder.with_name("away").rename(folder)
+    open_shop.follower.look()
+    assert "m" in open_shop.follower.state.refused  # not with every look: a download takes its time
+    monkeypatch.setattr(follower, "RETRY_S", 0)
+    open_shop.follower.look()
+    until(lambda: open_shop.version == "2")
+    until(lambda: open_shop.refused is None)
+
+
 def test_the_worker_verifies_again_what_the_follower_found_good(open_shop):
     """As when the cache is damaged between the two: what runs is what was hashed a moment before."""
     registry.point("m", "champion", 2)
@@ -240,6 +255,10 @@ def test_the_worker_verifies_again_what_the_follower_found_good(open_shop):
     (FOLDER / "champions.json").write_text(json.dumps(state))
     assert "was changed or cut" in until(lambda: open_shop.refused)["reason"]
     assert open_shop.version == "1" and truth.champions["m"].version == "1"
+    state["champions"]["m"] = {"version": "1", "sha256": truth.champions["m"].sha256}
+    (FOLDER / "champions.json").write_text(json.dumps(state))
+    until(lambda: open_shop.refused is None)
+    assert open_shop.version == "1"
 
 
 def test_what_is_not_ours_is_refused(open_shop):
@@ -308,3 +327,34 @@ def test_killed_and_started_again_with_the_registry_gone(shop):
         registry.point("m", "champion", 2)
         until(lambda: version_of(client) == "2")
     assert took < 15, f"{took:.1f} s"  # 3 on a machine that does nothing else, which no test can ask for
+
+
+def test_a_damaged_state_file_is_written_anew(open_shop):
+    for text in ("", "{", '{"champions": {"m": {"number": 1}}}', '{"chmpions": {}}', "[1]"):
+        (FOLDER / "champions.json").write_text(text)
+        time.sleep(0.1)
+        assert open_shop.version == "1"  # a worker keeps what it has
+        open_shop.follower = Follower(challengers=False)
+        open_shop.promote(2)
+        until(lambda: open_shop.version == "2")
+        open_shop.promote(1)
+        until(lambda: open_shop.version == "1")
+
+
+def test_challengers_are_named_where_they_are_to_be_tried(shop):
+    challenger = registry.model("m").alias("challenger")  # as registration left it
+    assert challenger.number == 2
+    asked = Follower(challengers=True)
+    asked.look()
+    assert asked.state.challengers["m"].sha256 == challenger.bundle_sha256
+    unasked = Follower(challengers=False)
+    unasked.look()
+    assert unasked.state.challengers == {}
+    registry.point("m", "challenger", 1)  # the champion itself is none
+    asked.look()
+    assert asked.state.challengers == {}
+    _truncate(store_of(2))
+    shutil.rmtree(registry.fetch(registry.model("m").version(1)).folder.parent / challenger.bundle_sha256)
+    registry.point("m", "challenger", 2)
+    asked.look()
+    assert asked.state.challengers == {} and asked.state.champions["m"].version == "1"

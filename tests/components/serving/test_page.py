@@ -125,6 +125,30 @@ def test_a_dropped_picture_is_sent_as_it_is_and_a_bad_one_is_refused(tab):
     tab.complaints.clear()
 
 
+def test_boxes_masks_text_and_pictures_are_shown(tab):
+    row = "document.querySelector(`.answer:has(a[href='#card-shapes-{}'])`)"
+    tab.until("document.querySelectorAll('#answers canvas').length === 2")
+    color = row + ".querySelector('canvas').getContext('2d').getImageData({}, {}, 1, 1).data.join()"
+    # The left edge of the second object, which begins at a quarter of the width and at half of the height.
+    assert tab.run(color.format("detection", 96, 288)) == "255,162,148,255"
+    assert tab.run(row.format("detection") + ".querySelector('.said').innerText") == "2 objects"
+    assert tab.run(row.format("detection") + ".querySelector('.note').innerText") == "dot 75.0 %, bar 50.0 %"
+    grey = "document.querySelector('#board').getContext('2d').getImageData({}, {}, 1, 1).data[0]"
+    masked = [tab.run(color.format("segmentation", 48 + 96 * x, 48)) for x in range(4)]
+    pixels = [tab.run(grey.format(40 + 80 * x, 40)) for x in range(4)]
+    for shown, pixel in zip(masked, pixels, strict=True):
+        assert (shown == f"{pixel},{pixel},{pixel},255") == (pixel % 4 == 0), (
+            "only the ground is left as it is"
+        )
+    text = tab.run(row.format("transcription") + ".querySelector('.said').innerText")
+    assert text.isdigit()
+    source = tab.run(row.format("translation") + ".querySelector('img').src")
+    assert source.startswith("data:image/png")
+    # The browser's advice on this test's own looking.
+    assert all("willReadFrequently" in complaint for complaint in tab.complaints)
+    tab.complaints.clear()
+
+
 def test_generators_draw_for_a_seed_and_a_class(tab):
     images = "[...document.querySelectorAll('#drawn .images')].map(one => [...one.children].map(image => image.src))"
     tab.until(f"{images}.every(one => one.length === 16)")

@@ -12,9 +12,11 @@ from PIL import Image
 
 from components import register, registry
 from components.pipelines import pipeline
+from components.serving import tokens
 from data.errors import UserError
 from tests.components import workspace
 from tests.components.serving import bundles
+from tests.components.serving.server import Server
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 4, 4), dtype=np.uint8)
 
@@ -155,6 +157,19 @@ def test_mistakes_of_addresses_are_told(served):
         with pytest.raises(UserError) as error:
             pipeline(model=model, url=address)
         assert told in str(error.value)
+
+
+def test_a_token_is_given_or_taken_from_the_environment(tmp_path, monkeypatch):
+    token = tokens.make(tmp_path / "tokens.json", "ada", "read")
+    bundles.write(tmp_path / "m", name="m")
+    settings = {"bundles": {"m": str(tmp_path / "m")}, "tokens": str(tmp_path / "tokens.json")}
+    with Server(tmp_path, worker=settings) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        with pytest.raises(UserError, match=r"access refused \(401\)\. Give a token, or set DARKROOM_TOKEN"):
+            pipeline(model="m", url=url)
+        assert pipeline(model="m", url=url, token=token)(PIXELS[0])
+        monkeypatch.setenv("DARKROOM_TOKEN", token)
+        assert pipeline(model="m", url=url)(PIXELS[0])
 
 
 def test_needs_no_pytorch(served):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 
 import numpy as np
 import pytest
+import uvicorn
 
+from components.serving import connection, inference
+from components.serving.messages import Refused, Request
 from tests.components.serving import bundles
 from tests.components.serving.server import binary
 
@@ -246,6 +250,61 @@ def test_chunked_bodies_are_counted(every_kind):
     with socket.create_connection(("127.0.0.1", every_kind.port), timeout=10) as connection:
         connection.sendall(head + 3 * (b"80000\r\n" + b"x" * 0x80000 + b"\r\n"))
         assert connection.makefile("rb").read().startswith(b"HTTP/1.1 413 ")
+
+
+WHOLE = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+BODY = b"POST /v2 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n12345678"
+
+
+@pytest.mark.parametrize("sent", [b"", WHOLE[:-9], WHOLE + WHOLE[:3], BODY, WHOLE + BODY])
+def test_a_request_that_does_not_arrive_has_its_time(monkeypatch, sent):
+    """Also a second one; a connection between two requests may be idle for longer."""
+    monkeypatch.setattr(connection.Connection, "arrival_s", 0.2)
+
+    async def scenario():
+        async def answer(scope, receive, send):
+            headers = [(b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body"})
+
+        config = uvicorn.Config(answer, http=connection.Connection, lifespan="off", log_config=None, port=0)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+        idle_writer.write(WHOLE)
+        writer.write(sent)
+        await asyncio.wait_for(reader.read(), 5)  # until the server ends the connection
+        assert (await idle_reader.readline()).startswith(b"HTTP/1.1 200")
+        idle_writer.write(WHOLE)
+        await asyncio.wait_for(idle_reader.readuntil(b"HTTP/1.1 200"), 5)
+        writer.close()
+        idle_writer.close()
+        server.should_exit = True
+        await serving
+
+    asyncio.run(scenario())
+
+
+def test_much_json_is_refused(monkeypatch):
+    monkeypatch.setattr(inference, "MAX_JSON", 100)
+    request = Request({"method": "POST", "path": "/", "headers": [], "query_string": b""})
+    request.body = b'{"inputs": [' + b" " * 100 + b"]}"
+    with pytest.raises(Refused, match="114 bytes of JSON; at most 100") as refused:
+        inference.read(request)
+    assert refused.value.status == 413
+
+
+def test_names_that_are_no_models_are_not_counted(client):
+    for number in range(3):
+        assert client.ask("POST", f"/v2/models/x{number}/infer", b"x" * ((1 << 20) + 1))[0] == 413
+    counted = client.ask("GET", "/metrics")[1].decode()
+    assert 'darkroom_rejected_total{model="",status="413"}' in counted and 'model="x' not in counted
 
 
 def test_compressed_bodies_are_refused(client):

@@ -25,7 +25,7 @@ def bearer(token: str) -> bytes:
 
 def test_scopes(made):
     path, read, admin = made
-    known = tokens.Tokens.read(path)
+    known = tokens.Tokens(path)
     assert (known.scope(bearer(read)), known.scope(bearer(admin))) == ("read", "admin")
     assert known.scope(f"bearer  {read} ".encode()) == "read"
     strangers = [
@@ -58,8 +58,22 @@ def test_only_hashes_are_kept(made):
 def test_a_new_token_of_a_name_ends_the_old_one(made):
     path, read, _ = made
     again = tokens.make(path, "shop", "read")
-    known = tokens.Tokens.read(path)
+    known = tokens.Tokens(path)
     assert known.scope(bearer(read)) is None and known.scope(bearer(again)) == "read"
+
+
+def test_the_file_is_followed(made, monkeypatch):
+    path, read, admin = made
+    monkeypatch.setattr(tokens, "_LOOK_S", 0.0)
+    known = tokens.Tokens(path)
+    again = tokens.make(path, "shop", "admin")
+    assert (known.scope(bearer(read)), known.scope(bearer(again))) == (None, "admin")
+    path.write_text("damaged")
+    assert known.scope(bearer(admin)) is None
+    path.unlink()
+    assert known.scope(bearer(admin)) is None
+    new = tokens.make(path, "shop", "read")
+    assert (known.scope(bearer(new)), known.scope(bearer(admin))) == ("read", None)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a b", "x" * 65, "ä"])
@@ -72,7 +86,7 @@ def test_names(tmp_path, name):
 def test_a_file_that_holds_none(tmp_path, text):
     (tmp_path / "t").write_text(text)
     with pytest.raises(UserError, match="not a file of tokens"):
-        tokens.Tokens.read(tmp_path / "t")
+        tokens.Tokens(tmp_path / "t")
 
 
 def test_others_than_this_machine_need_tokens(made):

@@ -101,6 +101,20 @@ def test_nothing_is_seen_through_a_mask():
     assert torch.equal(block(x, padding=padding)[:, :3], block(changed, padding=padding)[:, :3])
 
 
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_a_bias_is_added_to_the_scores(is_causal):
+    """PyTorch's block takes one mask of numbers, of every head: biases, and minus infinity where nothing is seen."""
+    torch.manual_seed(0)
+    ours, theirs = _both(8, 2, None)
+    x, bias = torch.randn(3, 5, 8), torch.randn(3, 2, 5, 5)
+    hidden = attention.causal(5) if is_causal else None
+    mask = bias if hidden is None else bias.masked_fill(hidden, -math.inf)
+    expected, maps = theirs(x, x, x, attn_mask=mask.flatten(0, 1), average_attn_weights=False)
+    torch.testing.assert_close(ours(x, hidden=hidden, bias=bias), expected, rtol=1e-5, atol=1e-6)
+    if hidden is None:
+        torch.testing.assert_close(ours.map(x, bias=bias), maps, rtol=1e-5, atol=1e-6)
+
+
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="3 heads do not divide a width of 8"):
         MultiHeadAttention(8, 3)

@@ -124,3 +124,31 @@ def test_the_fused_optimizer_keeps_its_memory_format_when_resumed(digits, tmp_pa
         fit(tmp_path / "point")
     resumed = fit(tmp_path / "point")
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_a_loss_can_ask_how_much_lies_behind(digits):
+    seen = []
+    with Run("loop") as training:
+
+        def loss(model, x_bchw, labels):
+            seen.append(training.done)
+            return cross_entropy(model, x_bchw, labels)
+
+        recipe = Recipe(epochs=2, batch_size=120)
+        loop.train(Linear(), digits, training, recipe, loss=loss, validate=lambda *_: {"loss": 0.0})
+    assert seen == [0, 0.25, 0.5, 0.75]
+
+
+def test_a_batch_is_of_the_tensors_that_are_named(digit_lines):
+    def loss(model, x_bchw, texts):
+        assert x_bchw.shape == (80, 1, 10, 44) and texts.shape == (80, 4)
+        return model.linear(x_bchw.flatten(1)[:, :64]).square().mean()
+
+    def validate(model, split):
+        (batch,) = split.read(torch.arange(80), 80)
+        assert (batch[1].numpy() == digit_lines.validation.texts).all()
+        return {"loss": 0.0}
+
+    recipe, tensors = Recipe(epochs=1, batch_size=80), ("images", "texts")
+    with Run("loop") as training:
+        loop.train(Linear(), digit_lines, training, recipe, loss=loss, validate=validate, tensors=tensors)
