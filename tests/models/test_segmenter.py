@@ -86,7 +86,7 @@ def test_pictures_of_which_nothing_counts_have_no_loss_and_a_gradient():
 
 
 def test_a_mask_moves_with_its_image():
-    config = segmenter.Config(shift=3, flip=True)
+    config = segmenter.Config(shift=3, stretch=0.2, flip=True)
     mask = torch.randint(0, 11, (20, 1, 16, 16)).float()
     image = mask / 255
     changed = config.change(torch.cat([image, mask], dim=1), torch.Generator().manual_seed(0))

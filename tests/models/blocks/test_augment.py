@@ -63,3 +63,25 @@ def test_cutout_blanks_one_square_at_most_of_its_size(x_bchw, generator):
 def test_the_same_generator_gives_the_same_change(change, x_bchw):
     once, again = (change(x_bchw, torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(once, again)
+
+
+def test_stretch_takes_pixels_as_they_are_and_the_same_of_every_channel():
+    x = torch.arange(20 * 12 * 10.0).reshape(20, 1, 12, 10)
+    changed = augment.stretch(torch.cat([x, -x], dim=1), 0.3, torch.Generator().manual_seed(0))
+    assert torch.equal(changed[:, 0], -changed[:, 1])
+    for before, after in zip(x[:, 0], changed[:, 0], strict=True):
+        assert set(after.unique().tolist()) <= set(before.unique().tolist())
+        assert (after.diff(dim=0) >= 0).all() and (after.diff(dim=1) >= 0).all(), (
+            "rows and columns keep their order"
+        )
+    assert augment.stretch(x, 0.0, torch.Generator()) is x
+
+
+def test_stretch_makes_larger_and_smaller_and_keeps_the_middle_on_the_whole():
+    x = torch.zeros(2000, 1, 20, 20)
+    x[:, :, 5:15, 5:15] = 1
+    changed = augment.stretch(x, 0.2, torch.Generator().manual_seed(0))[:, 0]
+    rows = changed.amax(dim=2).sum(dim=1)
+    assert rows.min() == 8 and rows.max() in (12, 13)  # of 8.2 to 12.2 rows
+    middle = (changed.sum(dim=2) * (torch.arange(20) + 0.5)).sum(dim=1) / changed.sum(dim=(1, 2))
+    assert abs(middle.mean() - 10) < 0.1 and middle.std() > 0.5
