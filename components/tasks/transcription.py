@@ -20,6 +20,9 @@ DIVERGED = 0.001
 
 SHOWN, READ = 24, 12
 
+FITS = 28
+"""Characters of a caption below a line."""
+
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph; ``text`` is there in the exported one only."""
@@ -106,8 +109,8 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     titles = {"lines": "Test lines and what is read in them", "mistakes": "Worst mistakes"}
     for name, chosen in (("lines", np.arange(min(SHOWN, len(test)))), ("mistakes", worst)):
         captions = [
-            f"{short(read[i] or '(nothing)', 34)}\n"
-            f"{'right' if right[i] else f'is {short(texts[i], 31)}'}, {answers['confidence'][i]:.0%} sure"
+            f"{short(read[i] or '(nothing)', FITS)}\n"
+            f"{'right' if right[i] else short(f'is {texts[i]}', FITS)}\n{answers['confidence'][i]:.0%} sure"
             for i in chosen
         ]
         wrong = right[chosen] == 0
@@ -136,7 +139,7 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
             looked[symbols == END] = 255
             plain = np.broadcast_to(image, (*image.shape[:2], 3))
             tiles.append(np.concatenate([plain, *looked]))
-        captions = [short(text, 34) for text in read[: len(tiles)]]
+        captions = [short(text, FITS) for text in read[: len(tiles)]]
         title = "Where it looks: a row for each symbol"
         grid.draw(folder / "attention.png", np.stack(tiles), captions, columns=4, title=title, cell=250)
 

@@ -70,7 +70,7 @@ class Config(Recipe):
             epochs=4,
             least_steps=1800,
             batch_size=16,
-            learning_rate=4e-3,
+            learning_rate=2e-3,
             weight_decay=0.05,
         )
 

@@ -24,7 +24,7 @@ DATASET = "digit_lines"
 
 def write_params(**settings) -> None:
     overrides = {
-        "channels": [8, 16],
+        "channels": [8, 8, 16],
         "epochs": 2,
         "least_steps": 120,
         "batch_size": 32,
@@ -103,7 +103,7 @@ def test_a_graph_that_reads_otherwise_is_not_exported(lines):
     evaluate.run("m")
     file = layout.evaluated("m") / "examples.parquet"
     table = pq.read_table(file).to_pandas()
-    table["predicted"] = "00"
+    table["predicted"] = "x"
     table.to_parquet(file)
     with pytest.raises(
         UserError, match=r"80 of 80 test lines are read otherwise by ONNX Runtime, .* as '\d+'"

@@ -60,7 +60,9 @@ def test_a_named_folder_must_have_the_files(four_files):
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(b"other content"), gzip.compress(b"x" * 999)[:-9]]
+    "content",
+    [b"no gzip", gzip.compress(b"other content"), gzip.compress(b"x" * 999)[:-9]],
+    ids=["no gzip", "another content", "cut short"],
 )
 def test_a_damaged_file_is_named(four_files, content):
     (four_files / "train-images-idx3-ubyte.gz").write_bytes(content)
