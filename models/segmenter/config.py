@@ -29,7 +29,7 @@ class Config(Patched):
 
     @classmethod
     def quick(cls) -> Config:
-        """Two CPU cores: about a minute on scenes of digits, a quarter of an hour on Fashion-MNIST's."""
+        """Two CPU cores: one to two minutes on scenes of digits, longer on those of Fashion-MNIST."""
         return cls(
             grid=12,
             width=64,
