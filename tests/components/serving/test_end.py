@@ -171,9 +171,14 @@ def test_shed_load_is_told_to_come_again(tmp_path, paths):
 
 def test_a_request_of_short_patience(tmp_path, paths):
     with Server(tmp_path, worker={"bundles": paths, "computing": 1}) as server:
-        busy = threading.Thread(target=_ask_slow, args=(server.port, []))
+        ending = threading.Event()
+
+        def keep_busy() -> None:
+            while not ending.is_set():
+                _ask_slow(server.port, [])
+
+        busy = threading.Thread(target=keep_busy)
         busy.start()
-        time.sleep(0.05)
         given = bundles.example("slow", 1)["image"]
         entry = {
             "name": "image",
@@ -181,12 +186,15 @@ def test_a_request_of_short_patience(tmp_path, paths):
             "shape": [1, 4, 4, 1],
             "data": given.reshape(-1).tolist(),
         }
-        statuses = set()
-        while busy.is_alive():
-            body = {"inputs": [entry], "parameters": {"timeout": 1}}
+        body = {"inputs": [entry], "parameters": {"timeout": 1}}
+        expected, told = (503, "busy: its turn did not come in time; try again"), None
+        until = time.monotonic() + 20
+        while told != expected and time.monotonic() < until:
             status, answer, _ = server.client().ask("POST", "/v2/models/slow/infer", body)
-            statuses.add((status, json.loads(answer).get("error")))
-        assert (503, "busy: its turn did not come in time; try again") in statuses
+            told = status, json.loads(answer).get("error")
+        ending.set()
+        busy.join(30)
+        assert told == expected
 
 
 def _all_gone(server: Server) -> None:

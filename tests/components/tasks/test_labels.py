@@ -122,5 +122,5 @@ def test_tolerance_compares_with_what_is_allowed_at_each_value():
 
 
 def test_unknown_task():
-    with pytest.raises(ValueError, match="detection"):
-        tasks.of("detection")
+    with pytest.raises(ValueError, match="divination"):
+        tasks.of("divination")
