@@ -173,7 +173,7 @@ class Retraining:
     def _push(self, _: str) -> str:
         from flows.remote import push
 
-        push(self.stages, self.folder / "push.log")
+        push(self.folder / "push.log")
         return "ran"
 
     def _report(self, _: str) -> str:

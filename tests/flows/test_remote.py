@@ -35,7 +35,7 @@ def project(toy, remote: Remote, monkeypatch) -> Path:
 
 
 def test_a_clone_gets_back_what_was_pushed(project, tmp_path_factory):
-    push(["ingest@digits"], Path("push.log"))
+    push(Path("push.log"))
     clone = tmp_path_factory.mktemp("clone")
     shutil.copytree(project, clone, dirs_exist_ok=True, ignore=shutil.ignore_patterns("out", "cache", "tmp"))
     subprocess.run([DVC, "pull", "ingest@digits"], cwd=clone, check=True, capture_output=True)
@@ -45,4 +45,4 @@ def test_a_clone_gets_back_what_was_pushed(project, tmp_path_factory):
 def test_a_remote_that_refuses_is_told(project, remote, monkeypatch):
     remote.spoil(monkeypatch)
     with pytest.raises(UserError, match=rf"the DVC remote took no push: .*({remote.refusal})"):
-        push(["ingest@digits"], Path("push.log"))
+        push(Path("push.log"))
