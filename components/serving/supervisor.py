@@ -5,6 +5,7 @@ It imports little and does little, so that it is there at once and stays when on
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -85,7 +86,7 @@ def run(settings: Settings, announce: Callable[[str, int, int], None]) -> int:
 
     Args:
         settings: the settings.
-        announce: called once, when the models are served, with host, port and number of models.
+        announce: called once, when every worker serves the models, with host, port and number of models.
 
     Raises:
         UserError: the address cannot be had.
@@ -116,12 +117,14 @@ def run(settings: Settings, announce: Callable[[str, int, int], None]) -> int:
 def _children(
     settings: Settings, listener: socket.socket, announce: Callable[[str, int, int], None]
 ) -> list[Child]:
-    told = threading.Lock()
+    counted, ready = threading.Lock(), itertools.count(1)
 
     def announced(line: str) -> None:
-        if told.acquire(blocking=False):
-            values = json.loads(line)
-            announce(values["host"], values["port"], values["models"])
+        with counted:
+            # Until the last one has its models, a connection may reach a worker that is still loading them.
+            if next(ready) == settings.workers:
+                values = json.loads(line)
+                announce(values["host"], values["port"], values["models"])
 
     module = [sys.executable, "-m"]
     worker = [*module, "components.serving.worker", json.dumps(settings.to_json())]
