@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,6 +21,7 @@ from components.serving import (
 )
 from components.serving.access import Gatekeeper
 from components.serving.messages import Refused, Request, Response
+from components.serving.request_ids import RequestIds
 from components.serving.routing import Router
 from components.serving.service import Service
 
@@ -45,7 +44,7 @@ class Application:
         self._router = Router(route for module in ROUTES for route in module.routes(service))
         self._gatekeeper = Gatekeeper(service.settings, service.tokens)
         self._max_body = service.settings.max_body
-        self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
+        self._ids = RequestIds()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -53,12 +52,12 @@ class Application:
             raise NotImplementedError(scope["type"])
         came = time.perf_counter()
         request = Request(scope)
-        request.id = self._id(request)
+        request.id = self._ids.of(request.header(b"x-request-id"))
         pattern, unread = "", False
         try:
             route, request.parameters = self._router.find(request.method, request.path)
             pattern = route.pattern
-            self._gatekeeper.check(route, request)
+            self._gatekeeper.check(route.access, request.header)
             request.body = await self._body(request, receive)
             request.arrived = True
             response = await route.handler(request)
@@ -86,12 +85,6 @@ class Application:
         if unread:
             await self._discard(receive)
             await send({"type": "http.response.body"})
-
-    def _id(self, request: Request) -> str:
-        given = request.header(b"x-request-id")
-        if given is not None and len(given) <= 128 and given.isascii() and given.decode().isprintable():
-            return given.decode()
-        return f"{self._prefix}-{next(self._numbers):x}"
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
         """Return the whole body.

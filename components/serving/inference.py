@@ -29,8 +29,8 @@ def routes(service: Service) -> list[Route]:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
         request.model = served.labels
         asked, inputs = read(request)
-        wanted = _wanted(asked, served)
-        outputs = await served.infer(inputs, _patience_s(asked))
+        wanted = wanted_outputs(asked, served)
+        outputs = await served.infer(inputs, patience_s(asked))
         service.shadow.offer(served, inputs, outputs)
         return write(served, asked.get("id"), outputs, wanted)
 
@@ -95,10 +95,62 @@ def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, boo
     return Response(b"".join((header, *raw)), content_type=_BINARY, headers=[length])
 
 
+def wanted_outputs(asked: dict[str, Any], served: ServedVersion) -> dict[str, bool]:
+    """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named.
+
+    Raises:
+        Refused: there is no such output, or what is asked of it is not supported (400).
+    """
+    binary = bool(parameters_of(asked, "the request").get("binary_data_output", False))
+    known = [tensor.name for tensor in served.bundle.graph.outputs]
+    if (named := asked.get("outputs")) is None:
+        return dict.fromkeys(known, binary)
+    if not isinstance(named, list):
+        raise Refused(400, "'outputs' is a list")
+    wanted = {}
+    for entry in named:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if name not in known:
+            raise Refused(400, f"no output {name!r}: {', '.join(known)}")
+        wanted[name] = bool(parameters_of(entry, f"output {name!r}").get("binary_data", binary))
+    return wanted or dict.fromkeys(known, binary)
+
+
+def patience_s(asked: dict[str, Any]) -> float | None:
+    """Return the request's own limit: ``timeout`` in microseconds, as Triton has it.
+
+    Raises:
+        Refused: it is no whole number from 0 (400).
+    """
+    timeout = (asked.get("parameters") or {}).get("timeout")
+    if timeout is None:
+        return None
+    if type(timeout) is not int or timeout < 0:
+        raise Refused(400, "parameters.timeout: microseconds, a whole number")
+    return timeout / 1e6 or None
+
+
+def parameters_of(entry: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return the ``parameters`` of an entry, which ``what`` calls by name.
+
+    Raises:
+        Refused: they are no object, or ask for an extension that is not here (400).
+    """
+    parameters = entry.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise Refused(400, f"{what}: 'parameters' is a JSON object")
+    for name in _NOT_HERE:
+        if name in parameters:
+            raise Refused(400, f"{what}: {name} is not supported")
+    return parameters
+
+
 def _tensor(name: str, entry: dict[str, Any], content: memoryview, start: int) -> tuple[np.ndarray, int]:
     """Return one input, and where the raw bytes of the next one start."""
     shape = tensors.shape_of(name, entry.get("shape"))
-    parameters = _parameters(entry, f"input {name!r}")
+    parameters = parameters_of(entry, f"input {name!r}")
     size = parameters.get("binary_data_size")
     if size is None:
         return tensors.from_list(name, entry.get("datatype"), shape, entry.get("data")), start
@@ -110,45 +162,6 @@ def _tensor(name: str, entry: dict[str, Any], content: memoryview, start: int) -
     if "data" in entry:
         raise Refused(400, f"input {name!r}: has both 'data' and 'binary_data_size'")
     return tensors.from_bytes(name, entry.get("datatype"), shape, content[start : start + size]), start + size
-
-
-def _wanted(asked: dict[str, Any], served: ServedVersion) -> dict[str, bool]:
-    """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named."""
-    binary = bool(_parameters(asked, "the request").get("binary_data_output", False))
-    known = [tensor.name for tensor in served.bundle.graph.outputs]
-    if (named := asked.get("outputs")) is None:
-        return dict.fromkeys(known, binary)
-    if not isinstance(named, list):
-        raise Refused(400, "'outputs' is a list")
-    wanted = {}
-    for entry in named:
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if name not in known:
-            raise Refused(400, f"no output {name!r}: {', '.join(known)}")
-        wanted[name] = bool(_parameters(entry, f"output {name!r}").get("binary_data", binary))
-    return wanted or dict.fromkeys(known, binary)
-
-
-def _patience_s(asked: dict[str, Any]) -> float | None:
-    """Return the request's own limit: ``timeout`` in microseconds, as Triton has it."""
-    timeout = (asked.get("parameters") or {}).get("timeout")
-    if timeout is None:
-        return None
-    if type(timeout) is not int or timeout < 0:
-        raise Refused(400, "parameters.timeout: microseconds, a whole number")
-    return timeout / 1e6 or None
-
-
-def _parameters(entry: dict[str, Any], what: str) -> dict[str, Any]:
-    parameters = entry.get("parameters")
-    if parameters is None:
-        return {}
-    if not isinstance(parameters, dict):
-        raise Refused(400, f"{what}: 'parameters' is a JSON object")
-    for name in _NOT_HERE:
-        if name in parameters:
-            raise Refused(400, f"{what}: {name} is not supported")
-    return parameters
 
 
 def _refuse_infinities(model: str, name: str, values: np.ndarray) -> None:

@@ -95,6 +95,18 @@ def to_list(values: np.ndarray) -> list[Any]:
     return flat
 
 
+def decoded(name: str, text: bytes) -> str:
+    """Return an element of ``BYTES`` as text.
+
+    Raises:
+        Refused: it is not UTF-8 (400).
+    """
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise Refused(400, f"input {name!r}: an element of BYTES is not UTF-8") from None
+
+
 def _dtype(name: str, datatype: Any) -> np.dtype:
     if not isinstance(datatype, str) or datatype not in _DTYPES:
         raise Refused(400, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}")
@@ -126,7 +138,7 @@ def _split(name: str, count: int, content: memoryview) -> list[str]:
         at += 4
         if at + length > len(content):
             raise Refused(400, f"input {name!r}: an element of BYTES is longer than what is there")
-        texts.append(_decoded(name, bytes(content[at : at + length])))
+        texts.append(decoded(name, bytes(content[at : at + length])))
         at += length
     if at != len(content):
         raise Refused(400, f"input {name!r}: {len(content) - at} bytes after the last element of BYTES")
@@ -144,13 +156,6 @@ def _strings(name: str, data: list[Any], count: int) -> list[str]:
     if len(flat) != count:
         raise Refused(400, f"input {name!r}: shape does not fit {len(flat)} values")
     return flat
-
-
-def _decoded(name: str, text: bytes) -> str:
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        raise Refused(400, f"input {name!r}: an element of BYTES is not UTF-8") from None
 
 
 def _encoded(text: str | bytes) -> bytes:

@@ -19,7 +19,7 @@ import os
 import signal
 import socket
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
@@ -32,6 +32,9 @@ from components.serving.service import Service
 from components.serving.settings import Settings
 from data.errors import UserError
 
+if TYPE_CHECKING:
+    from components.serving.grpc.server import GrpcServer
+
 _KEEP_ALIVE_S = 65  # longer than proxies and client pools keep theirs: they are the ones to close
 _LINGER_S = 0.5
 
@@ -41,9 +44,9 @@ log = logging.getLogger("darkroom.serving")
 class Server(uvicorn.Server):
     """Uvicorn's server, which drains: nothing that a client has sent is left unanswered."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, grpc: GrpcServer | None) -> None:
         super().__init__(config)
-        self._service = service
+        self._service, self._grpc = service, grpc
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -64,6 +67,7 @@ class Server(uvicorn.Server):
         answered, and told that the connection ends with the answer.
         """
         self._service.draining = True
+        calls = asyncio.create_task(self._grpc.stop()) if self._grpc else None
         for server in self.servers:
             server.close()
         log.info("draining", extra={"connections": len(self.server_state.connections)})
@@ -72,6 +76,8 @@ class Server(uvicorn.Server):
                 while self.server_state.connections:
                     await asyncio.sleep(0.01)
         await super().shutdown(sockets)
+        if calls:
+            await calls
 
 
 async def serve(settings: Settings, listener: socket.socket, number: int) -> None:
@@ -96,26 +102,42 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
         timeout_graceful_shutdown=settings.grace_s,
         backlog=BACKLOG,
     )
-    server = Server(config, service)
-    tasks = [
-        asyncio.create_task(work)
-        for work in (service.following.run(), service.share(), _announce(service, listener))
-    ]
+    grpc = _grpc(service)
+    server = Server(config, service, grpc)
+    announcing = asyncio.create_task(_announce(service, listener, grpc))
+    announcing.add_done_callback(
+        lambda done: server.end() if not done.cancelled() and done.exception() else None
+    )
+    tasks = [asyncio.create_task(work) for work in (service.following.run(), service.share())]
     _end_with_parent(server)
     await server.serve([listener])
-    for task in tasks:
+    for task in (announcing, *tasks):
         task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await announcing  # raises what kept it from listening
     log.info("ended")
 
 
-async def _announce(service: Service, listener: socket.socket) -> None:
-    """Say on standard output when all models are served."""
+def _grpc(service: Service) -> GrpcServer | None:
+    """Return the server of gRPC, where the settings want one: nothing of it is imported otherwise."""
+    if service.settings.grpc_port is None:
+        return None
+    from components.serving.grpc.server import GrpcServer
+
+    return GrpcServer(service)
+
+
+async def _announce(service: Service, listener: socket.socket, grpc: GrpcServer | None) -> None:
+    """Say on standard output when all models are served; gRPC is listened for from then on."""
     while not service.following.settled:
         await asyncio.sleep(0.01)
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look at it again
     host, port = listener.getsockname()[:2]
-    print(json.dumps({"host": host, "port": port, "models": len(service.repository.served())}), flush=True)
+    told = {"host": host, "port": port, "models": len(service.repository.served())}
+    if grpc:
+        told["grpc_port"] = await grpc.start()
+    print(json.dumps(told), flush=True)
 
 
 def _end_with_parent(server: Server) -> None:

@@ -1,0 +1,94 @@
+"""Tensors in messages: raw bytes beside the description, or typed contents within it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from components.serving import inference, tensors
+from components.serving.grpc import open_inference_grpc_pb2 as pb
+from components.serving.messages import Refused
+from components.serving.version import ServedVersion
+from components.tasks import Arrays
+
+CONTENTS = {
+    "UINT8": "uint_contents",
+    "INT64": "int64_contents",
+    "FP32": "fp32_contents",
+    "BYTES": "bytes_contents",
+}
+"""The field of typed contents by datatype."""
+
+
+def described(asked: pb.ModelInferRequest) -> dict[str, Any]:
+    """Return a request without its tensors as JSON would have it, so that REST's rules read it."""
+    outputs = [{"name": output.name, "parameters": _plain(output.parameters)} for output in asked.outputs]
+    return {"parameters": _plain(asked.parameters), "outputs": outputs}
+
+
+def read(asked: pb.ModelInferRequest) -> Arrays:
+    """Return the input tensors by name.
+
+    Raises:
+        Refused: one is not as its datatype and shape say, is given twice, or is both raw and typed (400).
+    """
+    raw = asked.raw_input_contents
+    if raw and len(raw) != len(asked.inputs):
+        raise Refused(400, f"{len(raw)} raw_input_contents for {len(asked.inputs)} inputs: one for each")
+    inputs: Arrays = {}
+    for place, tensor in enumerate(asked.inputs):
+        name, typed = tensor.name, tensor.HasField("contents")
+        if name in inputs:
+            raise Refused(400, f"input {name!r} is given twice")
+        inference.parameters_of({"parameters": _plain(tensor.parameters)}, f"input {name!r}")
+        shape = tensors.shape_of(name, list(tensor.shape))
+        if not raw:
+            inputs[name] = _typed(tensor, shape)
+        elif typed:
+            raise Refused(400, f"input {name!r}: has contents beside raw_input_contents")
+        else:
+            inputs[name] = tensors.from_bytes(name, tensor.datatype, shape, memoryview(raw[place]))
+    return inputs
+
+
+def write(
+    served: ServedVersion, asked: pb.ModelInferRequest, outputs: Arrays, wanted: Mapping[str, Any]
+) -> pb.ModelInferResponse:
+    """Return the response with the wanted outputs: raw to a request that was raw, else typed."""
+    answer = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=asked.id)
+    raw = bool(asked.raw_input_contents)
+    for name in wanted:
+        values = outputs[name]
+        datatype = tensors.datatype_of(values)
+        tensor = answer.outputs.add(name=name, datatype=datatype, shape=values.shape)
+        if raw:
+            answer.raw_output_contents.append(tensors.to_bytes(values))
+        else:
+            listed = tensors.to_list(values)
+            if datatype == "BYTES":
+                listed = [text.encode() for text in listed]
+            getattr(tensor.contents, CONTENTS[datatype]).extend(listed)
+    return answer
+
+
+def _typed(tensor: pb.ModelInferRequest.InferInputTensor, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a tensor of typed contents."""
+    name, wanted = tensor.name, CONTENTS.get(tensor.datatype)
+    for field, _ in tensor.contents.ListFields():
+        if wanted is not None and field.name != wanted:
+            raise Refused(400, f"input {name!r}: {tensor.datatype} stands in {wanted}, not in {field.name}")
+    values = list(getattr(tensor.contents, wanted)) if wanted else []
+    if tensor.datatype == "BYTES":
+        values = [tensors.decoded(name, text) for text in values]
+    return tensors.from_list(name, tensor.datatype, shape, values)
+
+
+def _plain(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
+    """Return parameters as plain values; None where one has none."""
+    plain = {}
+    for name, parameter in parameters.items():
+        choice = parameter.WhichOneof("parameter_choice")
+        plain[name] = getattr(parameter, choice) if choice else None
+    return plain
