@@ -13,6 +13,7 @@ from data.errors import UserError
 SERVICE = DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 _IDENTITY = 1  # of a set of compression algorithms: none
 _IDLE_MS = 65_000
+_AGE_MS = 300_000
 
 
 class GrpcServer:
@@ -29,6 +30,8 @@ class GrpcServer:
                 # Compressed ones are not taken: the limit of size would hold before they are large.
                 ("grpc.compression_enabled_algorithms_bitset", _IDENTITY),
                 ("grpc.max_connection_idle_ms", _IDLE_MS),
+                # Clients keep a connection for good, and with it one worker: one that was started again would idle.
+                ("grpc.max_connection_age_ms", _AGE_MS),
             ),
             maximum_concurrent_rpcs=self._settings.max_connections,
         )

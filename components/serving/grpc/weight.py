@@ -39,6 +39,8 @@ def check(content: bytes) -> None:
             at += 8 if kind == _FIXED64 else 4
         else:
             raise _broken()
+        if at > len(content):
+            raise _broken()
         fields += 1
         if key != _RAW:
             described += at - start
@@ -46,8 +48,6 @@ def check(content: bytes) -> None:
             raise Refused(413, f"more than {MAX_JSON} bytes beside raw_input_contents: send tensors there")
         if fields > MAX_FIELDS:
             raise Refused(413, f"the message has more than {MAX_FIELDS} fields")
-    if at != len(content):
-        raise _broken()
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:

@@ -41,3 +41,25 @@ def served(tmp_path_factory) -> Iterator[Server]:
     with Server(folder, worker={"bundles": named}) as server:
         server.folder = folder
         yield server
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory) -> Iterator[Server]:
+    """A server of fixed bundles, one of each kind, over REST and gRPC."""
+    folder = tmp_path_factory.mktemp("both")
+    paths = {}
+    for kind in bundles.SIGNATURES:
+        bundles.write(folder / kind, kind)
+        paths[kind] = str(folder / kind)
+    bounds = {"max_wait_ms": 20000}
+    settings = {"bundles": paths, "grpc_port": 0, "max_body": 1 << 20, "request_s": 2.0, "default": bounds}
+    with Server(folder, worker=settings) as server:
+        yield server
+
+
+@pytest.fixture
+def caller(both):
+    from tests.components.serving.grpc.client import Caller  # its package is an extra
+
+    with Caller(both.address["grpc_port"]) as caller:
+        yield caller
