@@ -67,11 +67,20 @@ def from_list(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> np
         raise Refused(400, f"input {name!r}: data must be a list")
     if datatype == "BYTES":
         return _objects(_strings(name, data, math.prod(shape)), shape)
-    dtype = _dtype(name, datatype)
     try:
         values = np.array(data)
     except (ValueError, OverflowError):
         raise Refused(400, f"input {name!r}: data is ragged, or holds others than numbers") from None
+    return from_numbers(name, datatype, shape, values)
+
+
+def from_numbers(name: str, datatype: str, shape: tuple[int, ...], values: np.ndarray) -> np.ndarray:
+    """Return a tensor from numbers of whatever kind they came as.
+
+    Raises:
+        Refused: the datatype is unknown, a value does not fit it, or they are not as many as the shape needs (400).
+    """
+    dtype = _dtype(name, datatype)
     if values.size != math.prod(shape):
         raise Refused(400, f"input {name!r}: shape {list(shape)} does not fit {values.size} values")
     if values.size and not _fits(values, dtype):

@@ -79,10 +79,10 @@ def _typed(tensor: pb.ModelInferRequest.InferInputTensor, shape: tuple[int, ...]
     for field, _ in tensor.contents.ListFields():
         if wanted is not None and field.name != wanted:
             raise Refused(400, f"input {name!r}: {tensor.datatype} stands in {wanted}, not in {field.name}")
-    values = list(getattr(tensor.contents, wanted)) if wanted else []
+    values = getattr(tensor.contents, wanted) if wanted else ()
     if tensor.datatype == "BYTES":
-        values = [tensors.decoded(name, text) for text in values]
-    return tensors.from_list(name, tensor.datatype, shape, values)
+        return tensors.from_list(name, "BYTES", shape, [tensors.decoded(name, text) for text in values])
+    return tensors.from_numbers(name, tensor.datatype, shape, np.array(values))
 
 
 def _plain(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
