@@ -80,7 +80,7 @@ def test_any_interleaving_gives_each_request_its_own_answer(requests, threads, m
             values = np.full((rows, columns), number + 1, dtype=np.int64)
             values[0, 0] = -1 if bad else number + 1
             answer, job = await queue.infer({"x": values})
-            assert job.rows == rows <= job.batch
+            assert job.rows == rows <= job.batch.rows
             return answer["y"]
 
         tasks = []
