@@ -4,8 +4,8 @@ No request ever waits for company. The first ones start at once, as many as ther
 that arrive meanwhile are computed together when a thread becomes free. An idle server thus answers as fast as
 without batching, and a busy one grows its batches with its load, without a delay to tune.
 
-A batch that takes less time than handing it to a thread and back (``QUICK_S``) is computed where it is, in the event
-loop: what arrived in the same turn of the loop is its batch. How long a batch will take is known from the last ones.
+A quick batch is computed where it is, in the event loop: what arrived in the same turn of the loop is its batch. How
+long a batch will take is known from the last ones.
 
 Requests are batched when every input and output has its rows along a free first dimension, and only with
 others of the same further shape. A generator's seed and count are no rows: each of its requests is computed
@@ -28,8 +28,12 @@ from components.serving.messages import Refused
 from components.serving.settings import ModelSettings
 from components.tasks import Arrays, Predict, Tensor
 
+HANDOVER_S = 100e-6
+"""A batch that is expected to take no longer is computed in the event loop: handing it to a thread takes as long."""
+REQUEST_S = 25e-6
+"""So is one that takes no longer than this for each of its requests, which is what reading and answering them takes."""
 QUICK_S = 250e-6
-"""What is expected to take no longer than these seconds is computed in the event loop's thread."""
+"""And in no case one that takes longer: it would keep others waiting."""
 
 _REMEMBERED = 8
 
@@ -213,14 +217,16 @@ class Queue:
             self._computing.put(self._run)
 
     def _is_quick(self) -> bool:
-        """Whether the next batch is expected to be quick, from the quickest of the last ones for each row.
+        """Whether the next batch is better computed in the event loop.
 
-        Waiting for Python's lock makes some of them seem slow. What has no rows may take any time.
+        It will take as long as the quickest of the last ones did for each row: waiting for Python's lock makes some
+        seem slow. What has no rows may take any time.
         """
         if not self.stacks:
             return False
         rows = min(sum([job.rows for job in self._waiting]), self.settings.max_batch)
-        return any(took * max(1.0, rows / of) <= QUICK_S for of, took in self._took)
+        worth = min(max(HANDOVER_S, REQUEST_S * len(self._waiting)), QUICK_S)
+        return any(took * max(1.0, rows / of) <= worth for of, took in self._took)
 
     def _run(self) -> None:
         """Compute one batch, in a computing thread; get in line again when more wait."""

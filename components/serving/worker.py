@@ -31,6 +31,9 @@ from components.serving.service import Service
 from components.serving.settings import Settings
 from data.errors import UserError
 
+_PATIENCE_S = 5.0
+_TICK_S = 0.01
+
 log = logging.getLogger("darkroom.serving")
 
 
@@ -51,16 +54,28 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
         asyncio.create_task(work)
         for work in (service.following.run(), service.share(), _announce(service, listener))
     ]
+    await _settled(service)
     await server.serve(listener)
     for task in tasks:
         task.cancel()
     log.info("ended")
 
 
+async def _settled(service: Service) -> None:
+    """Wait until all models are served, for a moment: connections that come meanwhile wait in the socket.
+
+    So a worker that died and is started again refuses nobody. One whose models take longer answers that they do.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            while not service.following.settled:
+                await asyncio.sleep(_TICK_S)
+
+
 async def _announce(service: Service, listener: socket.socket) -> None:
     """Say on standard output when all models are served."""
     while not service.following.settled:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(_TICK_S)
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look at it again
     host, port = listener.getsockname()[:2]
