@@ -50,7 +50,7 @@ def from_bytes(name: str, datatype: str, shape: tuple[int, ...], content: memory
     count = math.prod(shape)
     if datatype == "BYTES":
         return _objects(_split(name, count, content), shape)
-    dtype = _dtype(name, datatype)
+    dtype = dtype_of(name, datatype)
     if len(content) != count * dtype.itemsize:
         told = f"{count * dtype.itemsize} bytes, not {len(content)}"
         raise Refused(400, f"input {name!r}: {datatype} of shape {list(shape)} is {told}")
@@ -80,12 +80,35 @@ def from_numbers(name: str, datatype: str, shape: tuple[int, ...], values: np.nd
     Raises:
         Refused: the datatype is unknown, a value does not fit it, or they are not as many as the shape needs (400).
     """
-    dtype = _dtype(name, datatype)
+    dtype = dtype_of(name, datatype)
     if values.size != math.prod(shape):
         raise Refused(400, f"input {name!r}: shape {list(shape)} does not fit {values.size} values")
     if values.size and not _fits(values, dtype):
         raise Refused(400, f"input {name!r}: data holds values that are no {datatype}")
     return values.astype(dtype).reshape(shape)
+
+
+def dtype_of(name: str, datatype: Any) -> np.dtype:
+    """Return the dtype of numbers by V2's name.
+
+    Raises:
+        Refused: there is no such datatype here (400).
+    """
+    if not isinstance(datatype, str) or datatype not in _DTYPES:
+        raise Refused(400, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}")
+    return _DTYPES[datatype]
+
+
+def decoded(name: str, text: bytes) -> str:
+    """Return an element of ``BYTES`` as text.
+
+    Raises:
+        Refused: it is not UTF-8 (400).
+    """
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise Refused(400, f"input {name!r}: an element of BYTES is not UTF-8") from None
 
 
 def to_bytes(values: np.ndarray) -> bytes:
@@ -102,24 +125,6 @@ def to_list(values: np.ndarray) -> list[Any]:
     if values.dtype.kind in "OUS":
         return [_encoded(text).decode("utf-8", "replace") for text in flat]
     return flat
-
-
-def decoded(name: str, text: bytes) -> str:
-    """Return an element of ``BYTES`` as text.
-
-    Raises:
-        Refused: it is not UTF-8 (400).
-    """
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        raise Refused(400, f"input {name!r}: an element of BYTES is not UTF-8") from None
-
-
-def _dtype(name: str, datatype: Any) -> np.dtype:
-    if not isinstance(datatype, str) or datatype not in _DTYPES:
-        raise Refused(400, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}")
-    return _DTYPES[datatype]
 
 
 def _fits(values: np.ndarray, dtype: np.dtype) -> bool:

@@ -58,15 +58,10 @@ class Endpoint:
 
     async def _answer(self, method: Method, context: grpc.aio.ServicerContext) -> bytes:
         came = time.perf_counter()
-        given = dict(reversed(context.invocation_metadata() or ()))  # of one that is given twice the first
-
-        def header(name: bytes) -> bytes | None:
-            value = given.get(name.decode())
-            return value.encode() if isinstance(value, str) else value
-
-        id, call, answer, refused = self._ids.of(header(b"x-request-id")), Call(None), b"", None
+        headers = _headers(context)
+        id, call, answer, refused = self._ids.of(headers.get(b"x-request-id")), Call(), b"", None
         try:
-            self._gatekeeper.check(method.access, header)
+            self._gatekeeper.check(method.access, headers)
             asked = _parsed(method, await self._content(context))
             call.patience_s = context.time_remaining()
             answer = (await method.handler(asked, call)).SerializeToString()
@@ -118,6 +113,14 @@ class Endpoint:
                 "version": version,
             }
             log.log(_LEVELS.get(status, logging.INFO), "request", extra=told)
+
+
+def _headers(context: grpc.aio.ServicerContext) -> dict[bytes, bytes]:
+    """Return the call's metadata as headers, of one that is given twice the first."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in context.invocation_metadata() or ():
+        headers.setdefault(name.encode(), value.encode() if isinstance(value, str) else value)
+    return headers
 
 
 def _parsed(method: Method, content: bytes) -> Message:

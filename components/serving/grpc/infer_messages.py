@@ -1,13 +1,14 @@
-"""Tensors in messages: raw bytes beside the description, or typed contents within it."""
+"""Requests and answers of inference as messages: tensors are raw bytes beside the description, or typed within it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from components.serving import inference, tensors
+from components.serving import forms, tensors
+from components.serving.forms import Form
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.messages import Refused
 from components.serving.version import ServedVersion
@@ -22,55 +23,64 @@ CONTENTS = {
 """The field of typed contents by datatype."""
 
 
-def described(asked: pb.ModelInferRequest) -> dict[str, Any]:
-    """Return a request without its tensors as JSON would have it, so that REST's rules read it."""
-    outputs = [{"name": output.name, "parameters": _plain(output.parameters)} for output in asked.outputs]
-    return {"parameters": _plain(asked.parameters), "outputs": outputs}
-
-
-def read(asked: pb.ModelInferRequest) -> Arrays:
-    """Return the input tensors by name.
+def read(asked: pb.ModelInferRequest) -> Form:
+    """Return what a request says, with its input tensors. Outputs are to be raw where its inputs are.
 
     Raises:
-        Refused: one is not as its datatype and shape say, is given twice, or is both raw and typed (400).
+        Refused: a tensor is not as its datatype and shape say, is given twice, or is both raw and typed; or an
+            extension is asked for that is not here (400).
     """
-    raw = asked.raw_input_contents
-    if raw and len(raw) != len(asked.inputs):
-        raise Refused(400, f"{len(raw)} raw_input_contents for {len(asked.inputs)} inputs: one for each")
-    inputs: Arrays = {}
-    for place, tensor in enumerate(asked.inputs):
-        name, typed = tensor.name, tensor.HasField("contents")
-        if name in inputs:
-            raise Refused(400, f"input {name!r} is given twice")
-        inference.parameters_of({"parameters": _plain(tensor.parameters)}, f"input {name!r}")
-        shape = tensors.shape_of(name, list(tensor.shape))
-        if not raw:
-            inputs[name] = _typed(tensor, shape)
-        elif typed:
-            raise Refused(400, f"input {name!r}: has contents beside raw_input_contents")
-        else:
-            inputs[name] = tensors.from_bytes(name, tensor.datatype, shape, memoryview(raw[place]))
-    return inputs
+    raw = bool(asked.raw_input_contents)
+    parameters = forms.parameters_of({"parameters": _plain(asked.parameters)}, "the request")
+    outputs = [{"name": output.name, "parameters": _plain(output.parameters)} for output in asked.outputs]
+    named = forms.outputs_of(outputs, raw)
+    return Form(
+        id=asked.id,
+        values=_inputs(asked),
+        raw=(),
+        size=0,
+        outputs=dict.fromkeys(named, raw) if named else None,  # raw is said of all or of none
+        binary=raw,
+        patience_s=forms.patience_s(parameters),
+    )
 
 
 def write(
-    served: ServedVersion, asked: pb.ModelInferRequest, outputs: Arrays, wanted: Mapping[str, Any]
+    served: ServedVersion, id: str, outputs: Arrays, wanted: Mapping[str, bool]
 ) -> pb.ModelInferResponse:
-    """Return the response with the wanted outputs: raw to a request that was raw, else typed."""
-    answer = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=asked.id)
-    raw = bool(asked.raw_input_contents)
-    for name in wanted:
+    """Return the response with the wanted outputs, all of them raw or all of them typed."""
+    answer = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=id)
+    for name, raw in wanted.items():
         values = outputs[name]
         datatype = tensors.datatype_of(values)
         tensor = answer.outputs.add(name=name, datatype=datatype, shape=values.shape)
         if raw:
             answer.raw_output_contents.append(tensors.to_bytes(values))
         else:
-            listed = tensors.to_list(values)
+            listed: Iterable[Any] = tensors.to_list(values)
             if datatype == "BYTES":
-                listed = [text.encode() for text in listed]
+                listed = (text.encode() for text in listed)
             getattr(tensor.contents, CONTENTS[datatype]).extend(listed)
     return answer
+
+
+def _inputs(asked: pb.ModelInferRequest) -> Arrays:
+    raw, inputs = asked.raw_input_contents, {}
+    if raw and len(raw) != len(asked.inputs):
+        raise Refused(400, f"{len(raw)} raw_input_contents for {len(asked.inputs)} inputs: one for each")
+    for place, tensor in enumerate(asked.inputs):
+        name = tensor.name
+        if name in inputs:
+            raise Refused(400, f"input {name!r} is given twice")
+        forms.parameters_of({"parameters": _plain(tensor.parameters)}, f"input {name!r}")
+        shape = tensors.shape_of(name, list(tensor.shape))
+        if not raw:
+            inputs[name] = _typed(tensor, shape)
+        elif tensor.HasField("contents"):
+            raise Refused(400, f"input {name!r}: has contents beside raw_input_contents")
+        else:
+            inputs[name] = tensors.from_bytes(name, tensor.datatype, shape, memoryview(raw[place]))
+    return inputs
 
 
 def _typed(tensor: pb.ModelInferRequest.InferInputTensor, shape: tuple[int, ...]) -> np.ndarray:

@@ -25,7 +25,7 @@ class Call:
         model: ``(name, version)`` for metrics and logs; the method sets it, the version when it is known.
     """
 
-    patience_s: float | None
+    patience_s: float | None = None
     model: tuple[str, str] = ("", "")
 
 
@@ -79,13 +79,12 @@ def methods(service: Service) -> list[Method]:
         call.model = asked.model_name, ""
         served = repository.get(asked.model_name, asked.model_version or None)
         call.model = served.labels
-        described, inputs = infer_messages.described(asked), infer_messages.read(asked)
-        wanted = inference.wanted_outputs(described, served)
-        own = inference.patience_s(described)
-        patience_s = min((limit for limit in (own, call.patience_s) if limit is not None), default=None)
-        outputs = await served.infer(inputs, patience_s)
-        service.shadow.offer(served, inputs, outputs)
-        return infer_messages.write(served, asked, outputs, wanted)
+        form = infer_messages.read(asked)
+        wanted = inference.wanted_outputs(form, served)
+        limits = [limit for limit in (form.patience_s, call.patience_s) if limit is not None]
+        outputs = await served.infer(form.values, min(limits, default=None))
+        service.shadow.offer(served, form.values, outputs)
+        return infer_messages.write(served, form.id, outputs, wanted)
 
     return [
         Method("ServerLive", pb.ServerLiveRequest, live, "open"),

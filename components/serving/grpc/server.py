@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 
 from components.serving.grpc.endpoint import Endpoint
@@ -21,7 +23,7 @@ class GrpcServer:
 
     def __init__(self, service: Service) -> None:
         """Prepare it; call it in the event loop's thread."""
-        self._settings = service.settings
+        self._settings, self._ending = service.settings, asyncio.Event()
         self._server = grpc.aio.server(
             options=(
                 ("grpc.so_reuseport", 1),
@@ -53,6 +55,11 @@ class GrpcServer:
         await self._server.start()
         return bound
 
-    async def stop(self) -> None:
-        """Take no new calls, and answer those that came, within the grace time."""
+    def end(self) -> None:
+        """Take no new calls, answer those that were begun, and end."""
+        self._ending.set()
+
+    async def serve(self) -> None:
+        """Serve, once started, until :meth:`end`; what was begun has the grace time."""
+        await self._ending.wait()
         await self._server.stop(self._settings.grace_s)

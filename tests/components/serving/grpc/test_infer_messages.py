@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from components.serving import inference, tensors
+from components.serving import tensors
 from components.serving.grpc import infer_messages
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.messages import Refused
@@ -33,25 +33,26 @@ def arrays(draw) -> np.ndarray:
 @given(st.dictionaries(st.text(min_size=1, max_size=5), arrays(), min_size=1, max_size=3), st.booleans())
 def test_tensors_come_back(values, raw):
     """What is written as an answer is read as a request of the same form."""
-    asked = pb.ModelInferRequest(id="i", raw_input_contents=[b""] if raw else [])
-    answer = infer_messages.write(SERVED, asked, values, values)
+    wanted = dict.fromkeys(values, raw)
+    answer = infer_messages.write(SERVED, "i", values, wanted)
     assert (answer.model_name, answer.model_version, answer.id) == ("m", "3", "i")
     assert bool(answer.raw_output_contents) is raw
     inputs = [
         TENSOR(name=o.name, datatype=o.datatype, shape=o.shape, contents=None if raw else o.contents)
         for o in answer.outputs
     ]
-    back = infer_messages.read(
+    form = infer_messages.read(
         pb.ModelInferRequest(inputs=inputs, raw_input_contents=answer.raw_output_contents)
     )
-    assert back.keys() == values.keys()
+    back = form.values
+    assert back.keys() == values.keys() and form.binary is raw
     for name, array in values.items():
         np.testing.assert_array_equal(back[name], array, strict=True)
 
 
 def test_an_answer_may_hold_an_infinity():
     values = {"log_likelihood": np.array([-np.inf], np.float32)}
-    answer = infer_messages.write(SERVED, pb.ModelInferRequest(), values, values)
+    answer = infer_messages.write(SERVED, "", values, {"log_likelihood": False})
     assert list(answer.outputs[0].contents.fp32_contents) == [-np.inf]  # JSON cannot
 
 
@@ -103,23 +104,24 @@ def refuses(inputs: list, raw: list[bytes], told: str) -> None:
     assert refused.value.status == 400
 
 
-def test_a_request_as_rest_would_have_it():
+def test_what_a_request_says():
     asked = pb.ModelInferRequest(
+        id="i",
         parameters={"timeout": {"int64_param": 5}, "none": {}, "flag": {"bool_param": True}},
-        outputs=[{"name": "a"}, {"name": "b", "parameters": {"classification": {"int64_param": 1}}}],
+        outputs=[{"name": "a"}, {"name": "b", "parameters": {"binary_data": {"bool_param": True}}}],
     )
-    described = infer_messages.described(asked)
-    assert described["parameters"] == {"timeout": 5, "none": None, "flag": True}
-    assert described["outputs"][0] == {"name": "a", "parameters": {}}
-    assert inference.patience_s(described) == 5e-6
-    graph = SimpleNamespace(outputs=[SimpleNamespace(name="a"), SimpleNamespace(name="b")])
-    served = SimpleNamespace(bundle=SimpleNamespace(graph=graph))
+    form = infer_messages.read(asked)
+    assert (form.id, form.patience_s, form.outputs) == ("i", 5e-6, {"a": False, "b": False})
+    assert infer_messages.read(pb.ModelInferRequest()).outputs is None
+    asked.outputs[1].parameters["classification"].int64_param = 1
     with pytest.raises(Refused, match="output 'b': classification is not supported"):
-        inference.wanted_outputs(described, served)
-    assert list(inference.wanted_outputs(infer_messages.described(pb.ModelInferRequest()), served)) == [
-        "a",
-        "b",
-    ]
+        infer_messages.read(asked)
+    asked.parameters["sequence_id"].int64_param = 1
+    with pytest.raises(Refused, match="the request: sequence_id is not supported"):
+        infer_messages.read(asked)
+    for wrong in ({"int64_param": -1}, {"bool_param": True}, {"string_param": "5"}):
+        with pytest.raises(Refused, match="timeout: microseconds"):
+            infer_messages.read(pb.ModelInferRequest(parameters={"timeout": wrong}))
 
 
 def test_every_datatype_has_its_field():
