@@ -19,6 +19,7 @@ from components.serving import (
     people,
     repository_routes,
     statistics,
+    webhooks,
 )
 from components.serving.access import Gatekeeper
 from components.serving.connection import Respond
@@ -26,7 +27,7 @@ from components.serving.messages import Later, Refused, Request, Response
 from components.serving.routing import Router
 from components.serving.service import Service
 
-ROUTES = (health, metadata, inference, repository_routes, statistics, people, openapi, page)
+ROUTES = (health, metadata, inference, repository_routes, statistics, webhooks, people, openapi, page)
 """The modules of routes; each has ``routes(service)``."""
 
 log = logging.getLogger("darkroom.serving")
