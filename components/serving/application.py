@@ -17,6 +17,7 @@ from components.serving import (
     people,
     repository_routes,
     statistics,
+    webhooks,
 )
 from components.serving.access import Gatekeeper
 from components.serving.connection import Respond
@@ -25,7 +26,7 @@ from components.serving.request_ids import RequestIds
 from components.serving.routing import Router
 from components.serving.service import Service
 
-ROUTES = (health, metadata, inference, repository_routes, statistics, people, openapi, page)
+ROUTES = (health, metadata, inference, repository_routes, statistics, webhooks, people, openapi, page)
 """The modules of routes; each has ``routes(service)``."""
 
 log = logging.getLogger("darkroom.serving")

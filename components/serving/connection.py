@@ -24,6 +24,9 @@ from components.serving.settings import Settings
 MAX_HEAD = 64 << 10
 """Most bytes of a request's target and headers."""
 
+MAX_AHEAD = 100
+"""Most requests of a client that wait for the answer to an earlier one. With their answers the connection ends."""
+
 _DISCARD_S = 1.0
 _JOINED = 64 << 10
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -102,8 +105,10 @@ class Connection(asyncio.Protocol):
 
     def end_if_late(self, now: float, idle_s: float) -> None:
         """End the connection of a client that does not send its request or read its answer, or has gone quiet."""
+        if self._busy and not self._unread:
+            return
         slow = self._arriving or self._unread
-        if (slow or not self._busy) and now - self._since > (self._settings.request_s if slow else idle_s):
+        if now - self._since > (self._settings.request_s if slow else idle_s):
             self._transport.abort() if self._unread else self._transport.close()
 
     def drain(self) -> None:
@@ -143,9 +148,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse_rest(Refused(400, f"this is no HTTP request: {error}"))
         if within_head and self._request is None and self._head_size > 0:
-            self._head_size += len(
-                data
-            )  # the parser keeps to itself what is not whole, such as a header without end
+            self._head_size += len(data)  # the parser says nothing of what is not whole: a header without end
             if self._head_size > MAX_HEAD:
                 self._refuse_rest(_too_long(self._head_size))
         self._arriving = self._head_size > 0
@@ -169,6 +172,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Check what can be checked before the body comes."""
+        if len(self._next) >= MAX_AHEAD:
+            self._last = True
+            return
         parser = self._parser
         self._request = request = Request(
             parser.get_method().decode("ascii"), *_split(self._target), self._headers
@@ -192,6 +198,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Read a part of the body."""
+        if self._request is None:
+            return
         self._body_size += len(body)
         if self._body_size > self._settings.max_body:
             if self._dropping:

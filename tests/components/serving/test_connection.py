@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.serving.connection import MAX_HEAD, Connection
+from components.serving.connection import MAX_AHEAD, MAX_HEAD, Connection
 from components.serving.messages import Refused, Request, Response
 from components.serving.settings import Settings
 from tests.components.serving import bundles
@@ -172,6 +172,13 @@ def test_a_head_has_its_size(pieces):
     wire = spoken(pieces)
     ((status, body),) = responses(wire)
     assert status == 431 and b"at most 65536" in body and (wire.closed or wire.reading)
+
+
+def test_requests_sent_ahead_are_bounded():
+    later = b"POST /later HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1"
+    wire = spoken([later * 500])
+    assert responses(wire) == [(200, b"POST /later 1")] * (1 + MAX_AHEAD) and wire.closed
+    assert wire.written.count(b"connection: close") == 1
 
 
 def test_a_body_that_grows_too_long_is_refused_at_once_and_read_on_for_a_moment():
