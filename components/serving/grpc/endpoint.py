@@ -23,6 +23,7 @@ CODES = {
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     500: grpc.StatusCode.INTERNAL,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -30,6 +31,7 @@ CODES = {
 """The status code of each status with which a request is refused."""
 
 _LEVELS = {500: logging.ERROR, 503: logging.WARNING}
+_NAME = 256  # characters of a model's name in the log
 _DETAILS = 2000  # bytes; encoded three times as many, and clients take 8,192 of all trailing metadata
 
 log = logging.getLogger("darkroom.serving")
@@ -98,7 +100,7 @@ class Endpoint:
         code = (CODES[status] if refused else grpc.StatusCode.OK).name
         self._metrics.requests.add("gRPC", method.name, code)
         model, version = call.model
-        if status in (413, 503):
+        if status in (413, 429, 503):
             # Names that are no model's would fill the memory.
             known = model if self._service.repository.knows(model) else ""
             self._metrics.rejected.add(known, str(status))
@@ -109,7 +111,7 @@ class Endpoint:
                 "path": method.name,
                 "status": code,
                 "ms": round(1e3 * seconds, 3),
-                "model": model,
+                "model": model[:_NAME],
                 "version": version,
             }
             log.log(_LEVELS.get(status, logging.INFO), "request", extra=told)

@@ -31,6 +31,7 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),
                 # Compressed ones are not taken: the limit of size would hold before they are large.
                 ("grpc.compression_enabled_algorithms_bitset", _IDENTITY),
+                ("grpc.server_handshake_timeout_ms", int(1e3 * self._settings.request_s)),
                 ("grpc.max_connection_idle_ms", _IDLE_MS),
                 # Clients keep a connection for good, and with it one worker: one that was started again would idle.
                 ("grpc.max_connection_age_ms", _AGE_MS),

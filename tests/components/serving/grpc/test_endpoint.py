@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 
 import grpc
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +23,7 @@ from tests.components.serving.server import Server
 ONE = bundles.example("classification", 1)
 WIRE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MAX_BODY = 1 << 20  # of the server of the fixture
+BUSY = 30  # requests of 64 rows to the slow model: a good part of a second
 CLIENTS_FAULT = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE", "DEADLINE_EXCEEDED"}
 
 
@@ -110,18 +114,45 @@ def test_a_call_that_sends_nothing_ends(both):
         assert told(infer.future(iter(()))) == ("INVALID_ARGUMENT", "the call has no message")
 
 
+@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0", b"GET / HTTP/1.1\r\n\r\n"])
+def test_a_connection_that_does_not_begin_ends(both, sent):
+    with socket.create_connection(("127.0.0.1", both.address["grpc_port"]), timeout=15) as connection:
+        connection.sendall(sent)
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(4096):
+                pass
+        assert time.monotonic() - started < 10
+
+
+def test_calls_at_once_are_bounded(tmp_path):
+    bundles.write(tmp_path / "slow", "slow")
+    settings = {"bundles": {"slow": str(tmp_path / "slow")}, "grpc_port": 0, "max_connections": 2}
+    with Server(tmp_path, worker=settings) as server, Caller(server.address["grpc_port"]) as caller:
+        calls = [caller.start(asked("slow", bundles.example("slow", 64))) for _ in range(8)]
+        codes = [code(call) for call in calls]
+        assert set(codes) == {"OK", "RESOURCE_EXHAUSTED"} and codes.count("OK") >= 2
+
+
 def test_a_deadline_is_patience(both, caller):
     """A call whose deadline has passed is not computed any more."""
-    slow = bundles.example("slow", 64)
-    busy = [caller.start(asked("slow", slow)) for _ in range(6)]
+    slow, rows = bundles.example("slow", 64), _rows(both)
+    busy = [caller.start(asked("slow", slow)) for _ in range(BUSY)]
     late = caller.start(asked("slow", bundles.example("slow", 1)), timeout=0.02)
     assert code(late) == "DEADLINE_EXCEEDED"
-    assert [code(call) for call in busy] == ["OK"] * 6
+    assert [code(call) for call in busy] == ["OK"] * BUSY
+    assert _rows(both) == rows + BUSY * 64  # nothing for the late one
     waits = asked("slow", bundles.example("slow", 1), parameters={"timeout": {"int64_param": 1}})
-    busy = [caller.start(asked("slow", slow)) for _ in range(6)]
+    busy = [caller.start(asked("slow", slow)) for _ in range(BUSY)]
     name, details = caller.refused(waits)
     assert (name, details) == ("UNAVAILABLE", "busy: its turn did not come in time; try again")
-    assert [code(call) for call in busy] == ["OK"] * 6
+    assert [code(call) for call in busy] == ["OK"] * BUSY
+
+
+def _rows(server: Server) -> int:
+    """Return how many rows the slow model has computed."""
+    (told,) = server.client().get("/v2/models/slow/stats")["model_stats"]
+    return told["inference_count"]
 
 
 def test_shed_load_is_told_to_come_again(tmp_path):
