@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 
 import grpc
 import numpy as np
 import pytest
 
+from components.serving import sharing
 from components.serving.grpc import open_inference_grpc_pb2 as pb
+from components.serving.state import State, StateFile
 from tests.components.serving import bundles
-from tests.components.serving.grpc.client import asked, outputs
+from tests.components.serving.grpc.client import Caller, asked, outputs
+from tests.components.serving.server import Server
+from tests.components.serving.test_shadow import target
 
 
 def test_server(caller):
@@ -121,3 +126,18 @@ def test_both_count_as_one(both, caller):
     assert counted() == (rows + 5, requests + 2)
     told = both.client().ask("GET", "/metrics")[1].decode()
     assert 'darkroom_requests_total{method="gRPC",route="ModelInfer",status="OK"}' in told
+
+
+def test_a_challenger_is_tried_on_calls_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    champion, challenger = target("1"), target("2", mark=1)
+    StateFile().write(State({"m": champion}, {"m": challenger}, complete=True))
+    settings = {"shadow": 1.0, "grpc_port": 0}
+    with Server(tmp_path, worker=settings) as server, Caller(server.address["grpc_port"]) as caller:
+        for seed in range(5):
+            answer = caller.call(asked("m", bundles.example("classification", 1, seed)))
+            assert answer.model_version == "1" and outputs(answer)["probabilities"][0, 1] == 0
+        limit = time.monotonic() + 20
+        while not (found := sharing.shadow_records("m")) or found[0].agreed < 5:
+            assert time.monotonic() < limit, found
+            time.sleep(0.05)
