@@ -18,6 +18,25 @@ def test_each_symbol_is_given_to_the_next_and_the_end_comes_once():
     assert transcribe.wanted(TEXTS, END).tolist() == [[0, 1, 2], [1, 3, IGNORED], [2, 0, 3]]
 
 
+def test_what_is_read_backwards_begins_with_its_last_symbol():
+    assert transcribe.backwards(TEXTS).tolist() == [[2, 1, 0], [1, -1, -1], [0, 2, -1]]
+
+
+def test_a_mirrored_image_has_its_text_mirrored():
+    """Images whose columns of pixels are their symbols: what is changed still says what its text says."""
+    texts = torch.cat([TEXTS] * 20)
+    x = texts[:, None, None].float().expand(-1, 1, 2, -1)
+    generator = torch.Generator().manual_seed(0)
+    changed, said = transcribe.Transcribing(flip=True).change_line(x, texts, generator)
+    pixels = changed[:, 0, 0].long()
+    packed = torch.stack([torch.cat([row[row >= 0], row[row < 0]]) for row in pixels])
+    assert torch.equal(packed, said)
+    mirrored = (pixels != texts).any(dim=1)
+    assert 0.3 < mirrored[texts[:, 1] >= 0].float().mean() < 0.7
+    kept, same = transcribe.Transcribing().change_line(x, texts, generator)
+    assert torch.equal(kept, x) and torch.equal(same, texts)
+
+
 def test_the_loss_is_the_mean_over_symbols_and_ends():
     logits = torch.randn(3, 3, 4, generator=torch.Generator().manual_seed(0))
     chances = logits.log_softmax(dim=-1)
