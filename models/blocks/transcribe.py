@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -21,18 +21,42 @@ CHUNK = 512
 IGNORED = -100
 """A target that costs nothing: PyTorch's cross-entropy leaves it out."""
 
+QUICK: dict[str, Any] = {
+    "channels": (16, 32, 64, 96),
+    "stride": 4,
+    "label_smoothing": 0.05,
+    "batch_size": 64,
+    "learning_rate": 4e-3,
+}
+"""What the quick presets of all writers of texts have in common."""
+
+FULL: dict[str, Any] = {
+    "channels": (32, 64, 128, 256),
+    "label_smoothing": 0.1,
+    "beams": 4,
+    "shift": 1,
+    "epochs": 60,
+    "least_steps": 10_000,
+    "batch_size": 256,
+    "weight_decay": 0.05,
+    "ema_decay": 0.999,
+}
+"""What their full presets have in common."""
+
 
 class Transcribing(Augmented):
     """The settings that all writers of texts have. An image that ``flip`` mirrors is read backwards.
 
     Attributes:
-        channels: of each convolution over the image; the first keeps its size, the others halve the height.
+        channels: of the convolutions over the image; at the first it keeps its size, at each other the height halves.
+        convolutions: so many with each of these numbers of channels.
         stride: columns of pixels that are read as one, a power of 2: so many convolutions halve the width, too.
         label_smoothing: probability taken from the right symbol and spread over all (Szegedy et al. 2016).
         beams: texts that are kept while writing; 1 is greedy.
     """
 
     channels: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1)
+    convolutions: int = Field(default=1, ge=1)
     stride: int = Field(default=2, ge=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     beams: int = Field(default=1, ge=1)

@@ -34,7 +34,7 @@ class Transformer(nn.Module):
         self.config = config
         self.end, self.longest = len(spec.symbols), spec.longest_text
         layer = (config.width, config.heads, config.hidden)
-        self.columns = Columns(spec, config.channels, config.stride, config.width)
+        self.columns = Columns(spec, config.channels, config.stride, config.width, config.convolutions)
         self.encoder = Encoder(*layer, config.encoders, config.dropout, norm_first=config.norm_first)
         self.embed = nn.Embedding(self.end + 1, config.width)
         self.decoders = nn.ModuleList(

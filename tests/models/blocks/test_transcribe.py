@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from models.blocks import transcribe
 from models.blocks.columns import Columns, over_pixels
@@ -56,6 +57,17 @@ def test_columns_stand_for_two_columns_of_pixels_each(digit_lines):
     (gradient,) = torch.autograd.grad(found[0, 10].sum(), x)
     reached = gradient[0, 0].abs().sum(dim=0).nonzero().flatten()
     assert 20 in reached and 21 in reached and reached.min() >= 15 and reached.max() <= 26
+
+
+def test_more_convolutions_see_more_and_keep_the_size(digit_lines):
+    one, three = (Columns(digit_lines.spec, (4, 8, 8), 4, 6, number) for number in (1, 3))
+    x = torch.rand(2, 1, 10, 44)
+    assert one(x).shape == three(x).shape == (2, 11, 6)
+    kernels = [layer for layer in three.look if isinstance(layer, nn.Conv2d)]
+    assert [layer.stride for layer in kernels] == [
+        *[(1, 1)] * 3,
+        *[(2, 2), (1, 1), (1, 1)] * 2,
+    ]
 
 
 def test_weights_lie_on_the_pixels_of_their_columns():
