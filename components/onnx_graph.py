@@ -40,6 +40,7 @@ class OnnxGraph:
         path: the file, for messages.
         inputs: its inputs, in order.
         outputs: its outputs, in order.
+        input_names: the inputs' names.
         providers: what computes, the preferred one first.
     """
 
@@ -69,6 +70,7 @@ class OnnxGraph:
                 is asked for.
         """
         self.path, self.inputs, self.outputs = path, list(inputs), list(outputs)
+        self.input_names = {tensor.name for tensor in self.inputs}
         _check(path, content)
         self._session = _session(path, content, device, threads)
         self.providers: list[str] = self._session.get_providers()

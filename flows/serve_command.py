@@ -42,6 +42,9 @@ def serve(
     poll: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
     grace: Annotated[float, typer.Option(help="Seconds to answer what came before SIGTERM.")] = 20.0,
     tokens: Annotated[str, typer.Option(help="File of bearer tokens: see darkroom serve-token.")] = "",
+    webhook_secret: Annotated[
+        str, typer.Option(help="File of the secret of MLflow's webhooks, which then say when to look.")
+    ] = "",
     shadow: Annotated[float, typer.Option(help="Share of requests that a challenger answers unseen.")] = 0.0,
     access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
     as_json: Json = False,
@@ -61,6 +64,7 @@ def serve(
         poll_s=poll,
         grace_s=grace,
         tokens=str(CALLED_FROM / tokens) if tokens else "",
+        webhook_secret=str(CALLED_FROM / webhook_secret) if webhook_secret else "",
         shadow=shadow,
         access_log=access_log,
         models=_bounds(),

@@ -7,8 +7,9 @@ Three kinds of process, each with one job:
                 what is to be served to a state file (``state``); it stands beside the hot path, never on it
 ``worker``      follows that file and answers requests; one or several on the same socket
 
-Inside a worker a request goes ``application`` -> ``routing`` -> a module of routes -> ``repository`` (which version
-of the model is served) -> ``batching`` (one queue per version) -> ONNX Runtime in a ``computing`` thread.
+Inside a worker a request goes ``connection`` (HTTP) -> ``application`` -> ``routing`` -> a module of routes ->
+``repository`` (which version of the model is served) -> ``batching`` (one queue per version) -> ONNX Runtime, in the
+event loop if that is quick and in a ``computing`` thread if not.
 
 Adding routes. A module of routes has a function ``routes(service: Service) -> list[Route]``; add it to ``ROUTES`` in
 ``components/serving/application.py``. A handler is ``async def handler(request: Request) -> Response``

@@ -1,15 +1,14 @@
-"""The ASGI application: limits, access, the handler, and errors in the protocol's form."""
+"""The application: limits, access, the handler, and errors in the protocol's form."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from functools import partial
 
 from components.serving import (
     health,
@@ -20,72 +19,103 @@ from components.serving import (
     people,
     repository_routes,
     statistics,
+    webhooks,
 )
 from components.serving.access import Gatekeeper
-from components.serving.messages import Refused, Request, Response
+from components.serving.connection import Respond
+from components.serving.messages import Later, Refused, Request, Response
 from components.serving.routing import Router
 from components.serving.service import Service
 
-ROUTES = (health, metadata, inference, repository_routes, statistics, people, openapi, page)
+ROUTES = (health, metadata, inference, repository_routes, statistics, webhooks, people, openapi, page)
 """The modules of routes; each has ``routes(service)``."""
-
-_DISCARD_S = 1.0
 
 log = logging.getLogger("darkroom.serving")
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 
 class Application:
-    """Answers HTTP requests over ASGI."""
+    """Answers the requests of all connections of a worker."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._metrics = service, service.metrics
         self._router = Router(route for module in ROUTES for route in module.routes(service))
         self._gatekeeper = Gatekeeper(service.settings, service.tokens)
-        self._max_body = service.settings.max_body
+        self._max_body, self._access_log = service.settings.max_body, service.settings.access_log
         self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
+        self._loop = asyncio.get_running_loop()
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])
-        came = time.perf_counter()
-        request = Request(scope)
+    def admit(self, request: Request) -> None:
+        """Find what answers a request, and check all that can be checked before its body is read.
+
+        Raises:
+            Refused: there is no such path (404), or none with this method (405); the client may not ask (401, 403);
+                the body is compressed (415) or too long (413).
+        """
         request.id = self._id(request)
-        pattern, unread = "", False
+        request.route, request.parameters = self._router.find(request.method, request.path)
+        self._gatekeeper.check(request.route, request)
+        if request.header(b"content-encoding") not in (None, b"", b"identity"):
+            raise Refused(415, "send the body as it is: compressed ones are not taken")
+        length = request.header(b"content-length")
+        if length is not None and int(length) > self._max_body:
+            raise Refused(413, f"the body has {int(length)} bytes; at most {self._max_body}")
+
+    def answer(self, request: Request, respond: Respond) -> asyncio.Future | None:
+        """Answer a request: one that was admitted by its handler, and one that was refused by the reason.
+
+        Returns:
+            What is being waited for, if the response comes later. Cancel it, and none comes.
+        """
+        came = time.perf_counter()
+        if request.refused is not None:
+            self._finish(request, self._refusal(request, request.refused), came, respond)
+            return None
         try:
-            route, request.parameters = self._router.find(request.method, request.path)
-            pattern = route.pattern
-            self._gatekeeper.check(route, request)
-            request.body = await self._body(request, receive)
-            request.arrived = True
-            response = await route.handler(request)
-        except Refused as refused:
-            response = _told(refused)
-            unread = not request.arrived and request.method not in ("GET", "HEAD")
-            if refused.status in (413, 429, 503):
-                # Names that are no model's would fill the memory.
-                model = request.parameters.get("model", "")
-                known = model if self._service.repository.knows(model) else ""
-                self._metrics.rejected.add(known, str(refused.status))
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("a handler failed", extra={"request": request.id, "path": request.path})
-            response = _told(Refused(500, "internal error; the server's log has it under this request's id"))
-        self._record(request, pattern, response, time.perf_counter() - came)
-        length = (b"content-length", str(len(response.body)).encode())
-        headers = [*response.headers, length, (b"x-request-id", request.id.encode())]
-        if unread or self._service.draining:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        body = b"" if request.method == "HEAD" else response.body
-        await send({"type": "http.response.body", "body": body, "more_body": unread})
-        if unread:
-            await self._discard(receive)
-            await send({"type": "http.response.body"})
+            answer: Later | Awaitable[Response] = request.route.handler(request)
+        except Exception as error:
+            self._finish(request, self._failure(request, error), came, respond)
+            return None
+        if not isinstance(answer, Later):
+            task = self._loop.create_task(answer)
+            answer = Later(task, task.result)
+        answer.future.add_done_callback(partial(self._done, request, answer, came, respond))
+        return answer.future
+
+    def _done(
+        self, request: Request, answer: Later, came: float, respond: Respond, future: asyncio.Future
+    ) -> None:
+        """Respond with what a future holds; one that was cancelled is that of a client that left."""
+        if future.cancelled():
+            return
+        try:
+            response = answer.finish()
+        except Exception as error:
+            response = self._failure(request, error)
+        self._finish(request, response, came, respond)
+
+    def _finish(self, request: Request, response: Response, came: float, respond: Respond) -> None:
+        self._metrics.requests.add(
+            request.method, request.route.pattern if request.route else "", str(response.status)
+        )
+        if response.status >= 400 or self._access_log:
+            self._log(request, response, time.perf_counter() - came)
+        respond(request, response)
+
+    def _failure(self, request: Request, error: Exception) -> Response:
+        """Return the response to a request whose handler raised ``error``."""
+        if isinstance(error, Refused):
+            return self._refusal(request, error)
+        log.error("a handler failed", exc_info=error, extra={"request": request.id, "path": request.path})
+        return _told(Refused(500, "internal error; the server's log has it under this request's id"))
+
+    def _refusal(self, request: Request, refused: Refused) -> Response:
+        request.id = request.id or self._id(request)
+        if refused.status in (413, 429, 503):
+            # Names that are no model's would fill the memory.
+            model = request.parameters.get("model", "")
+            known = model if self._service.repository.knows(model) else ""
+            self._metrics.rejected.add(known, str(refused.status))
+        return _told(refused)
 
     def _id(self, request: Request) -> str:
         given = request.header(b"x-request-id")
@@ -93,58 +123,19 @@ class Application:
             return given.decode()
         return f"{self._prefix}-{next(self._numbers):x}"
 
-    async def _body(self, request: Request, receive: Receive) -> bytes:
-        """Return the whole body.
-
-        Raises:
-            Refused: it is too long (413), compressed (415), or the client left (400).
-        """
-        encoding = request.header(b"content-encoding")
-        if encoding not in (None, b"", b"identity"):
-            raise Refused(415, "send the body as it is: compressed ones are not taken")
-        length = request.header(b"content-length")
-        if length is not None and int(length) > self._max_body:
-            raise Refused(413, f"the body has {int(length)} bytes; at most {self._max_body}")
-        parts, size, more = [], 0, True
-        while more:  # that they come in time is the connection's business
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refused(400, "the client left")
-            parts.append(message["body"])
-            size, more = size + len(parts[-1]), message["more_body"]
-            if size > self._max_body:
-                raise Refused(413, f"the body has more than {self._max_body} bytes")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _record(self, request: Request, pattern: str, response: Response, seconds: float) -> None:
-        self._metrics.requests.add(request.method, pattern, str(response.status))
-        if response.status >= 400 or self._service.settings.access_log:
-            model, version = request.model or (request.parameters.get("model", ""), "")
-            told = {
-                "request": request.id,
-                "method": request.method,
-                "path": request.path,
-                "status": response.status,
-                "ms": round(1e3 * seconds, 3),
-                "model": model,
-                "version": version,
-            }
-            level = {500: logging.ERROR, 503: logging.WARNING}.get(response.status, logging.INFO)
-            log.log(level, "request", extra=told)
-
-    async def _discard(self, receive: Receive) -> None:
-        """Read what is left of a refused body, within bounds.
-
-        A connection that ends with bytes unread is reset, and the client would not see why it was refused.
-        """
-        size = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARD_S):
-                while size <= self._max_body:
-                    message = await receive()
-                    if not message.get("more_body"):
-                        return
-                    size += len(message["body"])
+    def _log(self, request: Request, response: Response, seconds: float) -> None:
+        model, version = request.model or (request.parameters.get("model", ""), "")
+        told = {
+            "request": request.id,
+            "method": request.method,
+            "path": request.path,
+            "status": response.status,
+            "ms": round(1e3 * seconds, 3),
+            "model": model,
+            "version": version,
+        }
+        level = {500: logging.ERROR, 503: logging.WARNING}.get(response.status, logging.INFO)
+        log.log(level, "request", extra=told)
 
 
 def _told(refused: Refused) -> Response:

@@ -4,6 +4,9 @@ No request ever waits for company. The first ones start at once, as many as ther
 that arrive meanwhile are computed together when a thread becomes free. An idle server thus answers as fast as
 without batching, and a busy one grows its batches with its load, without a delay to tune.
 
+A quick batch is computed where it is, in the event loop: what arrived in the same turn of the loop is its batch. How
+long a batch will take is known from the last ones.
+
 Requests are batched when every input and output has its rows along a free first dimension, and only with
 others of the same further shape. A generator's seed and count are no rows: each of its requests is computed
 alone.
@@ -12,11 +15,11 @@ alone.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -25,9 +28,18 @@ from components.serving.messages import Refused
 from components.serving.settings import ModelSettings
 from components.tasks import Arrays, Predict, Tensor
 
+HANDOVER_S = 100e-6
+"""A batch that is expected to take no longer is computed in the event loop: handing it to a thread takes as long."""
+REQUEST_S = 25e-6
+"""So is one that takes no longer than this for each of its requests, which is what reading and answering them takes."""
+QUICK_S = 250e-6
+"""And in no case one that takes longer: it would keep others waiting."""
+
+_REMEMBERED = 8
+
 
 class Job:
-    """One request in the queue, and how long each part of it took.
+    """One request in the queue.
 
     Attributes:
         inputs: its arrays.
@@ -36,24 +48,11 @@ class Job:
         answer: what waits for it.
         queued: when it came, by :func:`time.perf_counter`.
         deadline: when it is too late to start.
-        started: when its computation began.
-        ended: when its computation ended.
-        batch: rows that were computed together with it, its own among them.
-        leads: whether it is the first of its batch, for counting batches.
+        batch: what it was computed with.
+        leads: whether it is the first of its batch that was answered, for counting batches.
     """
 
-    __slots__ = (
-        "answer",
-        "batch",
-        "deadline",
-        "ended",
-        "inputs",
-        "key",
-        "leads",
-        "queued",
-        "rows",
-        "started",
-    )
+    __slots__ = ("answer", "batch", "deadline", "inputs", "key", "leads", "queued", "rows")
 
     def __init__(
         self,
@@ -64,9 +63,43 @@ class Job:
         patience_s: float,
     ) -> None:
         self.inputs, self.rows, self.key, self.answer = inputs, rows, key, answer
-        self.queued = self.started = self.ended = time.perf_counter()
+        self.queued = time.perf_counter()
         self.deadline = self.queued + patience_s
-        self.batch, self.leads = rows, False
+        self.batch: Batch | None = None
+        self.leads = False
+
+
+class Batch:
+    """Jobs that were computed together.
+
+    Attributes:
+        jobs: the jobs.
+        answers: of each its arrays, or why there are none.
+        rows: of all of them.
+        started: when the computation began.
+        ended: when it ended.
+        answered: how many jobs were still waited for, and answered.
+    """
+
+    __slots__ = ("answered", "answers", "ended", "jobs", "rows", "started")
+
+    def __init__(self, jobs: list[Job], answers: Sequence[Arrays | Exception], started: float) -> None:
+        self.jobs, self.answers, self.answered = jobs, answers, 0
+        self.rows = sum([job.rows for job in jobs])
+        self.started, self.ended = started, time.perf_counter()
+
+    def deliver(self) -> None:
+        """Hand the answers to those who wait, in the event loop's thread."""
+        for job, answer in zip(self.jobs, self.answers, strict=True):
+            if job.answer.done():
+                continue
+            job.batch = self
+            if isinstance(answer, Exception):
+                job.answer.set_exception(answer)
+            else:
+                job.leads = self.answered == 0
+                self.answered += 1
+                job.answer.set_result(answer)
 
 
 class Queue:
@@ -99,6 +132,10 @@ class Queue:
         self._waiting: deque[Job] = deque()
         self._lock = threading.Lock()
         self._running = 0
+        self._due = False  # whether this turn of the loop ends with a dispatch
+        self._took: deque[tuple[int, float]] = deque(
+            maxlen=_REMEMBERED
+        )  # rows and seconds of the last batches
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -114,25 +151,33 @@ class Queue:
     async def infer(
         self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None
     ) -> tuple[Arrays, Job]:
+        """Answer one request, as :meth:`submit` does, and wait for it."""
+        job = self.submit(inputs, patience_s)
+        return await job.answer, job
+
+    def submit(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Job:
         """Answer one request, together with others where that saves time.
 
         Args:
             inputs: arrays by name; whoever calls has checked them.
             patience_s: seconds to wait for its turn, if fewer than the settings allow.
 
+        Returns:
+            The job. Its answer is the graph's, or raises what the graph raised, or :class:`Refused` where its turn
+            did not come in time (503).
+
         Raises:
-            Refused: too many wait (503), or its turn did not come in time (503).
+            Refused: too many wait (503).
         """
         job = self._job(inputs, patience_s)
         with self._lock:
             if len(self._waiting) >= self.settings.max_queue:
                 raise busy(f"{len(self._waiting)} requests wait already", self.settings)
             self._waiting.append(job)
-            start = self._running < self._computing.threads
-            self._running += start
-        if start:
-            self._computing.put(self._run)
-        return await job.answer, job
+        if not self._due and self._running < self._computing.threads:
+            self._due = True
+            self._loop.call_soon(self._dispatch)
+        return job
 
     def expire(self) -> None:
         """Refuse what waits for longer than it may, also while a long computation holds the threads."""
@@ -143,7 +188,8 @@ class Queue:
             late = [job for job in self._waiting if now > job.deadline]
             for job in late:
                 self._waiting.remove(job)
-        _deliver([(job, busy("its turn did not come in time", self.settings)) for job in late])
+        refused = busy("its turn did not come in time", self.settings)
+        Batch(late, [refused] * len(late), now).deliver()
 
     def _job(self, inputs: Mapping[str, np.ndarray], patience_s: float | None) -> Job:
         patience = self.settings.max_wait_ms / 1e3
@@ -152,22 +198,55 @@ class Queue:
         rows, key = 1, ()
         if self.stacks:
             rows = len(inputs[self._names[0]])
-            key = tuple(inputs[name].shape[1:] for name in self._names)
+            key = tuple([inputs[name].shape[1:] for name in self._names])
         return Job(inputs, rows, key, self._loop.create_future(), patience)
+
+    def _dispatch(self) -> None:
+        """Compute what has arrived in this turn of the loop: here if that is quick, or else in free threads."""
+        self._due = False
+        if self._running == 0 and self._is_quick():
+            _deliver(self._next())
+            if self._waiting:
+                self._due = True
+                self._loop.call_soon(self._dispatch)
+            return
+        with self._lock:
+            starting = min(self._computing.threads - self._running, len(self._waiting))
+            self._running += starting
+        for _ in range(starting):
+            self._computing.put(self._run)
+
+    def _is_quick(self) -> bool:
+        """Whether the next batch is better computed in the event loop.
+
+        It will take as long as the quickest of the last ones did for each row: waiting for Python's lock makes some
+        seem slow. What has no rows may take any time.
+        """
+        if not self.stacks:
+            return False
+        rows = min(sum([job.rows for job in self._waiting]), self.settings.max_batch)
+        worth = min(max(HANDOVER_S, REQUEST_S * len(self._waiting)), QUICK_S)
+        return any(took * max(1.0, rows / of) <= worth for of, took in self._took)
 
     def _run(self) -> None:
         """Compute one batch, in a computing thread; get in line again when more wait."""
-        batch, late = self._take()
-        results = self._compute(batch) if batch else []
+        batches = self._next()
         with self._lock:
             more = bool(self._waiting)
             self._running -= not more
         if more:
             self._computing.put(self._run)
-        for job in late:
-            results.append((job, busy("its turn did not come in time", self.settings)))
-        if results:
-            self._loop.call_soon_threadsafe(partial(_deliver, results))
+        if batches:
+            self._loop.call_soon_threadsafe(_deliver, batches)
+
+    def _next(self) -> list[Batch]:
+        """Compute what is due; the jobs whose turn came too late are a batch that is refused."""
+        jobs, late = self._take()
+        batches = self._compute(jobs) if jobs else []
+        if late:
+            refused = busy("its turn did not come in time", self.settings)
+            batches.append(Batch(late, [refused] * len(late), time.perf_counter()))
+        return batches
 
     def _take(self) -> tuple[list[Job], list[Job]]:
         """Return the next batch, and the jobs that are too late or that nobody waits for."""
@@ -190,33 +269,33 @@ class Queue:
         together = self.stacks and self.settings.batching
         return together and job.key == first.key and rows + job.rows <= self.settings.max_batch
 
-    def _compute(self, batch: list[Job]) -> list[tuple[Job, Arrays | Exception]]:
+    def _compute(self, jobs: list[Job]) -> list[Batch]:
         started = time.perf_counter()
         try:
-            answers = self._together(batch)
+            return [Batch(jobs, self._together(jobs), started)]
         except Exception as error:
-            if len(batch) > 1:  # one request's values may fail the graph: the others are not to suffer for it
-                return [result for job in batch for result in self._compute([job])]
-            answers = [error]
-        ended, rows = time.perf_counter(), sum(job.rows for job in batch)
-        batch[0].leads = True
-        for job in batch:
-            job.started, job.ended, job.batch = started, ended, rows
-        return list(zip(batch, answers, strict=True))
+            if len(jobs) > 1:  # one request's values may fail the graph: the others are not to suffer for it
+                return [batch for job in jobs for batch in self._compute([job])]
+            return [Batch(jobs, [error], started)]
 
-    def _together(self, batch: list[Job]) -> list[Arrays | Exception]:
-        if len(batch) == 1:
-            return [self._predict(batch[0].inputs)]
-        stacked = {name: np.concatenate([job.inputs[name] for job in batch]) for name in self._names}
-        outputs = self._predict(stacked)
-        rows = sum(job.rows for job in batch)
-        if any(len(values) != rows for values in outputs.values()):
+    def _together(self, jobs: list[Job]) -> list[Arrays]:
+        if len(jobs) == 1:
+            return [self._timed(jobs[0].inputs, jobs[0].rows)]
+        ends = list(itertools.accumulate([job.rows for job in jobs]))
+        stacked = {name: np.concatenate([job.inputs[name] for job in jobs]) for name in self._names}
+        outputs = self._timed(stacked, ends[-1])
+        if any(len(values) != ends[-1] for values in outputs.values()):
             raise RuntimeError("the graph gave another number of rows than it got")
-        answers, start = [], 0
-        for job in batch:
-            answers.append({name: values[start : start + job.rows] for name, values in outputs.items()})
-            start += job.rows
-        return answers
+        return [
+            {name: values[end - job.rows : end] for name, values in outputs.items()}
+            for job, end in zip(jobs, ends, strict=True)
+        ]
+
+    def _timed(self, inputs: Mapping[str, np.ndarray], rows: int) -> Arrays:
+        started = time.perf_counter()
+        outputs = self._predict(inputs)
+        self._took.append((rows, time.perf_counter() - started))
+        return outputs
 
 
 def busy(why: str, settings: ModelSettings) -> Refused:
@@ -225,12 +304,6 @@ def busy(why: str, settings: ModelSettings) -> Refused:
     return Refused(503, f"busy: {why}; try again", [(b"retry-after", str(seconds).encode())])
 
 
-def _deliver(results: list[tuple[Job, Arrays | Exception]]) -> None:
-    """Hand answers to those who wait, in the event loop's thread."""
-    for job, answer in results:
-        if job.answer.done():
-            continue
-        if isinstance(answer, Exception):
-            job.answer.set_exception(answer)
-        else:
-            job.answer.set_result(answer)
+def _deliver(batches: list[Batch]) -> None:
+    for batch in batches:
+        batch.deliver()

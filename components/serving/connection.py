@@ -1,91 +1,310 @@
-"""Uvicorn's HTTP protocol, with one write per response and with an end to requests that do not arrive.
+"""One connection of a client: HTTP/1.1, from the parser straight into the application.
 
-Uvicorn writes the head of a response and its body one after the other, and each write is a system call and a packet.
-For answers of some hundred bytes these two are a third of all the time that a request takes.
+A small request is answered in a few tens of microseconds, so that what lies between the socket and the handler counts.
+Here that is a parser in C (llhttp, by httptools) and nothing else: no task, queue or timer is made for a request, and
+a small response is one write. The server looks at all connections now and then and ends those that take too long.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+
+from components.serving.messages import Refused, Request, Response
+from components.serving.settings import Settings
+
+MAX_HEAD = 64 << 10
+"""Most bytes of a request's target and headers."""
+
+MAX_AHEAD = 100
+"""Most requests of a client that wait for the answer to an earlier one. With their answers the connection ends."""
+
+_DISCARD_S = 1.0
+_JOINED = 64 << 10
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+log = logging.getLogger("darkroom.serving")
+
+Respond = Callable[[Request, Response], None]
 
 
-class JoiningTransport:
-    """A transport that writes two things at once, if the second one comes in the same turn of the event loop.
+class Answers(Protocol):
+    """What answers requests: :class:`~components.serving.application.Application`."""
 
-    All else is the real transport's.
+    def admit(self, request: Request) -> None:
+        """Check what can be checked before the body is read.
+
+        Raises:
+            Refused: this cannot be answered.
+        """
+
+    def answer(self, request: Request, respond: Respond) -> asyncio.Future | None:
+        """Answer a request that has arrived, or was refused: ``respond`` is called with it, now or later.
+
+        Returns:
+            What is being waited for, if the response comes later. Cancel it, and none comes.
+        """
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests and writes responses, one after the other, in order.
+
+    A request is refused as soon as it is clear that it cannot be answered, also while its body is still on its way.
+    The rest of the body is then dropped for a moment before the connection ends: one that ends with bytes unread is
+    reset, and the client would not see why it was refused.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._held = b""
+    def __init__(self, application: Answers, settings: Settings, connections: set[Connection]) -> None:
+        """Wait for a client.
 
-    def write(self, data: bytes) -> None:
-        """Write ``data``, or hold it until the next write or the end of this turn."""
-        if self._held:
-            data, self._held = self._held + data, b""
-            self._transport.write(data)
-        else:
-            self._held = data
-            self._loop.call_soon(self._flush)
+        Args:
+            application: what answers.
+            settings: bounds of bodies and connections.
+            connections: all open ones; this one is among them as long as it is open.
+        """
+        self._application, self._settings, self._connections = application, settings, connections
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        self._since = time.monotonic()
+        self._crowded = False
+        # Of the request that is arriving.
+        self._arriving = True  # the first one has its time from the start of the connection
+        self._target, self._headers, self._head_size = b"", {}, 0
+        self._request: Request | None = None
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._dropping = False
+        # Of those that have arrived.
+        self._busy = False
+        self._waited: asyncio.Future | None = None
+        self._next: deque[Request] = deque()
+        self._paused = self._unread = self._last = False
 
-    def close(self) -> None:
-        """Write what is held, and close."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._held:
-            data, self._held = self._held, b""
-            self._transport.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class Connection(HttpToolsProtocol):
-    """One connection of a client.
-
-    Attributes:
-        arrival_s: seconds in which a request has to arrive whole, from its first byte; the first one from the start
-            of the connection. Then the connection ends. Between two requests it may be idle for longer.
-    """
-
-    arrival_s = 30.0
-    _arriving = True
-    _late: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
-        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
-        self._late = self.loop.call_later(self.arrival_s, transport.close)
+        self._transport = transport  # type: ignore[assignment]
+        self._crowded = len(self._connections) >= self._settings.max_connections
+        self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let the connection go."""
-        self._arrived()
-        super().connection_lost(exc)
+        """Let the connection go: what nobody waits for any more need not be computed."""
+        self._connections.discard(self)
+        self._next.clear()
+        if self._busy and self._waited is not None:
+            self._waited.cancel()
+
+    def end_if_late(self, now: float, idle_s: float) -> None:
+        """End the connection of a client that does not send its request or read its answer, or has gone quiet."""
+        if self._busy and not self._unread:
+            return
+        slow = self._arriving or self._unread
+        if now - self._since > (self._settings.request_s if slow else idle_s):
+            self._transport.abort() if self._unread else self._transport.close()
+
+    def drain(self) -> None:
+        """Let what has come be the last."""
+        self._last = True
+
+    def close_if_idle(self) -> None:
+        """End the connection, unless a request is arriving or being answered."""
+        if not (self._busy or self._request or self._unread):
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection as it is."""
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read; called by the transport."""
+        self._unread, self._since = True, time.monotonic()
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again; called by the transport."""
+        self._unread, self._since = False, time.monotonic()
+        self._go_on()
 
     def data_received(self, data: bytes) -> None:
-        """Read on. What has not arrived whole by now is given its time; a small request never needs that."""
-        super().data_received(data)
+        """Read on."""
         if not self._arriving:
-            self._arrived()
-        elif self._late is None:
-            self._late = self.loop.call_later(self.arrival_s, self.transport.close)
+            self._since = time.monotonic()
+        within_head = self._head_size > 0 and self._request is None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # to another protocol; it was answered in this one, and the connection ends with that
+        except httptools.HttpParserCallbackError:
+            log.exception("a request could not be read")
+            self._transport.close()
+        except httptools.HttpParserError as error:
+            self._refuse_rest(Refused(400, f"this is no HTTP request: {error}"))
+        if within_head and self._request is None and self._head_size > 0:
+            self._head_size += len(data)  # the parser says nothing of what is not whole: a header without end
+            if self._head_size > MAX_HEAD:
+                self._refuse_rest(_too_long(self._head_size))
+        self._arriving = self._head_size > 0
+
+    # The parser calls these, in this order, for each request.
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._arriving = True
-        super().on_message_begin()
+        self._target, self._headers, self._head_size = b"", {}, 1
+        self._body, self._body_size = [], 0
+
+    def on_url(self, url: bytes) -> None:
+        """Read a part of the target."""
+        self._target += url
+        self._head_size += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a header."""
+        self._headers.setdefault(name.lower(), value)
+        self._head_size += len(name) + len(value)
+
+    def on_headers_complete(self) -> None:
+        """Check what can be checked before the body comes."""
+        if len(self._next) >= MAX_AHEAD:
+            self._last = True
+            return
+        parser = self._parser
+        self._request = request = Request(
+            parser.get_method().decode("ascii"), *_split(self._target), self._headers
+        )
+        # A client of HTTP/1.0, or one that asks for another protocol, gets its answer and no more.
+        request.keep = (
+            parser.should_keep_alive() and parser.get_http_version() == "1.1" and not parser.should_upgrade()
+        )
+        try:
+            if self._crowded:
+                request.keep = False
+                raise Refused(503, "too many connections; try again", [(b"retry-after", b"1")])
+            if self._head_size > MAX_HEAD:
+                raise _too_long(self._head_size)
+            self._application.admit(request)
+        except Refused as refused:
+            self._refuse(request, refused)
+        else:
+            if not self._busy and self._headers.get(b"expect", b"").lower() == b"100-continue":
+                self._transport.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        """Read a part of the body."""
+        if self._request is None:
+            return
+        self._body_size += len(body)
+        if self._body_size > self._settings.max_body:
+            if self._dropping:
+                self._transport.close()
+            else:
+                most = self._settings.max_body
+                self._refuse(self._request, Refused(413, f"the body has more than {most} bytes"))
+        elif not self._dropping:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._arriving = False
-        super().on_message_complete()
+        request, self._request, self._head_size = self._request, None, 0
+        if self._dropping:
+            if not self._busy:
+                self._transport.close()
+        elif request is not None:
+            request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            request.arrived = True
+            self._take(request)
 
-    def _arrived(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def respond(self, request: Request, response: Response) -> None:
+        """Write the response to the request that is being answered, and go on with the next."""
+        transport, body = self._transport, response.body
+        self._busy, self._since = False, time.monotonic()
+        if transport.is_closing():
+            return
+        close = not request.keep or (self._last and not self._next)
+        parts = [_STATUS[response.status]]
+        for name, value in response.headers:
+            parts += (name, b": ", value, b"\r\n")
+        end = b"connection: close\r\n\r\n" if close else b"\r\n"
+        parts.append(b"x-request-id: %b\r\ncontent-length: %d\r\n%b" % (request.id.encode(), len(body), end))
+        if request.method == "HEAD":
+            body = b""
+        if len(body) <= _JOINED:
+            parts.append(body)
+            body = b""
+        transport.write(b"".join(parts))
+        if body:
+            transport.write(body)
+        if not close:
+            if self._next or self._paused:
+                self._loop.call_soon(self._go_on)
+        elif not self._dropping or self._request is None:
+            transport.close()
+
+    def _take(self, request: Request) -> None:
+        """Answer a request now, or after those before it."""
+        if self._busy or self._unread or self._next:
+            self._next.append(request)
+            self._pause()
+        else:
+            self._busy = True
+            self._waited = self._application.answer(request, self.respond)
+
+    def _go_on(self) -> None:
+        """Answer the next request that has arrived; read on when there is none."""
+        if self._busy or self._unread or self._transport.is_closing():
+            return
+        if self._next:
+            self._busy = True
+            self._waited = self._application.answer(self._next.popleft(), self.respond)
+        elif self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        """Read no more until what was read is answered."""
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _refuse(self, request: Request, refused: Refused) -> None:
+        """Refuse a request that is still arriving: when it is whole if it has no body, and at once if it may have."""
+        request.refused = refused
+        if request.method in ("GET", "HEAD") and self._body_size == 0:
+            return
+        self._body, self._body_size, self._dropping, request.keep = [], 0, True, False
+        self._loop.call_later(_DISCARD_S, self._transport.close)
+        self._take(request)
+
+    def _refuse_rest(self, refused: Refused) -> None:
+        """Refuse what comes after a fault in the protocol: where the next request begins is not known."""
+        if self._dropping or self._transport.is_closing():
+            return
+        request = self._request or Request("", "")
+        request.refused, request.keep, self._request = refused, False, None
+        self._take(request)
+        self._pause()
+
+
+def _too_long(size: int) -> Refused:
+    return Refused(431, f"the headers have {size} bytes or more; at most {MAX_HEAD}")
+
+
+def _split(target: bytes) -> tuple[str, bytes]:
+    """Return path, percent-decoded, and query of a request's target."""
+    if not target.startswith(b"/"):
+        try:
+            parsed = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            return "", b""
+        path, query = parsed.path or b"", parsed.query or b""
+    else:
+        path, _, query = target.partition(b"?")
+    text = path.decode("latin-1")
+    return unquote(text) if "%" in text else text, query

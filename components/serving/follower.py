@@ -193,11 +193,11 @@ def main() -> None:
     logs.start(f"follower-{os.getpid()}")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     follower, controls = Follower(challengers=arguments.challengers), ControlsFile()
-    asked = controls.read().asked
     while True:
-        follower.look(asked)
+        mark = controls.mark()
+        follower.look(controls.read().asked)
         due = time.monotonic() + arguments.poll_s
-        while time.monotonic() < due and (asked := controls.read().asked) == follower.state.asked:
+        while time.monotonic() < due and controls.mark() == mark:
             time.sleep(_LOOK_S)
 
 

@@ -82,6 +82,10 @@ class Following:
             while self._asked < number:
                 await asyncio.sleep(LOOK_S)
 
+    def hint(self) -> None:
+        """Let the registry be looked at now; it may block for a moment."""
+        self._controls_file.hint()
+
     async def _reconcile(self) -> None:
         controls = self._controls_file.read()
         self._state = state = (

@@ -8,7 +8,8 @@ import numpy as np
 import orjson
 
 from components.serving import tensors
-from components.serving.messages import Refused, Request, Response, parse_json
+from components.serving.forms import Form, Forms
+from components.serving.messages import Later, Refused, Request, Response
 from components.serving.routing import Route
 from components.serving.service import Service
 from components.serving.version import ServedVersion
@@ -19,20 +20,25 @@ MAX_JSON = 4 << 20
 
 _HEADER = b"inference-header-content-length"
 _BINARY = b"application/octet-stream"
-_NOT_HERE = ("shared_memory_region", "classification", "sequence_id")
 
 
 def routes(service: Service) -> list[Route]:
     """Return the routes of inference."""
+    forms = Forms()
 
-    async def infer(request: Request) -> Response:
+    def infer(request: Request) -> Later:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
         request.model = served.labels
-        asked, inputs = read(request)
-        wanted = _wanted(asked, served)
-        outputs = await served.infer(inputs, _patience_s(asked))
-        service.shadow.offer(served, inputs, outputs)
-        return write(served, asked.get("id"), outputs, wanted)
+        form, inputs = read(request, forms)
+        wanted = _wanted(form, served)
+        job = served.submit(inputs, form.patience_s)
+
+        def finish() -> Response:
+            outputs = served.result(job)
+            service.shadow.offer(served, inputs, outputs)
+            return write(served, form.id, outputs, wanted)
+
+        return Later(job.answer, finish)
 
     return [
         Route("POST", "/v2/models/{model}/infer", infer),
@@ -40,32 +46,25 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def read(request: Request) -> tuple[dict[str, Any], Arrays]:
-    """Return the JSON part of a request, and its input tensors by name.
+def read(request: Request, forms: Forms) -> tuple[Form, Arrays]:
+    """Return what a request says, and its input tensors by name.
 
     Raises:
         Refused: it is not of the protocol's form (400), or has too much JSON (413).
     """
-    content, length = memoryview(request.body), len(request.body)
-    if (header := request.header(_HEADER)) is not None:
+    body, length = request.body, len(request.body)
+    header = request.headers.get(_HEADER)
+    if header is None:
+        content = body
+    else:
         if not header.isdigit() or len(header) > 12 or int(header) > length:
             raise Refused(400, f"Inference-Header-Content-Length: a number up to {length}, the body's length")
         length = int(header)
+        content = body[:length]
     if length > MAX_JSON:
         raise Refused(413, f"{length} bytes of JSON; at most {MAX_JSON}: send tensors raw, behind the JSON")
-    asked = parse_json(content[:length])
-    if not isinstance(asked, dict) or not isinstance(asked.get("inputs"), list):
-        raise Refused(400, "the request is a JSON object with a list of 'inputs'")
-    inputs: Arrays = {}
-    for entry in asked["inputs"]:
-        if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
-            raise Refused(400, "each input is a JSON object with a 'name'")
-        if name in inputs:
-            raise Refused(400, f"input {name!r} is given twice")
-        inputs[name], length = _tensor(name, entry, content, length)
-    if length != len(content):
-        raise Refused(400, f"{len(content) - length} bytes after the last tensor")
-    return asked, inputs
+    form = forms.read(content)
+    return form, form.inputs(body, length)
 
 
 def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, bool]) -> Response:
@@ -95,60 +94,15 @@ def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, boo
     return Response(b"".join((header, *raw)), content_type=_BINARY, headers=[length])
 
 
-def _tensor(name: str, entry: dict[str, Any], content: memoryview, start: int) -> tuple[np.ndarray, int]:
-    """Return one input, and where the raw bytes of the next one start."""
-    shape = tensors.shape_of(name, entry.get("shape"))
-    parameters = _parameters(entry, f"input {name!r}")
-    size = parameters.get("binary_data_size")
-    if size is None:
-        return tensors.from_list(name, entry.get("datatype"), shape, entry.get("data")), start
-    if type(size) is not int or not 0 <= size <= len(content) - start:
-        left = len(content) - start
-        raise Refused(
-            400, f"input {name!r}: binary_data_size: a number up to {left}, the bytes that are left"
-        )
-    if "data" in entry:
-        raise Refused(400, f"input {name!r}: has both 'data' and 'binary_data_size'")
-    return tensors.from_bytes(name, entry.get("datatype"), shape, content[start : start + size]), start + size
-
-
-def _wanted(asked: dict[str, Any], served: ServedVersion) -> dict[str, bool]:
+def _wanted(form: Form, served: ServedVersion) -> dict[str, bool]:
     """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named."""
-    binary = bool(_parameters(asked, "the request").get("binary_data_output", False))
-    known = [tensor.name for tensor in served.bundle.graph.outputs]
-    if (named := asked.get("outputs")) is None:
-        return dict.fromkeys(known, binary)
-    if not isinstance(named, list):
-        raise Refused(400, "'outputs' is a list")
-    wanted = {}
-    for entry in named:
-        name = entry.get("name") if isinstance(entry, dict) else None
+    known = served.outputs
+    if form.outputs is None:
+        return dict.fromkeys(known, form.binary)
+    for name in form.outputs:
         if name not in known:
             raise Refused(400, f"no output {name!r}: {', '.join(known)}")
-        wanted[name] = bool(_parameters(entry, f"output {name!r}").get("binary_data", binary))
-    return wanted or dict.fromkeys(known, binary)
-
-
-def _patience_s(asked: dict[str, Any]) -> float | None:
-    """Return the request's own limit: ``timeout`` in microseconds, as Triton has it."""
-    timeout = (asked.get("parameters") or {}).get("timeout")
-    if timeout is None:
-        return None
-    if type(timeout) is not int or timeout < 0:
-        raise Refused(400, "parameters.timeout: microseconds, a whole number")
-    return timeout / 1e6 or None
-
-
-def _parameters(entry: dict[str, Any], what: str) -> dict[str, Any]:
-    parameters = entry.get("parameters")
-    if parameters is None:
-        return {}
-    if not isinstance(parameters, dict):
-        raise Refused(400, f"{what}: 'parameters' is a JSON object")
-    for name in _NOT_HERE:
-        if name in parameters:
-            raise Refused(400, f"{what}: {name} is not supported")
-    return parameters
+    return form.outputs
 
 
 def _refuse_infinities(model: str, name: str, values: np.ndarray) -> None:

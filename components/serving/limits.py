@@ -22,7 +22,7 @@ def check_inputs(bundle: Bundle, inputs: Mapping[str, np.ndarray], settings: Mod
             or is more than one request may ask for (400).
     """
     wanted = bundle.graph.inputs
-    if len(inputs) != len(wanted) or any(tensor.name not in inputs for tensor in wanted):
+    if inputs.keys() != bundle.graph.input_names:
         names = ", ".join(tensor.name for tensor in wanted)
         raise Refused(400, f"the inputs are {names}, not {', '.join(inputs) or 'none'}")
     rows = None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import orjson
+
+if TYPE_CHECKING:
+    from components.serving.routing import Route
 
 JSON = b"application/json"
 
@@ -27,35 +32,54 @@ class Refused(Exception):
 
 
 class Request:
-    """A request whose body has arrived.
+    """A request.
 
     Attributes:
         method: ``GET``, ``POST``, ...
         path: the path, percent-decoded.
+        headers: by name in lower case; of one that is given twice the first.
+        keep: whether the connection may be kept for another request.
+        route: what answers it.
         parameters: what the route's pattern found in the path.
+        refused: why it is not answered, where that is known before its body was read.
         body: all of it.
         arrived: whether the body was read.
         id: names this request in logs and in the response's ``x-request-id``.
         model: ``(name, version)`` that answered, for metrics and logs; the handler sets it.
     """
 
-    __slots__ = ("__dict__", "_scope", "arrived", "body", "id", "method", "model", "parameters", "path")
+    __slots__ = (
+        "__dict__",
+        "_query",
+        "arrived",
+        "body",
+        "headers",
+        "id",
+        "keep",
+        "method",
+        "model",
+        "parameters",
+        "path",
+        "refused",
+        "route",
+    )
 
-    def __init__(self, scope: dict[str, Any]) -> None:
-        self._scope = scope
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
+    def __init__(
+        self, method: str, path: str, query: bytes = b"", headers: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        self.method, self.path, self._query = method, path, query
+        self.headers: Mapping[bytes, bytes] = {} if headers is None else headers
+        self.keep = True
+        self.route: Route | None = None
         self.parameters: dict[str, str] = {}
+        self.refused: Refused | None = None
         self.body, self.arrived = b"", False
         self.id = ""
         self.model: tuple[str, str] | None = None
 
     def header(self, name: bytes) -> bytes | None:
-        """Return the first header ``name`` (in lower case), or None."""
-        for key, value in self._scope["headers"]:
-            if key == name:
-                return value
-        return None
+        """Return the header ``name`` (in lower case), or None."""
+        return self.headers.get(name)
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -64,7 +88,7 @@ class Request:
         Raises:
             Refused: there are more than anybody needs (400).
         """
-        text = self._scope["query_string"].decode("latin-1")
+        text = self._query.decode("latin-1")
         try:
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
         except ValueError:
@@ -106,6 +130,19 @@ class Response:
     def json(cls, value: Any, *, status: int = 200) -> Response:
         """Make a response of JSON."""
         return cls(orjson.dumps(value), status=status)
+
+
+@dataclass(slots=True)
+class Later:
+    """A response that is made once a future is done, without a task that waits for it.
+
+    Attributes:
+        future: what it waits for; it is cancelled when the client leaves.
+        finish: makes the response then, from what the future holds; may raise :class:`Refused`.
+    """
+
+    future: asyncio.Future
+    finish: Callable[[], Response]
 
 
 def parse_json(content: bytes | memoryview) -> Any:

@@ -51,6 +51,10 @@ class Counter:
             yield f"{self.name}{_labels(self.labels, labels)} {value:.17g}"
 
 
+Observe = Callable[..., None]
+"""``(value, times=1)``: counts ``times`` observations of ``value``."""
+
+
 class Histogram:
     """Counts per bucket, sum and number of observations, per combination of labels."""
 
@@ -62,11 +66,18 @@ class Histogram:
 
     def observe(self, value: float, *labels: str) -> None:
         """Count one observation."""
-        cells = self.values.get(labels)
-        if cells is None:
-            cells = self.values[labels] = [0.0] * (len(self.bounds) + 2)  # the buckets, above them, the sum
-        cells[bisect_left(self.bounds, value)] += 1
-        cells[-1] += value
+        self.of(*labels)(value)
+
+    def of(self, *labels: str) -> Observe:
+        """Return what counts observations under ``labels``, without looking for their place each time."""
+        bounds = self.bounds
+        cells = self.values.setdefault(labels, [0.0] * (len(bounds) + 2))  # the buckets, above them, the sum
+
+        def observe(value: float, times: int = 1) -> None:
+            cells[bisect_left(bounds, value)] += times
+            cells[-1] += value * times
+
+        return observe
 
     def merge(self, values: Iterable[tuple[Sequence[str], list[float]]]) -> None:
         """Add another worker's observations."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from components.serving.messages import Refused, Request, Response
+from components.serving.messages import Later, Refused, Request, Response
 
 _KEPT = 1024
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response] | Later]
 Access = Literal["open", "read", "admin"]
 """Who may ask: everybody; a token of either scope; a token of admin scope."""
 
@@ -23,7 +23,7 @@ class Route:
     Attributes:
         method: ``GET`` or ``POST``.
         pattern: a path such as ``/v2/models/{model}/infer``: ``{model}`` takes one segment.
-        handler: what answers.
+        handler: what answers: ``async def``, or a plain function that returns :class:`Later` where time counts.
         access: who may ask, where the server has tokens.
     """
 

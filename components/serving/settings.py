@@ -68,6 +68,7 @@ class Settings:
         max_body: most bytes of a request.
         max_connections: most connections of one worker; further ones are refused with 503.
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
+        webhook_secret: file of the secret that signs MLflow's webhooks; without it none are taken.
         shadow: share in [0, 1] of the requests that the challenger answers as well, unseen.
         access_log: whether every request is logged; otherwise only those that were refused or failed.
         default: bounds of models that ``models`` does not name.
@@ -88,6 +89,7 @@ class Settings:
     max_body: int = 32 << 20
     max_connections: int = 1024
     tokens: str = ""
+    webhook_secret: str = ""
     shadow: float = 0.0
     access_log: bool = False
     default: ModelSettings = field(default_factory=ModelSettings)
@@ -101,6 +103,8 @@ class Settings:
             )
         if self.tokens and not Path(self.tokens).is_file():
             raise UserError(f"--tokens {self.tokens}: not found. Make it: darkroom serve-token NAME.")
+        if self.webhook_secret and not _holds_something(Path(self.webhook_secret)):
+            raise UserError(f"--webhook-secret {self.webhook_secret}: no file there, or an empty one.")
         if self.device not in DEVICES:
             raise UserError(f"--device {self.device}: no such device.{nearest(self.device, DEVICES)}")
         if not 0 <= self.shadow <= 1:
@@ -139,6 +143,10 @@ class Settings:
             for name, model in values.get("models", {}).items()
         }
         return cls(**values)
+
+
+def _holds_something(file: Path) -> bool:
+    return file.is_file() and bool(file.read_bytes().strip())
 
 
 def is_loopback(host: str) -> bool:

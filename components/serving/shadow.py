@@ -80,7 +80,8 @@ class Shadow:
             self._count(served, challenger, "failed")
             return
         self._count(served, challenger, "agreed" if agree(outputs, answer) else "disagreed")
-        self._metrics.shadow_computed.observe(job.ended - job.started, served.name, challenger.bundle.sha256)
+        took = job.batch.ended - job.batch.started
+        self._metrics.shadow_computed.observe(took, served.name, challenger.bundle.sha256)
 
     def _count(self, served: ServedVersion, challenger: ServedVersion, outcome: str) -> None:
         self._metrics.shadow.add(served.name, served.bundle.sha256, challenger.bundle.sha256, outcome)

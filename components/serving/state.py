@@ -161,8 +161,17 @@ class ControlsFile:
             atomic.write_json(self.path, {"unloaded": sorted(names), "asked": before.asked + 1})
             return before.asked + 1
 
+    def hint(self) -> None:
+        """Ask for a look at the registry, and nothing else."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_suffix(".lock"), timeout=10):
+            if self.path.exists():
+                os.utime(self.path)
+            else:
+                atomic.write_json(self.path, asdict(Controls()))
+
     def mark(self) -> tuple[int, int]:
-        """Return what differs after a change: inode and time, or zeros where there is no file."""
+        """Return what differs after a change or a hint: inode and time, or zeros where there is no file."""
         return _mark(self.path)
 
 

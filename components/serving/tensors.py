@@ -50,7 +50,7 @@ def from_bytes(name: str, datatype: str, shape: tuple[int, ...], content: memory
     count = math.prod(shape)
     if datatype == "BYTES":
         return _objects(_split(name, count, content), shape)
-    dtype = _dtype(name, datatype)
+    dtype = dtype_of(name, datatype)
     if len(content) != count * dtype.itemsize:
         told = f"{count * dtype.itemsize} bytes, not {len(content)}"
         raise Refused(400, f"input {name!r}: {datatype} of shape {list(shape)} is {told}")
@@ -67,7 +67,7 @@ def from_list(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> np
         raise Refused(400, f"input {name!r}: data must be a list")
     if datatype == "BYTES":
         return _objects(_strings(name, data, math.prod(shape)), shape)
-    dtype = _dtype(name, datatype)
+    dtype = dtype_of(name, datatype)
     try:
         values = np.array(data)
     except (ValueError, OverflowError):
@@ -77,6 +77,17 @@ def from_list(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> np
     if values.size and not _fits(values, dtype):
         raise Refused(400, f"input {name!r}: data holds values that are no {datatype}")
     return values.astype(dtype).reshape(shape)
+
+
+def dtype_of(name: str, datatype: Any) -> np.dtype:
+    """Return the dtype of numbers by V2's name.
+
+    Raises:
+        Refused: there is no such datatype here (400).
+    """
+    if not isinstance(datatype, str) or datatype not in _DTYPES:
+        raise Refused(400, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}")
+    return _DTYPES[datatype]
 
 
 def to_bytes(values: np.ndarray) -> bytes:
@@ -93,12 +104,6 @@ def to_list(values: np.ndarray) -> list[Any]:
     if values.dtype.kind in "OUS":
         return [_encoded(text).decode("utf-8", "replace") for text in flat]
     return flat
-
-
-def _dtype(name: str, datatype: Any) -> np.dtype:
-    if not isinstance(datatype, str) or datatype not in _DTYPES:
-        raise Refused(400, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}")
-    return _DTYPES[datatype]
 
 
 def _fits(values: np.ndarray, dtype: np.dtype) -> bool:

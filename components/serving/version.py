@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from components.bundle import Bundle
 from components.serving import limits
-from components.serving.batching import Queue
+from components.serving.batching import Job, Queue
 from components.serving.computing import Computing
 from components.serving.messages import Refused
 from components.serving.metrics import Metrics
@@ -23,7 +24,9 @@ class ServedVersion:
     Attributes:
         name: the model.
         version: the registry's version number, as text.
+        labels: model and version, as metrics are labelled.
         bundle: the bundle: its description, golden examples, and how to bring a picture to its input.
+        outputs: the names of what it answers.
         settings: bounds of its queue.
         queue: its requests.
         since: when it was loaded, in seconds since the epoch.
@@ -41,15 +44,13 @@ class ServedVersion:
     ) -> None:
         """Wrap ``bundle``; call it in the event loop's thread."""
         self.name, self.version, self.bundle, self.settings = name, version, bundle, settings
+        self.labels = name, version
         self.since, self.promoted_at = time.time(), ""
+        self.outputs = tuple(tensor.name for tensor in bundle.graph.outputs)
         predict = limits.checked(name, bundle.predict)
         self.queue = Queue(predict, bundle.graph.inputs, bundle.graph.outputs, computing, settings)
         self._metrics = metrics
-
-    @property
-    def labels(self) -> tuple[str, str]:
-        """Model and version, as metrics are labelled."""
-        return self.name, self.version
+        self._queued, self._latency = metrics.queued.of(*self.labels), metrics.latency.of(*self.labels)
 
     async def infer(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Arrays:
         """Answer one request: arrays by input name in, arrays by output name out.
@@ -59,26 +60,46 @@ class ServedVersion:
             patience_s: seconds to wait for its turn, if fewer than the settings allow.
 
         Raises:
-            Refused: the inputs do not fit or hold NaN or infinities (400), the queue is full or the request's
-                turn did not come in time (503), the graph failed or answered NaN (500).
+            Refused: as :meth:`submit` and :meth:`result` say.
         """
-        came = time.perf_counter()
-        limits.check_inputs(self.bundle, inputs, self.settings)
+        job = self.submit(inputs, patience_s)
         try:
-            outputs, job = await self.queue.infer(inputs, patience_s)
+            await asyncio.wait([job.answer])
+        finally:
+            job.answer.cancel()  # where this is cancelled while it waits; it need not be computed then
+        return self.result(job)
+
+    def submit(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Job:
+        """Put one request into the queue; once ``job.answer`` is done, :meth:`result` has its answer.
+
+        Raises:
+            Refused: the inputs do not fit or hold NaN or infinities (400), or the queue is full (503).
+        """
+        limits.check_inputs(self.bundle, inputs, self.settings)
+        return self.queue.submit(inputs, patience_s)
+
+    def result(self, job: Job) -> Arrays:
+        """Return the answer to a job that is done, and count it.
+
+        Raises:
+            Refused: its turn did not come in time (503), the graph failed or answered NaN (500).
+        """
+        metrics, labels = self._metrics, self.labels
+        try:
+            outputs = job.answer.result()
         except Refused as refused:
             if refused.status == 500:
-                self._metrics.failed.add(*self.labels)
+                metrics.failed.add(*labels)
             raise
         except Exception as error:
-            self._metrics.failed.add(*self.labels)
+            metrics.failed.add(*labels)
             raise limits.failure(self.name, error) from error
-        metrics, labels = self._metrics, self.labels
-        metrics.queued.observe(job.started - job.queued, *labels)
-        metrics.computed.observe(job.ended - job.started, *labels)
-        metrics.batch.observe(job.batch, *labels)
-        metrics.rows.add(*labels, by=job.rows)
-        if job.leads:
-            metrics.executions.add(*labels, str(job.batch))
-        metrics.latency.observe(time.perf_counter() - came, *labels)
+        batch = job.batch
+        self._queued(batch.started - job.queued)
+        self._latency(time.perf_counter() - job.queued)
+        if job.leads:  # the batch is counted once, for all that it answered
+            metrics.computed.of(*labels)(batch.ended - batch.started, batch.answered)
+            metrics.batch.of(*labels)(batch.rows, batch.answered)
+            metrics.rows.add(*labels, by=batch.rows)
+            metrics.executions.add(*labels, str(batch.rows))
         return outputs

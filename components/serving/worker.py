@@ -19,112 +19,76 @@ import os
 import signal
 import socket
 import sys
-from typing import Any
+from collections.abc import Callable
 
-import uvicorn
 import uvloop
 
 from components.serving import logs
 from components.serving.application import Application
-from components.serving.connection import Connection
-from components.serving.listening import BACKLOG, listen
+from components.serving.listening import listen
+from components.serving.server import Server
 from components.serving.service import Service
 from components.serving.settings import Settings
 from data.errors import UserError
 
-_KEEP_ALIVE_S = 65  # longer than proxies and client pools keep theirs: they are the ones to close
-_LINGER_S = 0.5
+_PATIENCE_S = 5.0
+_TICK_S = 0.01
 
 log = logging.getLogger("darkroom.serving")
-
-
-class Server(uvicorn.Server):
-    """Uvicorn's server, which drains: nothing that a client has sent is left unanswered."""
-
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
-        self._service = service
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        """End well on a signal, and do not raise it again afterwards."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.end)
-        yield
-
-    def end(self) -> None:
-        """Take no new connections, answer what has come, and end."""
-        self.should_exit = True
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain.
-
-        Clients with an open connection may be about to send a request. They get a moment to do so, are
-        answered, and told that the connection ends with the answer.
-        """
-        self._service.draining = True
-        for server in self.servers:
-            server.close()
-        log.info("draining", extra={"connections": len(self.server_state.connections)})
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LINGER_S):
-                while self.server_state.connections:
-                    await asyncio.sleep(0.01)
-        await super().shutdown(sockets)
 
 
 async def serve(settings: Settings, listener: socket.socket, number: int) -> None:
     """Serve on ``listener`` until the end, as worker ``number`` of the server."""
     service = Service(settings, number)
+    server = Server(Application(service), settings)
 
-    class Timed(Connection):
-        arrival_s = settings.request_s
+    def end() -> None:
+        service.draining = True
+        server.end()
 
-    config = uvicorn.Config(
-        Application(service),
-        http=Timed,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        limit_concurrency=settings.max_connections,
-        timeout_graceful_shutdown=settings.grace_s,
-        backlog=BACKLOG,
-    )
-    server = Server(config, service)
+    loop = asyncio.get_running_loop()
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_, end)
+    _end_with_parent(end)
     tasks = [
         asyncio.create_task(work)
         for work in (service.following.run(), service.share(), _announce(service, listener))
     ]
-    _end_with_parent(server)
-    await server.serve([listener])
+    await _settled(service)
+    await server.serve(listener)
     for task in tasks:
         task.cancel()
     log.info("ended")
 
 
+async def _settled(service: Service) -> None:
+    """Wait until all models are served, for a moment: connections that come meanwhile wait in the socket.
+
+    So a worker that died and is started again refuses nobody. One whose models take longer answers that they do.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            while not service.following.settled:
+                await asyncio.sleep(_TICK_S)
+
+
 async def _announce(service: Service, listener: socket.socket) -> None:
     """Say on standard output when all models are served."""
     while not service.following.settled:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(_TICK_S)
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look at it again
     host, port = listener.getsockname()[:2]
     print(json.dumps({"host": host, "port": port, "models": len(service.repository.served())}), flush=True)
 
 
-def _end_with_parent(server: Server) -> None:
+def _end_with_parent(end: Callable[[], None]) -> None:
     """End when standard input does, which is how the death of whoever started this shows."""
 
     def closed() -> None:
         if not os.read(0, 1024):
             asyncio.get_running_loop().remove_reader(0)
-            server.end()
+            end()
 
     with contextlib.suppress(PermissionError, OSError):  # a file or /dev/null, which never tell
         asyncio.get_running_loop().add_reader(0, closed)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from components import registry
 from tests.components.serving import bundles
 from tests.components.serving.server import Client, Server
+from tests.components.serving.shop import add
 
 KINDS = tuple(kind for kind in bundles.SIGNATURES if kind != "slow")
 
@@ -41,3 +44,13 @@ def served(tmp_path_factory) -> Iterator[Server]:
     with Server(folder, worker={"bundles": named}) as server:
         server.folder = folder
         yield server
+
+
+@pytest.fixture
+def shop(sqlite_project) -> Path:
+    """A project whose model ``m`` has two registered versions, the first of which is champion."""
+    (sqlite_project / "dvc.yaml").touch()
+    for seed in (0, 1):
+        add(seed)
+    registry.point("m", "champion", 1)
+    return sqlite_project

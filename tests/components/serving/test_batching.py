@@ -80,7 +80,7 @@ def test_any_interleaving_gives_each_request_its_own_answer(requests, threads, m
             values = np.full((rows, columns), number + 1, dtype=np.int64)
             values[0, 0] = -1 if bad else number + 1
             answer, job = await queue.infer({"x": values})
-            assert job.rows == rows <= job.batch
+            assert job.rows == rows <= job.batch.rows
             return answer["y"]
 
         tasks = []
@@ -116,6 +116,44 @@ def test_idle_dispatches_at_once_and_busy_gathers():
     assert model.batches == [1, 4, 4, 2]
     assert [answer["y"].tolist() for answer, _ in answers] == [[1], *([n] for n in range(10))]
     assert [job.leads for _, job in answers].count(True) == 4
+
+
+def test_what_is_quick_is_computed_in_the_loop_with_what_came_in_the_same_turn():
+    threads, batches = [], []
+
+    def model(inputs):
+        threads.append(threading.current_thread().name)
+        batches.append(len(inputs["x"]))
+        return {"y": inputs["x"].sum(axis=1)}
+
+    async def scenario(queue):
+        for n in range(20):  # until one of them was not held up by whatever else this machine does
+            await queue.infer(x([n]))
+        threads.clear(), batches.clear()
+        return await asyncio.gather(*(queue.infer(x([n])) for n in range(10)))
+
+    answers = run(scenario, model)
+    assert threads == [threading.main_thread().name] and batches == [10]
+    assert [answer["y"].tolist() for answer, _ in answers] == [[n] for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("requests", "rows", "seconds_a_row", "here"),
+    [
+        (1, 1, 80e-6, True),  # less than handing over takes
+        (1, 1, 200e-6, False),
+        (1, 64, 3e-6, False),  # the next request can be read meanwhile
+        (64, 1, 3e-6, True),  # reading these takes far longer
+        (64, 1, 6e-6, False),  # others would wait for too long
+    ],
+)
+def test_where_a_batch_is_computed(requests, rows, seconds_a_row, here):
+    async def scenario(queue):
+        queue._took.append((rows * requests, rows * requests * seconds_a_row))
+        queue._waiting.extend(queue._job(x(*[[1]] * rows), None) for _ in range(requests))
+        return queue._is_quick()
+
+    assert run(scenario, Model()) == here
 
 
 def test_without_batching_each_is_computed_alone():

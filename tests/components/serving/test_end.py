@@ -114,7 +114,8 @@ def test_a_worker_that_dies_is_started_again(tmp_path, paths):
             try:
                 assert server.client().get("/v2/health/ready")["ready"]
                 break
-            except (OSError, http.client.HTTPException, AssertionError):
+            except (OSError, http.client.HTTPException):
+                # What was on the way to the dead one is lost; nothing is refused while the models are loaded again.
                 assert time.monotonic() < limit
                 time.sleep(0.05)
         assert "died; is started again" in {event["event"] for event in server.events()}

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -22,18 +21,9 @@ from components.serving.follower import Follower
 from components.serving.state import FOLDER, ControlsFile
 from tests.components import workspace
 from tests.components.serving.server import Client, Server
+from tests.components.serving.shop import until, version_of
 
 POLL = ("--poll", "0.1")
-
-
-@pytest.fixture
-def shop(sqlite_project) -> Path:
-    """A project whose model ``m`` has two registered versions, the first of which is champion."""
-    (sqlite_project / "dvc.yaml").touch()
-    for seed in (0, 1):
-        add(seed)
-    registry.point("m", "champion", 1)
-    return sqlite_project
 
 
 class Shop:
@@ -83,30 +73,11 @@ def open_shop(shop) -> Iterator[Shop]:
         yield opened
 
 
-def add(seed: int, **export) -> int:
-    """Export and register another version of ``m``; return its number."""
-    workspace.export("m", seed=seed, **export)
-    return register.run("m").version
-
-
 def store_of(number: int) -> Path:
     """The folder of a version's bundle in the artifact store."""
     version = registry.model("m").version(number)
     (found,) = layout.MLFLOW.glob(f"artifacts/**/{version.run_id}/artifacts/model/bundle")
     return found
-
-
-def until(condition, seconds: float = 20):
-    """Wait for ``condition()`` and return what it gave."""
-    limit = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < limit, "it did not come about"
-        time.sleep(0.01)
-    return found
-
-
-def version_of(client: Client) -> str:
-    return client.infer("m", {"image": np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)})[0]
 
 
 def metrics(client: Client) -> str:

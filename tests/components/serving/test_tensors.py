@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from components.serving import inference, tensors
+from components.serving.forms import Forms
 from components.serving.messages import Refused, Request
 
 NUMERIC = [name for name in tensors.DATATYPES.values() if name != "BYTES"]
@@ -19,8 +20,8 @@ SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 
 
 def request(body: bytes, header: bytes | None = None) -> Request:
-    headers = [] if header is None else [(b"inference-header-content-length", header)]
-    made = Request({"method": "POST", "path": "/", "headers": headers, "query_string": b""})
+    headers = {} if header is None else {b"inference-header-content-length": header}
+    made = Request("POST", "/", headers=headers)
     made.body = body
     return made
 
@@ -142,7 +143,7 @@ def test_whatever_comes_is_read_or_refused(asked, raw, off, binary):
     head = json.dumps(asked).encode()
     header = str(len(head) + (off or 0)).encode() if binary else None
     try:
-        _, inputs = inference.read(request(head + (raw if binary else b""), header))
+        _, inputs = inference.read(request(head + (raw if binary else b""), header), Forms())
     except Refused as refused:
         assert refused.status == 400
     else:
@@ -153,7 +154,7 @@ def test_whatever_comes_is_read_or_refused(asked, raw, off, binary):
 @given(st.binary(max_size=64), st.binary(max_size=6) | st.integers(0, 70).map(lambda n: str(n).encode()))
 def test_noise_is_refused(body, header):
     try:
-        inference.read(request(body, header))
+        inference.read(request(body, header), Forms())
     except Refused as refused:
         assert refused.status == 400
 
@@ -171,7 +172,7 @@ def test_a_truncated_or_changed_request_is_refused_or_read_whole(data):
     else:
         body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        _, inputs = inference.read(request(bytes(body), str(len(head)).encode()))
+        _, inputs = inference.read(request(bytes(body), str(len(head)).encode()), Forms())
     except Refused as refused:
         assert refused.status == 400
     else:
