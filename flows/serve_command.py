@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,7 +29,11 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8080,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(help="Port of gRPC beside it; 0 takes a free one; without this none.", min=0, max=65535),
+    ] = None,
     bundle: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FOLDER: serve this bundle in place of the registry's champions; repeatable."),
@@ -56,6 +61,7 @@ def serve(
     settings = Settings(
         host=host,
         port=port,
+        grpc_port=grpc_port,
         bundles=_bundles(bundle or []),
         device=device,
         allow_cpu=allow_cpu,
@@ -70,12 +76,13 @@ def serve(
         models=_bounds(),
     )
 
-    def announce(host: str, port: int, models: int) -> None:
+    def announce(told: Mapping[str, Any]) -> None:
         if as_json:
-            print(json.dumps({"host": host, "port": port, "models": models}), flush=True)
+            print(json.dumps(told), flush=True)
         else:
-            many = "1 model" if models == 1 else f"{models} models"
-            print(f"http://{host}:{port} serves {many}. Ctrl+C ends it.", flush=True)
+            many = "1 model" if told["models"] == 1 else f"{told['models']} models"
+            beside = f", and gRPC on port {told['grpc_port']}" if "grpc_port" in told else ""
+            print(f"http://{told['host']}:{told['port']} serves {many}{beside}. Ctrl+C ends it.", flush=True)
 
     raise typer.Exit(supervisor.run(settings, announce))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
 import re
 import shlex
@@ -33,7 +34,13 @@ DEPLOYMENT, SERVICE, NETWORK, KSERVE, TRITON = (
 )
 POD, PREDICTOR = DEPLOYMENT["spec"]["template"]["spec"], KSERVE["spec"]["predictor"]
 CONTAINERS = {"kubernetes": POD["containers"][0], "kserve": PREDICTOR["containers"][0]}
-PACKAGES = {"PIL": "pillow", "yaml": "pyyaml", "onnxruntime": "onnxruntime-gpu"}
+PACKAGES = {
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "onnxruntime": "onnxruntime-gpu",
+    "grpc": "grpcio",
+    "google": "protobuf",
+}
 """Where a module's package has another name."""
 PODS = {"kubernetes": POD, "kserve": PREDICTOR}
 
@@ -106,6 +113,30 @@ def test_a_pod_may_do_little_and_ends_well(where):
     assert pod["terminationGracePeriodSeconds"] >= pause + grace + 5
 
 
+def test_the_overlay_adds_grpc():
+    """Its patches only append, so that to apply them takes no tool."""
+    overlay = yaml.safe_load((DEPLOY / "kubernetes-grpc/kustomization.yaml").read_text())
+    assert overlay["resources"] == ["../kubernetes"]
+    patched = {one["kind"]: copy.deepcopy(one) for one in (DEPLOYMENT, SERVICE, NETWORK)}
+    for patch in overlay["patches"]:
+        for change in yaml.safe_load(patch["patch"]):
+            *keys, end = change["path"].split("/")[1:]
+            place = patched[patch["target"]["kind"]]
+            for key in keys:
+                place = place[int(key)] if isinstance(place, list) else place[key]
+            assert (change["op"], end) == ("add", "-")
+            place.append(change["value"])
+    container = patched["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert options(container["args"])["grpc_port"] == ports["grpc"]
+    assert options(CONTAINERS["kubernetes"]["args"])["grpc_port"] is None
+    assert [port["targetPort"] for port in patched["Service"]["spec"]["ports"]] == ["http", "grpc"]
+    assert [one["port"] for one in patched["NetworkPolicy"]["spec"]["ingress"][0]["ports"]] == [
+        "http",
+        "grpc",
+    ]
+
+
 def test_compose_runs_the_image_that_it_builds():
     server = COMPOSE["services"]["server"]
     assert (
@@ -129,6 +160,7 @@ def test_the_image_holds_what_the_server_imports():
     script += "import flows.predict_commands, flows.triton_command, components.serving.supervisor\n"
     script += (
         "import components.serving.worker, components.serving.application, components.serving.follower\n"
+        "import components.serving.grpc.server\n"
     )
     script += (
         "import sys; print([(name, getattr(m, '__file__', None)) for name, m in sorted(sys.modules.items())])"

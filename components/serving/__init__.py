@@ -7,6 +7,8 @@ Three kinds of process, each with one job:
                 what is to be served to a state file (``state``); it stands beside the hot path, never on it
 ``worker``      follows that file and answers requests; one or several on the same socket
 
+With a port for it a worker listens for gRPC, too: the package ``grpc``, which goes the same way from the repository on.
+
 Inside a worker a request goes ``connection`` (HTTP) -> ``application`` -> ``routing`` -> a module of routes ->
 ``repository`` (which version of the model is served) -> ``batching`` (one queue per version) -> ONNX Runtime, in the
 event loop if that is quick and in a ``computing`` thread if not.

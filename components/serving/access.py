@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from components.serving.messages import Refused, Request
-from components.serving.routing import Route
+from components.serving.messages import Refused
+from components.serving.routing import Access
 from components.serving.settings import Settings, is_loopback
 from components.serving.tokens import Tokens
 
@@ -17,36 +18,40 @@ class Gatekeeper:
     def __init__(self, settings: Settings, tokens: Tokens | None) -> None:
         self._settings, self._tokens = settings, tokens
 
-    def check(self, route: Route, request: Request) -> None:
+    def check(self, access: Access, headers: Mapping[bytes, bytes]) -> None:
         """Check that this client may ask for this.
+
+        Args:
+            access: who may.
+            headers: the request's, by name in lower case.
 
         Raises:
             Refused: it has no valid token (401), one of too small a scope (403), or a browser asks on behalf
                 of another site than the server's own (403).
         """
         if self._tokens is None:
-            self._check_site(request)
+            self._check_site(headers)
             return
-        if route.access == "open":
+        if access == "open":
             return
-        scope = self._tokens.scope(request.header(b"authorization"))
+        scope = self._tokens.scope(headers.get(b"authorization"))
         if scope is None:
             raise Refused(
                 401, "a bearer token is needed", [(b"www-authenticate", b'Bearer realm="darkroom"')]
             )
-        if route.access == "admin" and scope != "admin":
+        if access == "admin" and scope != "admin":
             raise Refused(403, "a token of admin scope is needed")
 
-    def _check_site(self, request: Request) -> None:
+    def _check_site(self, headers: Mapping[bytes, bytes]) -> None:
         """Refuse browsers that another site sent here, or a name that was bent to this machine.
 
         Without tokens it is the loopback address that protects the server, and a browser on this machine
         reaches it on behalf of any page.
         """
-        host = request.header(b"host")
+        host = headers.get(b"host")
         if host is not None and not _is_local(host):
             raise Refused(403, "without tokens the server is asked by a loopback address only")
-        origin = request.header(b"origin")
+        origin = headers.get(b"origin")
         if origin is not None and origin.partition(b"://")[2] != host:
             raise Refused(403, "without tokens the server answers no pages of other sites")
 

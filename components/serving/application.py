@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import secrets
 import time
 from collections.abc import Awaitable
 from functools import partial
@@ -24,6 +22,7 @@ from components.serving import (
 from components.serving.access import Gatekeeper
 from components.serving.connection import Respond
 from components.serving.messages import Later, Refused, Request, Response
+from components.serving.request_ids import RequestIds
 from components.serving.routing import Router
 from components.serving.service import Service
 
@@ -41,7 +40,7 @@ class Application:
         self._router = Router(route for module in ROUTES for route in module.routes(service))
         self._gatekeeper = Gatekeeper(service.settings, service.tokens)
         self._max_body, self._access_log = service.settings.max_body, service.settings.access_log
-        self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
+        self._ids = RequestIds()
         self._loop = asyncio.get_running_loop()
 
     def admit(self, request: Request) -> None:
@@ -51,9 +50,9 @@ class Application:
             Refused: there is no such path (404), or none with this method (405); the client may not ask (401, 403);
                 the body is compressed (415) or too long (413).
         """
-        request.id = self._id(request)
+        request.id = self._ids.of(request.header(b"x-request-id"))
         request.route, request.parameters = self._router.find(request.method, request.path)
-        self._gatekeeper.check(request.route, request)
+        self._gatekeeper.check(request.route.access, request.headers)
         if request.header(b"content-encoding") not in (None, b"", b"identity"):
             raise Refused(415, "send the body as it is: compressed ones are not taken")
         length = request.header(b"content-length")
@@ -109,19 +108,13 @@ class Application:
         return _told(Refused(500, "internal error; the server's log has it under this request's id"))
 
     def _refusal(self, request: Request, refused: Refused) -> Response:
-        request.id = request.id or self._id(request)
+        request.id = request.id or self._ids.of(request.header(b"x-request-id"))
         if refused.status in (413, 429, 503):
             # Names that are no model's would fill the memory.
             model = request.parameters.get("model", "")
             known = model if self._service.repository.knows(model) else ""
             self._metrics.rejected.add(known, str(refused.status))
         return _told(refused)
-
-    def _id(self, request: Request) -> str:
-        given = request.header(b"x-request-id")
-        if given is not None and len(given) <= 128 and given.isascii() and given.decode().isprintable():
-            return given.decode()
-        return f"{self._prefix}-{next(self._numbers):x}"
 
     def _log(self, request: Request, response: Response, seconds: float) -> None:
         model, version = request.model or (request.parameters.get("model", ""), "")

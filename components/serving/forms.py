@@ -122,23 +122,72 @@ def read(content: bytes) -> Form:
         if name in values or name in raw:
             raise Refused(400, f"input {name!r} is given twice")
         shape = tensors.shape_of(name, entry.get("shape"))
-        size = _parameters(entry, f"input {name!r}").get("binary_data_size")
+        size = parameters_of(entry, f"input {name!r}").get("binary_data_size")
         if size is None:
             values[name] = tensors.from_list(name, entry.get("datatype"), shape, entry.get("data"))
         else:
             raw[name] = _raw(name, entry, shape, start, size)
             start += size
-    parameters = _parameters(asked, "the request")
+    parameters = parameters_of(asked, "the request")
     binary = bool(parameters.get("binary_data_output", False))
     return Form(
         asked.get("id"),
         values,
         tuple(raw.values()),
         start,
-        _outputs(asked.get("outputs"), binary),
+        outputs_of(asked.get("outputs"), binary),
         binary,
-        _patience_s(parameters),
+        patience_s(parameters),
     )
+
+
+def outputs_of(named: Any, binary: bool) -> dict[str, bool] | None:
+    """Return each output that is asked for by name, and whether it is to be raw: by its own word or by ``binary``.
+
+    Raises:
+        Refused: they are no list of objects with names, or ask for an extension that is not here (400).
+    """
+    if named is None:
+        return None
+    if not isinstance(named, list):
+        raise Refused(400, "'outputs' is a list")
+    wanted = {}
+    for entry in named:
+        if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
+            raise Refused(400, "each output is a JSON object with a 'name'")
+        wanted[name] = bool(parameters_of(entry, f"output {name!r}").get("binary_data", binary))
+    return wanted or None
+
+
+def patience_s(parameters: dict[str, Any]) -> float | None:
+    """Return the request's own limit: ``timeout`` in microseconds, as Triton has it.
+
+    Raises:
+        Refused: it is no whole number from 0 (400).
+    """
+    timeout = parameters.get("timeout")
+    if timeout is None:
+        return None
+    if type(timeout) is not int or timeout < 0:
+        raise Refused(400, "parameters.timeout: microseconds, a whole number")
+    return timeout / 1e6 or None
+
+
+def parameters_of(entry: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return the ``parameters`` of an entry; ``what`` says of which, for messages.
+
+    Raises:
+        Refused: they are no object, or ask for an extension that is not here (400).
+    """
+    parameters = entry.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise Refused(400, f"{what}: 'parameters' is a JSON object")
+    for name in _NOT_HERE:
+        if name in parameters:
+            raise Refused(400, f"{what}: {name} is not supported")
+    return parameters
 
 
 def _raw(name: str, entry: dict[str, Any], shape: tuple[int, ...], start: int, size: Any) -> Raw:
@@ -154,38 +203,3 @@ def _raw(name: str, entry: dict[str, Any], shape: tuple[int, ...], start: int, s
     if size != wanted:
         raise Refused(400, f"input {name!r}: {datatype} of shape {list(shape)} is {wanted} bytes, not {size}")
     return Raw(name, datatype, dtype, shape, start, size)
-
-
-def _outputs(named: Any, binary: bool) -> dict[str, bool] | None:
-    if named is None:
-        return None
-    if not isinstance(named, list):
-        raise Refused(400, "'outputs' is a list")
-    wanted = {}
-    for entry in named:
-        if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
-            raise Refused(400, "each output is a JSON object with a 'name'")
-        wanted[name] = bool(_parameters(entry, f"output {name!r}").get("binary_data", binary))
-    return wanted or None
-
-
-def _patience_s(parameters: dict[str, Any]) -> float | None:
-    """Return the request's own limit: ``timeout`` in microseconds, as Triton has it."""
-    timeout = parameters.get("timeout")
-    if timeout is None:
-        return None
-    if type(timeout) is not int or timeout < 0:
-        raise Refused(400, "parameters.timeout: microseconds, a whole number")
-    return timeout / 1e6 or None
-
-
-def _parameters(entry: dict[str, Any], what: str) -> dict[str, Any]:
-    parameters = entry.get("parameters")
-    if parameters is None:
-        return {}
-    if not isinstance(parameters, dict):
-        raise Refused(400, f"{what}: 'parameters' is a JSON object")
-    for name in _NOT_HERE:
-        if name in parameters:
-            raise Refused(400, f"{what}: {name} is not supported")
-    return parameters

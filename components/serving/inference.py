@@ -30,7 +30,7 @@ def routes(service: Service) -> list[Route]:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
         request.model = served.labels
         form, inputs = read(request, forms)
-        wanted = _wanted(form, served)
+        wanted = wanted_outputs(form, served)
         job = served.submit(inputs, form.patience_s)
 
         def finish() -> Response:
@@ -94,8 +94,12 @@ def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, boo
     return Response(b"".join((header, *raw)), content_type=_BINARY, headers=[length])
 
 
-def _wanted(form: Form, served: ServedVersion) -> dict[str, bool]:
-    """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named."""
+def wanted_outputs(form: Form, served: ServedVersion) -> dict[str, bool]:
+    """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named.
+
+    Raises:
+        Refused: there is no such output (400).
+    """
     known = served.outputs
     if form.outputs is None:
         return dict.fromkeys(known, form.binary)

@@ -11,6 +11,7 @@ from components.serving.tensors import DATATYPES
 from components.serving.version import ServedVersion
 from components.tasks import Tensor
 
+NAME = "darkroom"
 VERSION = "0.1.0"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 _CONFIG_TYPES = {"BYTES": "TYPE_STRING"}
@@ -20,11 +21,11 @@ def routes(service: Service) -> list[Route]:
     """Return the routes of metadata."""
 
     async def server(request: Request) -> Response:
-        return Response.json({"name": "darkroom", "version": VERSION, "extensions": EXTENSIONS})
+        return Response.json({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
 
     async def model(request: Request) -> Response:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
-        return Response.json(_metadata(served))
+        return Response.json(described(served))
 
     async def config(request: Request) -> Response:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
@@ -39,7 +40,8 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def _metadata(served: ServedVersion) -> dict[str, Any]:
+def described(served: ServedVersion) -> dict[str, Any]:
+    """Return what the protocol tells of a model."""
     description = served.bundle.description
     told = {"task": description["task"], "bundle_sha256": served.bundle.sha256}
     return {

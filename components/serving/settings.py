@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from dataclasses import asdict, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Settings:
     Attributes:
         host: address to listen on. Others than loopback need ``tokens``.
         port: TCP port; 0 takes a free one.
+        grpc_port: TCP port of gRPC; 0 takes a free one, None is for no gRPC.
         bundles: fixed bundles by model name, served in place of the registry's champions.
         device: ``cpu`` or ``cuda``; a GPU that is not there is an error, unless ``allow_cpu``.
         allow_cpu: whether the CPU may compute where ``cuda`` is asked for and there is no GPU.
@@ -77,6 +79,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    grpc_port: int | None = None
     bundles: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
     allow_cpu: bool = False
@@ -103,6 +106,10 @@ class Settings:
             )
         if self.tokens and not Path(self.tokens).is_file():
             raise UserError(f"--tokens {self.tokens}: not found. Make it: darkroom serve-token NAME.")
+        if self.grpc_port is not None and find_spec("grpc") is None:
+            raise UserError(
+                f"--grpc-port {self.grpc_port}: gRPC is not installed: pip install 'darkroom[grpc]'."
+            )
         if self.webhook_secret and not _holds_something(Path(self.webhook_secret)):
             raise UserError(f"--webhook-secret {self.webhook_secret}: no file there, or an empty one.")
         if self.device not in DEVICES:

@@ -15,16 +15,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from components.serving import logs, sharing
-from components.serving.listening import listen
+from components.serving.listening import hold, listen
 from components.serving.settings import Settings
 
 _TICK_S = 0.05
 _PAUSE_S = 1.0
 _STANDS_BACK = 10
+
+Announce = Callable[[Mapping[str, Any]], None]
+"""Called with ``host``, ``port``, the number of ``models``, and ``grpc_port`` where there is gRPC."""
 
 log = logging.getLogger("darkroom.serving")
 
@@ -81,19 +85,20 @@ class Child:
             self.announced(line)
 
 
-def run(settings: Settings, announce: Callable[[str, int, int], None]) -> int:
+def run(settings: Settings, announce: Announce) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status.
 
     Args:
         settings: the settings.
-        announce: called once, when every worker serves the models, with host, port and number of models.
+        announce: called once, when every worker serves the models.
 
     Raises:
         UserError: the address cannot be had.
     """
     logs.start("supervisor")
     listener = listen(settings.host, settings.port)
-    settings = replace(settings, port=listener.getsockname()[1])
+    holder = None if settings.grpc_port is None else hold(settings.host, settings.grpc_port)
+    settings = replace(settings, port=listener.getsockname()[1], grpc_port=holder and holder.getsockname()[1])
     sharing.forget_dead(settings.port)
     ending = threading.Event()
     before = {
@@ -108,23 +113,22 @@ def run(settings: Settings, announce: Callable[[str, int, int], None]) -> int:
                 child.restart_if_dead()
     finally:
         listener.close()
+        if holder:
+            holder.close()
         code = _end(children, settings.grace_s)
         for number, handler in before.items():
             signal.signal(number, handler)
     return code
 
 
-def _children(
-    settings: Settings, listener: socket.socket, announce: Callable[[str, int, int], None]
-) -> list[Child]:
+def _children(settings: Settings, listener: socket.socket, announce: Announce) -> list[Child]:
     counted, ready = threading.Lock(), itertools.count(1)
 
     def announced(line: str) -> None:
         with counted:
             # Until the last one has its models, a connection may reach a worker that is still loading them.
             if next(ready) == settings.workers:
-                values = json.loads(line)
-                announce(values["host"], values["port"], values["models"])
+                announce(json.loads(line))
 
     module = [sys.executable, "-m"]
     worker = [*module, "components.serving.worker", json.dumps(settings.to_json())]

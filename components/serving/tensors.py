@@ -67,11 +67,20 @@ def from_list(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> np
         raise Refused(400, f"input {name!r}: data must be a list")
     if datatype == "BYTES":
         return _objects(_strings(name, data, math.prod(shape)), shape)
-    dtype = dtype_of(name, datatype)
     try:
         values = np.array(data)
     except (ValueError, OverflowError):
         raise Refused(400, f"input {name!r}: data is ragged, or holds others than numbers") from None
+    return from_numbers(name, datatype, shape, values)
+
+
+def from_numbers(name: str, datatype: str, shape: tuple[int, ...], values: np.ndarray) -> np.ndarray:
+    """Return a tensor from numbers of whatever kind they came as.
+
+    Raises:
+        Refused: the datatype is unknown, a value does not fit it, or they are not as many as the shape needs (400).
+    """
+    dtype = dtype_of(name, datatype)
     if values.size != math.prod(shape):
         raise Refused(400, f"input {name!r}: shape {list(shape)} does not fit {values.size} values")
     if values.size and not _fits(values, dtype):
@@ -88,6 +97,18 @@ def dtype_of(name: str, datatype: Any) -> np.dtype:
     if not isinstance(datatype, str) or datatype not in _DTYPES:
         raise Refused(400, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}")
     return _DTYPES[datatype]
+
+
+def decoded(name: str, text: bytes) -> str:
+    """Return an element of ``BYTES`` as text.
+
+    Raises:
+        Refused: it is not UTF-8 (400).
+    """
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise Refused(400, f"input {name!r}: an element of BYTES is not UTF-8") from None
 
 
 def to_bytes(values: np.ndarray) -> bytes:
@@ -131,7 +152,7 @@ def _split(name: str, count: int, content: memoryview) -> list[str]:
         at += 4
         if at + length > len(content):
             raise Refused(400, f"input {name!r}: an element of BYTES is longer than what is there")
-        texts.append(_decoded(name, bytes(content[at : at + length])))
+        texts.append(decoded(name, bytes(content[at : at + length])))
         at += length
     if at != len(content):
         raise Refused(400, f"input {name!r}: {len(content) - at} bytes after the last element of BYTES")
@@ -149,13 +170,6 @@ def _strings(name: str, data: list[Any], count: int) -> list[str]:
     if len(flat) != count:
         raise Refused(400, f"input {name!r}: shape does not fit {len(flat)} values")
     return flat
-
-
-def _decoded(name: str, text: bytes) -> str:
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        raise Refused(400, f"input {name!r}: an element of BYTES is not UTF-8") from None
 
 
 def _encoded(text: str | bytes) -> bytes:

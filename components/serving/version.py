@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -63,10 +63,8 @@ class ServedVersion:
             Refused: as :meth:`submit` and :meth:`result` say.
         """
         job = self.submit(inputs, patience_s)
-        try:
-            await asyncio.wait([job.answer])
-        finally:
-            job.answer.cancel()  # where this is cancelled while it waits; it need not be computed then
+        with contextlib.suppress(Exception):  # which is told as result tells it
+            await job.answer  # cancelled with whoever waits here: it need not be computed then
         return self.result(job)
 
     def submit(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Job:

@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -31,6 +32,9 @@ from components.serving.service import Service
 from components.serving.settings import Settings
 from data.errors import UserError
 
+if TYPE_CHECKING:
+    from components.serving.grpc.server import GrpcServer
+
 _PATIENCE_S = 5.0
 _TICK_S = 0.01
 
@@ -41,24 +45,36 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
     """Serve on ``listener`` until the end, as worker ``number`` of the server."""
     service = Service(settings, number)
     server = Server(Application(service), settings)
+    grpc = _grpc(service)
 
     def end() -> None:
         service.draining = True
         server.end()
+        if grpc:
+            grpc.end()
 
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, end)
     _end_with_parent(end)
-    tasks = [
-        asyncio.create_task(work)
-        for work in (service.following.run(), service.share(), _announce(service, listener))
-    ]
+    tasks = [asyncio.create_task(work) for work in (service.following.run(), service.share())]
     await _settled(service)
-    await server.serve(listener)
+    host, port = listener.getsockname()[:2]
+    told = {"host": host, "port": port} | ({"grpc_port": await grpc.start()} if grpc else {})
+    tasks.append(asyncio.create_task(_announce(service, told)))
+    await asyncio.gather(server.serve(listener), *([grpc.serve()] if grpc else []))
     for task in tasks:
         task.cancel()
     log.info("ended")
+
+
+def _grpc(service: Service) -> GrpcServer | None:
+    """Return the server of gRPC, where the settings want one: nothing of it is imported otherwise."""
+    if service.settings.grpc_port is None:
+        return None
+    from components.serving.grpc.server import GrpcServer
+
+    return GrpcServer(service)
 
 
 async def _settled(service: Service) -> None:
@@ -72,14 +88,13 @@ async def _settled(service: Service) -> None:
                 await asyncio.sleep(_TICK_S)
 
 
-async def _announce(service: Service, listener: socket.socket) -> None:
-    """Say on standard output when all models are served."""
+async def _announce(service: Service, told: dict[str, Any]) -> None:
+    """Say on standard output when all models are served, and ``told``."""
     while not service.following.settled:
         await asyncio.sleep(_TICK_S)
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look at it again
-    host, port = listener.getsockname()[:2]
-    print(json.dumps({"host": host, "port": port, "models": len(service.repository.served())}), flush=True)
+    print(json.dumps(told | {"models": len(service.repository.served())}), flush=True)
 
 
 def _end_with_parent(end: Callable[[], None]) -> None:

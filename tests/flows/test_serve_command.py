@@ -25,7 +25,7 @@ def served(tmp_path, monkeypatch) -> list:
 
     def run(given, announce) -> int:
         settings.append(given)
-        announce("127.0.0.1", 8080, 1)
+        announce({"host": "127.0.0.1", "port": 8080, "models": 1})
         return 0
 
     monkeypatch.setattr(supervisor, "run", run)

@@ -46,6 +46,28 @@ def served(tmp_path_factory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def both(tmp_path_factory) -> Iterator[Server]:
+    """A server of fixed bundles, one of each kind, over REST and gRPC."""
+    folder = tmp_path_factory.mktemp("both")
+    paths = {}
+    for kind in bundles.SIGNATURES:
+        bundles.write(folder / kind, kind)
+        paths[kind] = str(folder / kind)
+    bounds = {"max_wait_ms": 20000}
+    settings = {"bundles": paths, "grpc_port": 0, "max_body": 1 << 20, "request_s": 2.0, "default": bounds}
+    with Server(folder, worker=settings) as server:
+        yield server
+
+
+@pytest.fixture
+def caller(both):
+    from tests.components.serving.grpc.client import Caller  # its package is an extra
+
+    with Caller(both.address["grpc_port"]) as caller:
+        yield caller
+
+
 @pytest.fixture
 def shop(sqlite_project) -> Path:
     """A project whose model ``m`` has two registered versions, the first of which is champion."""

@@ -17,6 +17,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[3]
 START_S = 60
+DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32"}
 
 
 class Server:
@@ -70,7 +71,7 @@ class Server:
         return Client(self.port)
 
     def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.log.read_text().split("\n") if line.startswith("{")]
 
 
 class Client:
@@ -113,11 +114,10 @@ class Client:
 
 def binary(inputs: dict[str, np.ndarray]) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of a request with binary tensors, answered with such."""
-    names = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32"}
     described = [
         {
             "name": name,
-            "datatype": names[values.dtype.name],
+            "datatype": DATATYPES[values.dtype.name],
             "shape": list(values.shape),
             "parameters": {"binary_data_size": values.nbytes},
         }
@@ -137,14 +137,15 @@ def parse(body: bytes, headers: http.client.HTTPMessage) -> tuple[str, dict[str,
         size = output["parameters"]["binary_data_size"]
         raw = body[start : start + size]
         values = (
-            _texts(raw) if output["datatype"] == "BYTES" else np.frombuffer(raw, dtypes[output["datatype"]])
+            texts(raw) if output["datatype"] == "BYTES" else np.frombuffer(raw, dtypes[output["datatype"]])
         )
         outputs[output["name"]] = values.reshape(output["shape"])
         start += size
     return answer["model_version"], outputs
 
 
-def _texts(raw: bytes) -> np.ndarray:
+def texts(raw: bytes) -> np.ndarray:
+    """Return the elements of a raw tensor of BYTES."""
     found = []
     while raw:
         (length,) = struct.unpack_from("<I", raw)

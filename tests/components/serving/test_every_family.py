@@ -66,3 +66,19 @@ def test_every_family(exported, tmp_path):
                         np.testing.assert_allclose(
                             answers[name], values, rtol=1e-4, atol=1e-4, err_msg=family
                         )
+
+
+def test_every_family_over_grpc(exported, tmp_path):
+    pytest.importorskip("grpc", reason="the extra grpc is not installed")
+    from tests.components.serving.grpc import standard
+
+    folders, known = exported
+    bundled = {family: str(folder) for family, folder in folders.items()}
+    python = standard.environment(tmp_path / "environment")
+    with Server(tmp_path, worker={"bundles": bundled, "grpc_port": 0}) as server:
+        assert server.address["models"] == len(FAMILIES), server.log.read_text()
+        questions = {family: given for family, (given, _) in known.items()}
+        port = server.address["grpc_port"]
+        _, answers = standard.ask(python, port, tmp_path / "asked", questions)
+    for family, (_, expected) in known.items():
+        standard.check(answers[family], expected, family)

@@ -36,6 +36,16 @@ def test_what_is_not_possible(values, told):
     assert told in str(error.value)
 
 
+def test_grpc_is_an_extra(monkeypatch):
+    assert Settings().grpc_port is None and Settings(grpc_port=0).grpc_port == 0
+    monkeypatch.setattr("components.serving.settings.find_spec", lambda _: None)
+    Settings()
+    with pytest.raises(
+        UserError, match=r"--grpc-port 9: gRPC is not installed: pip install 'darkroom\[grpc\]'"
+    ):
+        Settings(grpc_port=9)
+
+
 def test_threads_fit_the_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     assert Settings().at_once == 8 and Settings(threads=4).at_once == 2

@@ -1,0 +1,96 @@
+"""The methods of the service: each asks what REST's route of the same meaning asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from components.serving import inference, metadata
+from components.serving.grpc import infer_messages
+from components.serving.grpc import open_inference_grpc_pb2 as pb
+from components.serving.messages import Refused
+from components.serving.routing import Access
+from components.serving.service import Service
+
+
+@dataclass
+class Call:
+    """A call, as a method sees it.
+
+    Attributes:
+        patience_s: seconds that are left of the client's deadline; None where it has none.
+        model: ``(name, version)`` for metrics and logs; the method sets it, the version when it is known.
+    """
+
+    patience_s: float | None = None
+    model: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        name: as the protocol has it.
+        asked: the message that it takes.
+        handler: what answers.
+        access: who may ask, where the server has tokens.
+    """
+
+    name: str
+    asked: type[Message]
+    handler: Callable[[Any, Call], Awaitable[Message]]
+    access: Access = "read"
+
+
+def methods(service: Service) -> list[Method]:
+    """Return the methods of the service; probes need no token."""
+    repository = service.repository
+
+    async def live(asked: pb.ServerLiveRequest, call: Call) -> pb.ServerLiveResponse:
+        return pb.ServerLiveResponse(live=True)
+
+    async def ready(asked: pb.ServerReadyRequest, call: Call) -> pb.ServerReadyResponse:
+        return pb.ServerReadyResponse(ready=service.ready)
+
+    async def model_ready(asked: pb.ModelReadyRequest, call: Call) -> pb.ModelReadyResponse:
+        call.model = asked.name, ""
+        try:
+            repository.get(asked.name, asked.version or None)
+        except Refused:
+            if not repository.knows(asked.name):
+                raise
+            return pb.ModelReadyResponse(ready=False)
+        return pb.ModelReadyResponse(ready=True)
+
+    async def server_metadata(asked: pb.ServerMetadataRequest, call: Call) -> pb.ServerMetadataResponse:
+        return pb.ServerMetadataResponse(name=metadata.NAME, version=metadata.VERSION)
+
+    async def model_metadata(asked: pb.ModelMetadataRequest, call: Call) -> pb.ModelMetadataResponse:
+        call.model = asked.name, ""
+        served = repository.get(asked.name, asked.version or None)
+        told = metadata.described(served)
+        return pb.ModelMetadataResponse(properties=told.pop("parameters"), **told)
+
+    async def infer(asked: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
+        call.model = asked.model_name, ""
+        served = repository.get(asked.model_name, asked.model_version or None)
+        call.model = served.labels
+        form = infer_messages.read(asked)
+        wanted = inference.wanted_outputs(form, served)
+        limits = [limit for limit in (form.patience_s, call.patience_s) if limit is not None]
+        outputs = await served.infer(form.values, min(limits, default=None))
+        service.shadow.offer(served, form.values, outputs)
+        return infer_messages.write(served, form.id, outputs, wanted)
+
+    return [
+        Method("ServerLive", pb.ServerLiveRequest, live, "open"),
+        Method("ServerReady", pb.ServerReadyRequest, ready, "open"),
+        Method("ModelReady", pb.ModelReadyRequest, model_ready),
+        Method("ServerMetadata", pb.ServerMetadataRequest, server_metadata),
+        Method("ModelMetadata", pb.ModelMetadataRequest, model_metadata),
+        Method("ModelInfer", pb.ModelInferRequest, infer),
+    ]

@@ -1,0 +1,3 @@
+import pytest
+
+pytest.importorskip("grpc", reason="the extra grpc is not installed")
