@@ -14,7 +14,7 @@ from models.blocks.pixels import Standardise, unit
 from models.segmenter.config import Config
 
 
-class Stem(nn.Sequential):
+class Stem(nn.ModuleList):
     """Convolutions before the patches: of each width one that halves the picture and ``depth`` that keep it.
 
     Attributes:
@@ -25,11 +25,29 @@ class Stem(nn.Sequential):
         super().__init__()
         self.stride = 2 ** len(widths)
         for width in widths:
-            for stride in (2, *[1] * depth):
-                self.append(nn.Conv2d(channels, width, 3, stride, 1, bias=False))
-                self.append(nn.BatchNorm2d(width))
-                self.append(nn.ReLU())
-                channels = width
+            kept = (Residual(width) for _ in range(depth))
+            self.append(nn.Sequential(_convolution(channels, width, stride=2), *kept))
+            channels = width
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return what each width sees: [N, width, H / 2, W / 2], then a half of that, and so on, rounded up."""
+        maps: list[Tensor] = []
+        for convolutions in self:
+            x = convolutions(x)
+            maps.append(x)
+        return maps
+
+
+class Residual(nn.Module):
+    """``x + convolution(x)`` of [N, width, H, W]: what a deep stem adds starts beside what the widths before it saw."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolution = _convolution(width, width, stride=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum."""
+        return x + self.convolution(x)
 
 
 class Segmenter(nn.Module):
@@ -52,6 +70,7 @@ class Segmenter(nn.Module):
         self.classes = nn.Parameter(torch.randn(1, values, config.width))
         self.decoder = Encoder(*sizes, config.decoder_depth, config.dropout)
         self.at_pixels = nn.Conv2d(spec.channels, config.pixels, 3, 1, 1)
+        self.skips = nn.ModuleList(nn.Conv2d(width, config.pixels, 1) for width in config.stem)
         self.to_pixels = nn.Linear(config.width, config.pixels * self.patch[0] * self.patch[1])
         self.to_classes = nn.Linear(config.width, config.pixels)
         self.bias = nn.Parameter(torch.zeros(values))
@@ -59,20 +78,34 @@ class Segmenter(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return the logits."""
         x = self.standardise(x_bchw)
-        patches = self.encoder(self.dropout(self.embed(self.stem(x)) + self.positions))
+        maps = self.stem(x)
+        patches = self.encoder(self.dropout(self.embed(maps[-1] if maps else x) + self.positions))
         num = patches.shape[1]
         read = self.decoder(torch.cat([patches, self.classes.expand(patches.shape[0], -1, -1)], dim=1))
-        seen = self.at_pixels(x).permute(0, 2, 3, 1)
-        pixels = functional.relu(self._spread(self.to_pixels(read[:, :num])) + seen)
+        pixels = functional.relu(self._spread(self.to_pixels(read[:, :num])) + self._seen(x, maps))
         fit = pixels.flatten(1, 2) @ self.to_classes(read[:, num:]).transpose(1, 2)
         logits = fit * self.config.pixels**-0.5 + self.bias
         return logits.transpose(1, 2).unflatten(2, self.size)
+
+    def _seen(self, x: Tensor, maps: list[Tensor]) -> Tensor:
+        """Return what convolutions see at each pixel, [N, H, W, pixels]: the first one's at it, the stem's about it."""
+        seen = self.at_pixels(x)
+        for halvings, (skip, of_width) in enumerate(zip(self.skips, maps, strict=True), start=1):
+            larger = functional.interpolate(skip(of_width), scale_factor=2**halvings)
+            seen = seen + larger[:, :, : self.size[0], : self.size[1]]
+        return seen.permute(0, 2, 3, 1)
 
     def _spread(self, patches: Tensor) -> Tensor:
         """Lay the embeddings of each patch's pixels, [N, P, patch * patch * pixels], out as [N, H, W, pixels]."""
         tiles = patches.unflatten(2, (*self.patch, self.config.pixels)).unflatten(1, self.embed.grid)
         whole = tiles.transpose(2, 3).flatten(3, 4).flatten(1, 2)
         return whole[:, : self.size[0], : self.size[1]]
+
+
+def _convolution(width_in: int, width: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width_in, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+    )
 
 
 class SegmenterGraph(nn.Module):

@@ -48,6 +48,21 @@ def test_the_embeddings_of_a_patch_are_laid_out_where_it_lies(digit_scenes):
         torch.testing.assert_close(spread[0, row, column], tile[row % height, column % width])
 
 
+def test_what_the_stem_sees_reaches_its_own_pixels_without_the_transformer(digit_scenes):
+    torch.manual_seed(0)
+    model = segmenter.build(
+        segmenter.Config(grid=8, stem=(4, 8), stem_depth=0, **SMALL), digit_scenes.spec
+    ).eval()
+    torch.nn.init.zeros_(model.to_pixels.weight)
+    torch.nn.init.zeros_(model.at_pixels.weight)
+    x = torch.rand(1, 1, 32, 32, requires_grad=True)
+    seen = model._seen(model.standardise(x), model.stem(model.standardise(x)))
+    seen[0, 14, 22].norm().backward()  # in the cell (3, 5) of 4 x 4 pixels
+    rows, columns = x.grad[0, 0].nonzero(as_tuple=True)
+    assert rows.min() >= 8 and rows.max() <= 18 and columns.min() >= 16 and columns.max() <= 26
+    assert x.grad[0, 0, 12:16, 20:24].all()
+
+
 def test_a_pixel_decides_on_its_own_mask_most(digit_scenes):
     torch.manual_seed(0)
     model = segmenter.build(segmenter.Config(grid=8, stem=(4, 8), **SMALL), digit_scenes.spec).eval()
