@@ -1,9 +1,10 @@
 """Training of a detector: ours against transformers' DetrForObjectDetection of equal size.
 
-``python -m benchmarks.detr_train [--minutes M] [--threads N] [--peer-rate R] [--json FILE]``, after ``darkroom run
-digit-scenes-detr`` has prepared the data. Both see the same pictures in the same batches, on the same device with as
-many threads, with AdamW, a linear warm-up and the same clipping; the peer has its own loss and its own matcher, a
-backbone of the same widths and as many queries, layers and embeddings.
+``python -m benchmarks.detr_train [--minutes M] [--threads N] [--peer-rate R] [--peer-queries Q] [--json FILE]``, after
+``darkroom run digit-scenes-detr`` has prepared the data. Both see the same pictures in the same batches, on the same
+device with as many threads, with AdamW, a linear warm-up and the same clipping; the peer has its own loss and its own
+matcher, a backbone of the same widths, trained as well, and as many cells, layers, embeddings and, if not told
+otherwise, queries.
 
 Measured are images a second of the training alone, also of the processor's own seconds, for a machine that is busy; and
 the seconds until AP50 on the validation split reaches .5, nothing where it does not within ``--minutes``. The peer's
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, each")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peer-rate", type=float, default=1e-3)
+    parser.add_argument("--peer-queries", type=int, help="of the peer; as many as ours by default")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -62,20 +64,32 @@ def main() -> None:
     results = {}
     for name, rate in (("ours", config.learning_rate), ("transformers", options.peer_rate)):
         with Run(name, device=device, threads=options.threads) as run:
-            results[name] = _train(name, config, data, run, rate, 60 * options.minutes)
+            side = (
+                _ours(config, data, run) if name == "ours" else _peer(config, data, run, options.peer_queries)
+            )
+            results[name] = _train(
+                side, config, data, run, rate, 60 * options.minutes, averaged=name == "ours"
+            )
         print(f"{name:14}" + "  ".join(f"{key} {value}" for key, value in results[name].items()))
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))
 
 
 def _train(
-    name: str, config: Config, data: PreparedData, run: Run, rate: float, limit: float
+    side: tuple[nn.Module, Step, Answer],
+    config: Config,
+    data: PreparedData,
+    run: Run,
+    rate: float,
+    limit: float,
+    *,
+    averaged: bool,
 ) -> dict[str, float | None]:
     """Train until the goal is reached or the time is over."""
-    model, step, answer = _ours(config, data, run) if name == "ours" else _peer(config, data, run)
+    model, step, answer = side
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=config.weight_decay, fused=True)
     seconds, processor, images, precision, reached = 0.0, 0.0, 0, 0.0, None
-    average = EMA(model, config.ema_decay) if name == "ours" else None
+    average = EMA(model, config.ema_decay) if averaged else None
     for number, (pictures, labels, targets) in enumerate(
         _batches(data.train, config.batch_size, run), start=1
     ):
@@ -89,7 +103,7 @@ def _train(
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         optimizer.step()
         if average:
-            average.update(model)
+            average.update()
         if run.device.type == "cuda":
             torch.cuda.synchronize()
         seconds, processor = seconds + time.perf_counter() - started, processor + time.process_time() - busy
@@ -133,10 +147,12 @@ def _ours(config: Config, data: PreparedData, run: Run) -> tuple[nn.Module, Step
     return model, step, answer
 
 
-def _peer(config: Config, data: PreparedData, run: Run) -> tuple[nn.Module, Step, Callable]:
+def _peer(
+    config: Config, data: PreparedData, run: Run, queries: int | None
+) -> tuple[nn.Module, Step, Callable]:
     """Return DETR as transformers has it, with a ResNet of basic blocks that shrinks the picture as much as ours."""
     spec = data.spec
-    cells = -(-spec.height // 8) * -(-spec.width // 8)
+    queries = queries or build(config, spec).chosen
     backbone = ResNetConfig(
         num_channels=spec.channels,
         embedding_size=config.backbone[0],
@@ -151,7 +167,7 @@ def _peer(config: Config, data: PreparedData, run: Run) -> tuple[nn.Module, Step
         backbone_config=backbone,
         backbone=None,
         num_channels=spec.channels,
-        num_queries=cells,
+        num_queries=queries,
         num_labels=spec.num_classes,
         d_model=config.width,
         encoder_layers=config.encoder_depth,
@@ -160,9 +176,13 @@ def _peer(config: Config, data: PreparedData, run: Run) -> tuple[nn.Module, Step
         decoder_attention_heads=config.heads,
         encoder_ffn_dim=config.hidden,
         decoder_ffn_dim=config.hidden,
+        dropout=config.dropout,
         auxiliary_loss=True,
     )
     model = DetrForObjectDetection(told).to(run.device)
+    # It freezes the first layers of a backbone, which it takes for trained already; of a ResNet of transformers' own,
+    # whose stages have other names than it looks for, every layer. This one starts from random weights.
+    model.model.unfreeze_backbone()
     mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
     mean, std = (values.reshape(1, -1, 1, 1).to(run.device) for values in (mean, std))
 

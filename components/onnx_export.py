@@ -14,8 +14,8 @@ from torch import nn
 from components.tasks import Arrays, Tensor
 from data.errors import UserError
 
-OPSET = 18
-"""PyTorch's own: another one would have to be converted to."""
+OPSET = 20
+"""The first with Gelu, which is four operations before, and StringConcat."""
 
 
 def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor], example: Arrays) -> bytes:
@@ -56,6 +56,7 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
     model = program.model_proto
     _strip(model)
     _enclose(model.graph)
+    _part(model.graph)
     return model.SerializeToString(deterministic=True)
 
 
@@ -88,6 +89,20 @@ def _enclose(graph: onnx.GraphProto) -> None:
             graph.initializer.remove(weight)
     for body in bodies:
         _enclose(body)
+
+
+def _part(graph: onnx.GraphProto) -> None:
+    """Write the sum that a layer norm takes as Sum in place of Add, which means the same of two.
+
+    ONNX Runtime makes one operation of an Add and a LayerNormalization, and on a CPU that takes five times as long as
+    both.
+    """
+    normalised = {node.input[0] for node in graph.node if node.op_type == "LayerNormalization"}
+    for node in graph.node:
+        if node.op_type == "Add" and node.output[0] in normalised:
+            node.op_type = "Sum"
+        for body in _subgraphs(node):
+            _part(body)
 
 
 def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:

@@ -8,15 +8,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 20
-"""The first with StringConcat. All other operations mean the same in it as in the opset of the export."""
-
 
 def spell(content: bytes, symbols: Sequence[str], separator: str) -> bytes:
     """Return the graph ``content`` with one more output, ``text`` string [N], spelled from its output ``symbols``.
 
     Args:
-        content: a graph with an output ``symbols`` int64 [N, L], -1 after the end.
+        content: a graph of opset 20 at least, the first with StringConcat, and with an output ``symbols`` int64
+            [N, L], -1 after the end.
         symbols: what each index stands for.
         separator: what stands between two symbols.
     """
@@ -47,7 +45,4 @@ def spell(content: bytes, symbols: Sequence[str], separator: str) -> bytes:
     if length.dim_value == 1:
         graph.node.append(helper.make_node("Identity", [text], ["text"], name="text"))
     graph.output.append(helper.make_tensor_value_info("text", TensorProto.STRING, [batch.dim_param]))
-    for opset in model.opset_import:
-        if opset.domain == "":
-            opset.version = max(opset.version, OPSET)
     return model.SerializeToString(deterministic=True)

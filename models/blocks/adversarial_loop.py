@@ -135,7 +135,7 @@ class _Game:
             value = loss(x_bchw, *others)
         self._descend("generator", value)
         self.pair["discriminator"].requires_grad_(True)
-        self.ema.update(self.pair["generator"])
+        self.ema.update()
         self._add({"generator_loss": value})
 
     def validated(self, metrics: dict[str, float]) -> None:

@@ -7,6 +7,7 @@ mask of ``torch.nn.MultiheadAttention``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,10 @@ def attend(
     Returns:
         float [..., L, V].
     """
+    if (
+        torch.compiler.is_exporting()
+    ):  # of PyTorch's kernel an ONNX graph gets a dozen operations that nothing fuses
+        return weights(query, key, hidden, bias) @ value
     mask = None if hidden is None else ~hidden
     if bias is not None:
         mask = bias if hidden is None else bias.masked_fill(hidden, -math.inf)
@@ -106,6 +111,29 @@ class MultiHeadAttention(nn.Module):
         mixed = attend(self._by_head(self.query(x)), key, value, hidden)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
+    def look_back(self, x: Tensor, kept: Sequence[Tensor], place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Self-attention of one place, which sees itself and those before it.
+
+        With one query a row it is sums of products: as many products of tiny matrices cost more in calls than in
+        arithmetic.
+
+        Args:
+            x: float [R, width], the place's.
+            kept: keys and values [R, L, width], filled up to ``place``.
+            place: int64 [].
+
+        Returns:
+            The place's [R, width], and the keys and values with its own among them.
+        """
+        here = torch.arange(kept[0].shape[1], device=x.device)[:, None]
+        new = self.key_value(x)[:, None].chunk(2, dim=-1)
+        keys, values = (torch.where(here == place, one, old) for one, old in zip(new, kept, strict=True))
+        query = self.query(x)[:, None] / math.sqrt(x.shape[1] / self.heads)
+        fits = self._parts(query * keys).sum(dim=-1, keepdim=True)
+        fits = fits.masked_fill(here[..., None] > place, -math.inf)
+        mixed = (fits.softmax(dim=1) * self._parts(values)).sum(dim=1)
+        return self.out(mixed.flatten(1)), keys, values
+
     def weights(self, x: Tensor, key: Tensor) -> Tensor:
         """Return the attention maps [N, heads, L, S] of what ``x`` [N, L, width] sees in remembered keys."""
         return weights(self._by_head(self.query(x)), key)
@@ -115,7 +143,10 @@ class MultiHeadAttention(nn.Module):
         return self._by_head(self.query(x)), *self.remember(memory)
 
     def _by_head(self, part: Tensor) -> Tensor:
-        return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return self._parts(part).transpose(1, 2)
+
+    def _parts(self, whole: Tensor) -> Tensor:
+        return whole.unflatten(-1, (self.heads, -1))
 
 
 def _join(hidden: Tensor | None, padding: Tensor | None) -> Tensor | None:

@@ -26,10 +26,13 @@ class Augmented(Recipe):
 
     def change(self, x_bchw: Tensor, generator: Generator) -> Tensor:
         """Return changed images, float [N, C, H, W] like the given ones."""
+        x_bchw = self.distort(x_bchw, generator)
+        return flip(x_bchw, generator) if self.flip else x_bchw
+
+    def distort(self, x_bchw: Tensor, generator: Generator) -> Tensor:
+        """Return images changed in all ways but mirrored, where more than the image must be."""
         x_bchw = shift(x_bchw, self.shift, generator)
         x_bchw = stretch(x_bchw, self.stretch, generator)
-        if self.flip:
-            x_bchw = flip(x_bchw, generator)
         return cutout(x_bchw, self.cutout, generator)
 
 

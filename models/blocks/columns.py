@@ -20,10 +20,13 @@ class Columns(nn.Module):
         length: T.
     """
 
-    def __init__(self, spec: DataSpec, channels: tuple[int, ...], stride: int, width: int) -> None:
-        """Make a convolution for each of ``channels``: the first keeps the size, the others halve the height.
+    def __init__(
+        self, spec: DataSpec, channels: tuple[int, ...], stride: int, width: int, convolutions: int = 1
+    ) -> None:
+        """Make ``convolutions`` for each of ``channels``, of which only the first may change the size.
 
-        So many of those, the first ones, halve the width, too, that it becomes ``stride`` times smaller.
+        It keeps it for the first number of channels and halves the height for the others; so many of those, the first
+        ones, halve the width, too, that it becomes ``stride`` times smaller.
         """
         super().__init__()
         self.standardise = Standardise(spec)
@@ -31,9 +34,11 @@ class Columns(nn.Module):
         before, height, self.stride, self.length = spec.channels, spec.height, 1, spec.width
         for index, number in enumerate(channels):
             down, across = 2 if index else 1, 2 if index and self.stride < stride else 1
-            convolution = nn.Conv2d(before, number, 3, (down, across), padding=1, bias=False)
-            layers += [convolution, nn.BatchNorm2d(number), nn.ReLU()]
-            before, height = number, -(-height // down)
+            for smaller in [(down, across)] + [(1, 1)] * (convolutions - 1):
+                convolution = nn.Conv2d(before, number, 3, smaller, padding=1, bias=False)
+                layers += [convolution, nn.BatchNorm2d(number), nn.ReLU()]
+                before = number
+            height = -(-height // down)
             self.stride, self.length = self.stride * across, -(-self.length // across)
         self.look = nn.Sequential(*layers)
         self.embed = nn.Linear(before * height, width)

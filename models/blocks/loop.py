@@ -122,7 +122,7 @@ class _Training:
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
-        self.ema.update(self.model)
+        self.ema.update()
         self.steps.done += 1
         self.loss_sum += value.detach()  # stays on the device: reading it here would make the GPU wait
         self.loss_count += 1

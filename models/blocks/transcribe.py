@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from data.prepared import PreparedData
@@ -21,21 +21,54 @@ CHUNK = 512
 IGNORED = -100
 """A target that costs nothing: PyTorch's cross-entropy leaves it out."""
 
+QUICK: dict[str, Any] = {
+    "channels": (16, 32, 64, 96),
+    "stride": 4,
+    "label_smoothing": 0.05,
+    "batch_size": 64,
+    "learning_rate": 4e-3,
+}
+"""What the quick presets of all writers of texts have in common."""
+
+FULL: dict[str, Any] = {
+    "channels": (32, 64, 128, 256),
+    "label_smoothing": 0.1,
+    "beams": 4,
+    "shift": 1,
+    "epochs": 60,
+    "least_steps": 10_000,
+    "batch_size": 256,
+    "weight_decay": 0.05,
+    "ema_decay": 0.999,
+}
+"""What their full presets have in common."""
+
 
 class Transcribing(Augmented):
-    """The settings that all writers of texts have.
+    """The settings that all writers of texts have. An image that ``flip`` mirrors is read backwards.
 
     Attributes:
-        channels: of each convolution over the image; the first keeps its size, the others halve the height.
+        channels: of the convolutions over the image; at the first it keeps its size, at each other the height halves.
+        convolutions: so many with each of these numbers of channels.
         stride: columns of pixels that are read as one, a power of 2: so many convolutions halve the width, too.
         label_smoothing: probability taken from the right symbol and spread over all (Szegedy et al. 2016).
         beams: texts that are kept while writing; 1 is greedy.
     """
 
     channels: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1)
+    convolutions: int = Field(default=1, ge=1)
     stride: int = Field(default=2, ge=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     beams: int = Field(default=1, ge=1)
+
+    def change_line(self, x_bchw: Tensor, texts: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return changed images, float [N, C, H, W] like the given ones, and what they say, int64 [N, L]."""
+        x_bchw = self.distort(x_bchw, generator)
+        if not self.flip:
+            return x_bchw, texts
+        mirrored = torch.rand(len(x_bchw), generator=generator, device=x_bchw.device) < 0.5
+        x_bchw = torch.where(mirrored[:, None, None, None], x_bchw.flip(3), x_bchw)
+        return x_bchw, torch.where(mirrored[:, None], backwards(texts), texts)
 
     @model_validator(mode="after")
     def _halve_often_enough(self) -> Self:
@@ -59,6 +92,12 @@ def given(texts: Tensor, end: int) -> Tensor:
     return torch.cat([begin, torch.where(texts[:, :-1] == END, end, texts[:, :-1])], dim=1)
 
 
+def backwards(texts: Tensor) -> Tensor:
+    """Return ``texts`` int64 [N, L], each from its last symbol to its first."""
+    places = (texts != END).sum(dim=1, keepdim=True) - 1 - torch.arange(texts.shape[1], device=texts.device)
+    return torch.where(places < 0, END, texts.gather(1, places.clamp(min=0)))
+
+
 def wanted(texts: Tensor, end: int) -> Tensor:
     """Return int64 [N, L]: what should be written at each place, the end once; after it :data:`IGNORED`."""
     after = torch.cat([torch.zeros_like(texts[:, :1]), texts[:, :-1]], dim=1) == END
@@ -79,16 +118,11 @@ def cross_entropy(logits: Tensor, texts: Tensor, smoothing: float = 0.0, reducti
 
 def train(network: nn.Module, data: PreparedData, run: Run, config: Transcribing, loss: loop.Loss) -> None:
     """Train ``network`` in place on the lines of ``data.train``; ``data.validation`` chooses the best weights."""
-    loop.train(
-        network,
-        data,
-        run,
-        config,
-        loss=loss,
-        validate=validate,
-        augment=config.change,
-        tensors=("images", "texts"),
-    )
+
+    def changed(network: nn.Module, x_bchw: Tensor, texts: Tensor) -> Tensor:
+        return loss(network, *config.change_line(x_bchw, texts, run.generator))
+
+    loop.train(network, data, run, config, loss=changed, validate=validate, tensors=("images", "texts"))
 
 
 @torch.no_grad()

@@ -25,7 +25,9 @@ class Config(Recipe):
         zoom: by how much the sides of training pictures are stretched and shifted at most.
         relight: by how much their contrast is changed at most, and their brightness half as much.
         queries: ``cells``: one a cell of the feature map, whose content and first box are what the encoder sees there
-            (the two stages of Deformable DETR, without its choice); or a number of learned ones (the paper's).
+            (the two stages of Deformable DETR); or a number of learned ones (the paper's).
+        queries_per_object: of the cells, so many become queries for each object that a picture may have: those in which
+            the encoder is surest of one. All of them where None.
         spot: whether heads look with preference about their query's box.
         denoising: groups of denoising queries.
         classification: of the set loss.
@@ -45,6 +47,7 @@ class Config(Recipe):
     zoom: float = Field(default=0.2, ge=0, lt=1)
     relight: float = Field(default=0.2, ge=0, lt=1)
     queries: Literal["cells"] | PositiveInt = "cells"
+    queries_per_object: PositiveInt | None = None
     spot: bool = True
     denoising: int = Field(default=0, ge=0)
     classification: Literal["cross_entropy", "focal", "varifocal"] = "varifocal"
@@ -67,10 +70,11 @@ class Config(Recipe):
         """Two CPU cores: about a minute on digit scenes, some more on those of Fashion-MNIST."""
         return cls(
             decoder_depth=1,
+            queries_per_object=2,
             epochs=4,
             least_steps=1800,
             batch_size=16,
-            learning_rate=2e-3,
+            learning_rate=4e-3,
             weight_decay=0.05,
         )
 

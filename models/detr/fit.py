@@ -58,11 +58,10 @@ def train_loss(
         )
     answers = model.decode(seen, noised)
     logits, found = answers.logits.float(), answers.boxes.float()
-    of_layers = [(logits[:, :, :queries], found[:, :, :queries])]
-    if seen.logits is not None:  # the encoder answers as a layer before the decoder's
-        of_layers.insert(0, (seen.logits.float()[None], seen.anchors.float()[None]))
-    joined = (torch.cat(parts) for parts in zip(*of_layers, strict=True))
-    total = set_loss(*joined, labels, targets, config).total(config)
+    total = set_loss(logits[:, :, :queries], found[:, :, :queries], labels, targets, config).total(config)
+    if seen.cells is not None:  # the encoder answers as a layer before the decoder's, in every cell
+        cells = seen.cells.logits.float(), seen.cells.boxes.float()
+        total = total + set_loss(*cells, labels, targets, config).total(config)
     if noised is not None:
         layers = len(logits)
         again = matched_loss(

@@ -27,6 +27,13 @@ FIRST_SIZE = 0.25
 """Sides of the boxes at the start, as shares of the picture's."""
 
 
+class Answers(NamedTuple):
+    """Of each layer: logits float [L, N, Q, outputs] and centre boxes float [L, N, Q, 4]."""
+
+    logits: Tensor
+    boxes: Tensor
+
+
 class Seen(NamedTuple):
     """What a picture's queries start from.
 
@@ -35,21 +42,14 @@ class Seen(NamedTuple):
         grid: rows and columns of cells, S in all.
         content: the queries [N, Q, width].
         anchors: their first boxes, centre [N, Q, 4].
-        logits: what the encoder says of them [N, Q, outputs], None of learned queries.
+        cells: what the encoder answers in each cell, as one layer of S queries; None where queries are learned.
     """
 
     memory: Tensor
     grid: tuple[int, int]
     content: Tensor
     anchors: Tensor
-    logits: Tensor | None
-
-
-class Answers(NamedTuple):
-    """Of each layer: logits float [L, N, Q, outputs] and centre boxes float [L, N, Q, 4]."""
-
-    logits: Tensor
-    boxes: Tensor
+    cells: Answers | None
 
 
 class Detr(nn.Module):
@@ -58,6 +58,7 @@ class Detr(nn.Module):
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config, self.num_classes = config, spec.num_classes
+        self.chosen = config.queries_per_object and config.queries_per_object * spec.max_objects
         outputs = spec.num_classes + (config.classification == "cross_entropy")
         width = config.width
         self.standardise = Standardise(spec)
@@ -92,7 +93,9 @@ class Detr(nn.Module):
         if self.config.queries == "cells":
             first = torch.cat([points, torch.full_like(points, FIRST_SIZE)], dim=-1)
             anchors = torch.sigmoid(boxes.logit(first) + self.box(memory))
-            return Seen(memory + where, (height, width), memory, anchors, self.classify(memory))
+            logits = self.classify(memory)
+            content, first = self._surest(logits, memory, anchors)
+            return Seen(memory + where, (height, width), content, first, Answers(logits[None], anchors[None]))
         num = len(memory)
         content, anchors = self.content.expand(num, -1, -1), self.anchors.sigmoid().expand(num, -1, -1)
         return Seen(memory + where, (height, width), content, anchors, None)
@@ -111,6 +114,17 @@ class Detr(nn.Module):
         """Return what the last layer answers, without the axis of layers: [N, Q, outputs] and [N, Q, 4]."""
         answers = self.decode(self.see(x_bchw))
         return Answers(answers.logits[-1], answers.boxes[-1])
+
+    def _surest(self, logits: Tensor, content: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        """Return content and anchors of the cells where an object is likeliest, in the order of the cells."""
+        if self.chosen is None or self.chosen >= logits.shape[1]:
+            return content, anchors
+        likely = logits[..., : self.num_classes].amax(dim=-1)
+        if self.config.classification == "cross_entropy":
+            likely = likely - logits[..., -1]
+        # In the cells' order, so that two that are as likely do not change places by a rounding.
+        places = likely.topk(self.chosen, dim=1).indices.sort(dim=1).values[..., None]
+        return tuple(x.gather(1, places.expand(-1, -1, x.shape[-1])) for x in (content, anchors))
 
 
 def build(config: Config, spec: DataSpec) -> Detr:

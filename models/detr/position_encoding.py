@@ -32,7 +32,8 @@ def of_points(points: Tensor, width: int) -> Tensor:
 
 def of_boxes(centre: Tensor, width: int) -> Tensor:
     """Return float [..., 2 * width] of centre boxes [..., 4]: where they are, then how large."""
-    return torch.cat([of_points(centre[..., :2], width), of_points(centre[..., 2:], width)], dim=-1)
+    y_x_h_w = torch.stack([centre[..., k] for k in (1, 0, 3, 2)], dim=-1)
+    return waves(y_x_h_w, width // 2).flatten(-2)
 
 
 def cells(height: int, width: int, device: torch.device | None = None) -> Tensor:

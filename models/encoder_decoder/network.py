@@ -28,7 +28,7 @@ class EncoderDecoder(nn.Module):
         self.config = config
         self.end, self.longest = len(spec.symbols), spec.longest_text
         width, read = config.width, 2 * config.width
-        self.columns = Columns(spec, config.channels, config.stride, width)
+        self.columns = Columns(spec, config.channels, config.stride, width, config.convolutions)
         self.encoder = nn.GRU(width, width, batch_first=True, bidirectional=True)
         self.first = nn.Linear(read, width)
         self.embed = nn.Embedding(self.end + 1, width)

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from models.blocks.transcribe import Transcribing
+from models.blocks.transcribe import FULL, QUICK, Transcribing
 
 
 class Config(Transcribing):
@@ -39,31 +39,9 @@ class Config(Transcribing):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about a minute on digit lines."""
-        return cls(
-            channels=(16, 32, 64, 96),
-            stride=4,
-            label_smoothing=0.05,
-            epochs=8,
-            batch_size=64,
-            learning_rate=4e-3,
-        )
+        return cls(**QUICK, epochs=8)
 
     @classmethod
     def full(cls) -> Config:
         """One GPU: wider, longer, with a beam."""
-        return cls(
-            channels=(32, 64, 128, 256),
-            width=256,
-            heads=8,
-            hidden=1024,
-            dropout=0.2,
-            label_smoothing=0.1,
-            beams=4,
-            shift=1,
-            epochs=60,
-            least_steps=10_000,
-            batch_size=256,
-            learning_rate=1e-3,
-            weight_decay=0.05,
-            ema_decay=0.999,
-        )
+        return cls(**FULL, width=256, heads=8, hidden=1024, dropout=0.2, learning_rate=1e-3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from models.blocks.attention import MultiHeadAttention, causal
@@ -40,25 +39,19 @@ class DecoderLayer(nn.Module):
         """Map one place, given the keys and values of those before it.
 
         Args:
-            x: float [R, 1, width]; R is N, or N times so many beams.
+            x: float [R, width]; R is N, or N times so many beams.
             memory: of the N images.
-            cache: keys and values [R, heads, L, width / heads], filled up to ``place``.
+            cache: keys and values [R, L, width], filled up to ``place``.
             place: int64 [].
 
         Returns:
-            The place's [R, 1, width], and the cache with its key and value in it.
+            The place's [R, width], and the cache with its key and value in it.
         """
-        before = self._before(x, self.norm_attention)
-        here = torch.arange(cache[0].shape[2], device=x.device)
-        new = self.attention.remember(before)
-        key, value = (
-            torch.where((here == place)[:, None], one, kept) for one, kept in zip(new, cache, strict=True)
-        )
-        looked = self.attention.look(before, key, value, (here > place)[None])
+        looked, key, value = self.attention.look_back(self._before(x, self.norm_attention), cache, place)
         x = self._after(x, looked, self.norm_attention)
         # The beams of an image look at the same memory: to it they are places side by side.
-        beams = x.unflatten(0, (memory[0].shape[0], -1)).squeeze(2)
-        return self._read(beams, memory).flatten(0, 1)[:, None], key, value
+        beams = x.unflatten(0, (memory[0].shape[0], -1))
+        return self._read(beams, memory).flatten(0, 1), key, value
 
     def map(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return what :meth:`forward` does, and the mean weights [N, L, T] of the heads on what was read."""

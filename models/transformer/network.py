@@ -34,7 +34,7 @@ class Transformer(nn.Module):
         self.config = config
         self.end, self.longest = len(spec.symbols), spec.longest_text
         layer = (config.width, config.heads, config.hidden)
-        self.columns = Columns(spec, config.channels, config.stride, config.width)
+        self.columns = Columns(spec, config.channels, config.stride, config.width, config.convolutions)
         self.encoder = Encoder(*layer, config.encoders, config.dropout, norm_first=config.norm_first)
         self.embed = nn.Embedding(self.end + 1, config.width)
         self.decoders = nn.ModuleList(
@@ -73,14 +73,14 @@ class Transformer(nn.Module):
         """Write one symbol: ``place`` int64 [], the last symbols int64 [R], the keys and values of those before.
 
         Returns:
-            Logits [R, V] and the cache: keys and values [R, heads, L, width / heads] of each decoder in turn.
+            Logits [R, V] and the cache: keys and values [R, L, width] of each decoder in turn.
         """
-        x = self.symbols(symbols[:, None], self.places.index_select(0, place.reshape(1)))
+        x = self.symbols(symbols, self.places.index_select(0, place.reshape(1)))
         kept: list[Tensor] = []
         for number, (decoder, memory) in enumerate(zip(self.decoders, memories, strict=True)):
             x, *new = decoder.step(x, memory, (cache[2 * number], cache[2 * number + 1]), place)
             kept += new
-        return self.output(self.norm(x[:, 0])), tuple(kept)
+        return self.output(self.norm(x)), tuple(kept)
 
     def write(self, x_bchw: Tensor, beams: int) -> tuple[Tensor, Tensor]:
         """Return the symbols of the likeliest texts found, int64 [N, L], and their probabilities float32 [N]."""
@@ -89,10 +89,10 @@ class Transformer(nn.Module):
         def step(place: Tensor, symbols: Tensor, cache: State) -> tuple[Tensor, State]:
             return self.step(place, symbols, cache, memories)
 
-        key = memories[0][0]
-        row = key[:, :, :1] if beams == 1 else key[:, :, :1].repeat_interleave(beams, dim=0)
-        empty = torch.zeros_like(row).repeat(1, 1, self.longest, 1)
-        start = torch.full_like(row[:, 0, 0, 0], self.end, dtype=torch.int64)
+        row = memories[0][0][:, :, 0].flatten(1)
+        row = row if beams == 1 else row.repeat_interleave(beams, dim=0)
+        empty = torch.zeros_like(row)[:, None].repeat(1, self.longest, 1)
+        start = torch.full_like(row[:, 0], self.end, dtype=torch.int64)
         cache = tuple(empty.clone() for _ in range(2 * len(memories)))
         return search(step, cache, start, longest=self.longest, beams=beams)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.components import postgres, workspace
+
+if TYPE_CHECKING:
+    from tests.components.staged import Staged
 
 _numbers = itertools.count()
 
@@ -57,17 +63,21 @@ def _project(request, folder: Path, monkeypatch, kind: str) -> Path:
     monkeypatch.chdir(folder)
     workspace.make(folder)
     if kind == "sqlite":
-        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        template = request.getfixturevalue("sqlite_template")
-        store = folder / ".darkroom" / "mlflow" / "mlflow.db"
-        store.parent.mkdir(parents=True)
-        shutil.copy(template, store)
+        _embed(request.getfixturevalue("sqlite_template"), folder, monkeypatch)
     else:
         server = request.getfixturevalue("postgres_server")
         database = f"darkroom_{next(_numbers)}"
         server.execute(f"CREATE DATABASE {database} TEMPLATE template")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address(database))
     return folder
+
+
+def _embed(template: Path, folder: Path, monkeypatch) -> None:
+    """Give a workspace an empty registry on SQLite."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = folder / ".darkroom" / "mlflow" / "mlflow.db"
+    store.parent.mkdir(parents=True)
+    shutil.copy(template, store)
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +103,34 @@ def measured(measured_project, tmp_path, monkeypatch) -> Path:
     shutil.copytree(measured_project, folder)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def staged_projects(tmp_path_factory) -> Callable[[str], Path]:
+    """Workspaces by task, each with a model of it, trained, evaluated and exported once."""
+    from tests.components.staged import STAGED
+
+    @functools.cache
+    def made(task: str) -> Path:
+        folder = tmp_path_factory.mktemp(task)
+        with contextlib.chdir(folder):
+            workspace.make(folder)
+            STAGED[task].export()
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def staged(request, staged_projects, sqlite_template, tmp_path, monkeypatch) -> Staged:
+    """The model of the task that is the parameter, in a copy of its workspace of one's own."""
+    from tests.components.staged import STAGED
+
+    folder = tmp_path / "project"
+    shutil.copytree(staged_projects(request.param), folder)
+    monkeypatch.chdir(folder)
+    _embed(sqlite_template, folder, monkeypatch)
+    return STAGED[request.param]
 
 
 @pytest.fixture

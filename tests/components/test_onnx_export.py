@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from components import onnx_export
 from components.tasks import Tensor as Signature
@@ -69,6 +70,30 @@ def test_the_graph_is_valid_and_agrees(content, module):
         with torch.no_grad():
             expected = module(x).numpy()
         np.testing.assert_allclose(session.run(None, {"image": x.numpy()})[0], expected, atol=1e-6)
+
+
+class Residual(nn.Module):
+    """A sum that is normalised, in two layers that must not become one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(4, 4), nn.LayerNorm(4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.norm(image + functional.gelu(self.linear(image))) + image
+
+
+def test_a_sum_and_its_norm_stay_two_operations(tmp_path):
+    module, x = Residual().eval(), torch.randn(3, 4)
+    content = onnx_export.convert(module, INPUTS, OUTPUTS, {"image": np.zeros((2, 4), np.float32)})
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(tmp_path / "optimised.onnx"), 3
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        np.testing.assert_allclose(session.run(None, {"image": x.numpy()})[0], module(x).numpy(), atol=1e-6)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert "LayerNormalization" in kinds and "SkipLayerNormalization" not in kinds, kinds
+    assert "Erf" not in kinds, kinds
 
 
 def test_the_same_module_gives_the_same_bytes(content, module):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from components import onnx_text
+from components import onnx_export, onnx_text
 from data.text import END
 from data.text import spell as spelled
 
@@ -21,7 +21,7 @@ def session(length: int, symbols: list[str], separator: str) -> onnxruntime.Infe
     tensors = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in ("given", "symbols")]
     node = helper.make_node("Identity", ["given"], ["symbols"])
     graph = helper.make_graph([node], "g", tensors[:1], tensors[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", onnx_export.OPSET)], ir_version=9)
     content = onnx_text.spell(model.SerializeToString(), symbols, separator)
     onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
     assert onnx_text.spell(model.SerializeToString(), symbols, separator) == content

@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 
 import models
+from components import onnx_export
 from components.reference import arguments
 from models import checkpoint
 from models.registry import FAMILIES
@@ -221,6 +222,7 @@ def test_exported_graph_agrees(family, trained, data, tmp_path):
         dynamo=True,
         input_names=list(given),
         dynamic_shapes=batch,
+        opset_version=onnx_export.OPSET,
         verbose=False,
     )
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])

@@ -107,6 +107,28 @@ def test_pictures_are_halved_as_often_as_their_objects_allow(digit_scenes, heigh
         assert model(torch.zeros(1, 1, height, width)).logits.shape == (1, cells, 10)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_surest_cells_become_queries(digit_scenes, kind):
+    """Of all cells twice as many as a picture may have objects: where one is likeliest, with what is seen there."""
+    model = network(digit_scenes.spec, queries_per_object=2, classification=kind).eval()
+    x_bchw, *_ = batch(digit_scenes)
+    with torch.no_grad():
+        every = network(digit_scenes.spec, classification=kind).eval().see(x_bchw)
+        seen, answers = model.see(x_bchw), model(x_bchw)
+    queries = 2 * digit_scenes.spec.max_objects
+    assert answers.boxes.shape == (len(x_bchw), queries, 4) and queries < every.anchors.shape[1]
+    logits = seen.cells.logits[0]
+    torch.testing.assert_close(logits, every.cells.logits[0])
+    if kind == "cross_entropy":
+        sure = (logits[..., :-1] - logits[..., -1:]).amax(dim=-1)
+    else:
+        sure = logits.sigmoid().amax(dim=-1)
+    for picture, of_picture in enumerate(sure):
+        places = sorted(range(len(of_picture)), key=lambda place: -of_picture[place])[:queries]
+        torch.testing.assert_close(seen.content[picture], every.content[picture, sorted(places)])
+        torch.testing.assert_close(seen.anchors[picture], every.anchors[picture, sorted(places)])
+
+
 def test_the_queries_attention_is_that_of_the_decoding(digit_scenes):
     """What is drawn is taken from the same queries, at the same anchors, that the last layer decodes."""
     model = network(digit_scenes.spec, decoder_depth=2).eval()

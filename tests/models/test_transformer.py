@@ -92,7 +92,7 @@ def test_symbol_by_symbol_with_kept_keys_equals_all_at_once(digit_lines, norm_fi
         unit(torch.from_numpy(digit_lines.test.images[:5])),
         torch.from_numpy(digit_lines.test.texts[:5]),
     )
-    cache = tuple(torch.zeros(5, 4, model.longest, 4) for _ in range(4))
+    cache = tuple(torch.zeros(5, model.longest, 16) for _ in range(4))
     with torch.no_grad():
         memories, logits = model.read(x), []
         for place, symbols in enumerate(transcribe.given(texts, model.end).unbind(dim=1)):

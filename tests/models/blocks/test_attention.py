@@ -115,6 +115,19 @@ def test_a_bias_is_added_to_the_scores(is_causal):
         torch.testing.assert_close(ours.map(x, bias=bias), maps, rtol=1e-5, atol=1e-6)
 
 
+def test_place_by_place_sees_what_all_at_once_does():
+    torch.manual_seed(0)
+    block = MultiHeadAttention(8, 2)
+    x = torch.randn(3, 5, 8)
+    kept = (torch.full((3, 5, 8), 9.0), torch.full((3, 5, 8), 9.0))  # what lies there is not read
+    seen = []
+    for place in range(5):
+        found, *kept = block.look_back(x[:, place], kept, torch.tensor(place))
+        seen.append(found)
+    expected = block(x, hidden=attention.causal(5))
+    torch.testing.assert_close(torch.stack(seen, dim=1), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="3 heads do not divide a width of 8"):
         MultiHeadAttention(8, 3)

@@ -16,21 +16,23 @@ def trained(seed: int) -> nn.Module:
 
 
 def test_average_follows_the_formula():
-    ema = EMA(trained(0), decay=0.5)
-    weight = trained(0)[0].weight.detach().clone()
+    model = trained(0)
+    ema = EMA(model, decay=0.5)
+    weight = model[0].weight.detach().clone()
     for step in range(1, 8):
-        model = trained(step)
-        ema.update(model)
+        model.load_state_dict(trained(step).state_dict())
+        ema.update()
         keep = min(0.5, (1 + step) / (10 + step))
         weight = keep * weight + (1 - keep) * model[0].weight.detach()
     torch.testing.assert_close(ema.average[0].weight, weight)
 
 
 def test_statistics_are_averaged_and_counters_copied():
-    ema = EMA(trained(0), decay=0.9)
-    model = trained(1)
+    model = trained(0)
+    ema = EMA(model, decay=0.9)
+    model.load_state_dict(trained(1).state_dict())
     model[1].num_batches_tracked.fill_(41)
-    ema.update(model)
+    ema.update()
     assert int(ema.average[1].num_batches_tracked) == 41
     assert not torch.equal(ema.average[1].running_mean, model[1].running_mean)
 
@@ -46,12 +48,16 @@ def test_the_average_is_apart_from_the_model():
 
 
 def test_restored_average_goes_on_exactly():
-    whole, half = EMA(trained(0), decay=0.9), EMA(trained(9), decay=0.9)
-    whole.update(trained(1))
-    half.load_state_dict(whole.state_dict())
-    for ema in (whole, half):
-        ema.update(trained(2))
+    model = trained(0)
+    whole = EMA(model, decay=0.9)
+    model.load_state_dict(trained(1).state_dict())
+    whole.update()
+    later = EMA(model, decay=0.9)
+    later.load_state_dict(whole.state_dict())
+    model.load_state_dict(trained(2).state_dict())
+    for ema in (whole, later):
+        ema.update()
     assert all(
         torch.equal(a, b)
-        for a, b in zip(whole.average.state_dict().values(), half.average.state_dict().values(), strict=True)
+        for a, b in zip(whole.average.state_dict().values(), later.average.state_dict().values(), strict=True)
     )
