@@ -5,7 +5,7 @@ well a patch fits a class. Three changes suit small images and short trainings: 
 (Xiao et al. 2021, "Early convolutions help transformers see better"), with shortcuts (He et al. 2016); an embedding for
 each pixel of a patch (as in Shi et al. 2016, section 3.2) in place of masks of patches made larger; and added to it
 what convolutions see there, one at the pixel itself and each width of the stem (the skips of a U-Net, Ronneberger et
-al. 2015): the stem need not learn through the transformer alone, and classes are told apart in half the steps.
+al. 2015): the stem need not learn through the transformer alone, and classes are told apart in fewer steps.
 
 Shapes: image uint8 [N, H, W, C] -> patches [N, P, width] -> encoder, the same shape -> with the classes' embeddings
 [N, P + 1 + K, width] -> decoder, the same shape -> pixels [N, H, W, pixels] times classes [N, 1 + K, pixels] -> logits
