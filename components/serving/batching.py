@@ -32,7 +32,7 @@ HANDOVER_S = 100e-6
 """A batch that is expected to take no longer is computed in the event loop: handing it to a thread takes as long."""
 REQUEST_S = 25e-6
 """So is one that takes no longer than this for each of its requests, which is what reading and answering them takes."""
-QUICK_S = 250e-6
+QUICK_S = 500e-6
 """And in no case one that takes longer: it would keep others waiting."""
 
 _REMEMBERED = 8

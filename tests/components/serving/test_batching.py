@@ -144,7 +144,7 @@ def test_what_is_quick_is_computed_in_the_loop_with_what_came_in_the_same_turn()
         (1, 1, 200e-6, False),
         (1, 64, 3e-6, False),  # the next request can be read meanwhile
         (64, 1, 3e-6, True),  # reading these takes far longer
-        (64, 1, 6e-6, False),  # others would wait for too long
+        (64, 1, 10e-6, False),  # others would wait for too long
     ],
 )
 def test_where_a_batch_is_computed(requests, rows, seconds_a_row, here):
