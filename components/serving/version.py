@@ -51,6 +51,7 @@ class ServedVersion:
         self.queue = Queue(predict, bundle.graph.inputs, bundle.graph.outputs, computing, settings)
         self._metrics = metrics
         self._queued, self._latency = metrics.queued.of(*self.labels), metrics.latency.of(*self.labels)
+        self._computed, self._batch = metrics.computed.of(*self.labels), metrics.batch.of(*self.labels)
 
     async def infer(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Arrays:
         """Answer one request: arrays by input name in, arrays by output name out.
@@ -96,8 +97,8 @@ class ServedVersion:
         self._queued(batch.started - job.queued)
         self._latency(time.perf_counter() - job.queued)
         if job.leads:  # the batch is counted once, for all that it answered
-            metrics.computed.of(*labels)(batch.ended - batch.started, batch.answered)
-            metrics.batch.of(*labels)(batch.rows, batch.answered)
+            self._computed(batch.ended - batch.started, batch.answered)
+            self._batch(batch.rows, batch.answered)
             metrics.rows.add(*labels, by=batch.rows)
             metrics.executions.add(*labels, str(batch.rows))
         return outputs

@@ -29,9 +29,8 @@ def attend(
     Returns:
         float [..., L, V].
     """
-    if (
-        torch.compiler.is_exporting()
-    ):  # of PyTorch's kernel an ONNX graph gets a dozen operations that nothing fuses
+    # Of PyTorch's kernel an ONNX graph gets a dozen operations that nothing fuses.
+    if torch.compiler.is_exporting():
         return weights(query, key, hidden, bias) @ value
     mask = None if hidden is None else ~hidden
     if bias is not None:
