@@ -21,7 +21,7 @@ from components.serving import (
 )
 from components.serving.access import Gatekeeper
 from components.serving.connection import Respond
-from components.serving.messages import Later, Refused, Request, Response
+from components.serving.messages import Later, Pending, Refused, Request, Response
 from components.serving.request_ids import RequestIds
 from components.serving.routing import Router
 from components.serving.service import Service
@@ -59,7 +59,7 @@ class Application:
         if length is not None and int(length) > self._max_body:
             raise Refused(413, f"the body has {int(length)} bytes; at most {self._max_body}")
 
-    def answer(self, request: Request, respond: Respond) -> asyncio.Future | None:
+    def answer(self, request: Request, respond: Respond) -> Pending | None:
         """Answer a request: one that was admitted by its handler, and one that was refused by the reason.
 
         Returns:
@@ -77,17 +77,15 @@ class Application:
         if not isinstance(answer, Later):
             task = self._loop.create_task(answer)
             answer = Later(task, task.result)
-        answer.future.add_done_callback(partial(self._done, request, answer, came, respond))
-        return answer.future
+        answer.pending.add_done_callback(partial(self._done, request, answer, came, respond))
+        return answer.pending
 
-    def _done(
-        self, request: Request, answer: Later, came: float, respond: Respond, future: asyncio.Future
-    ) -> None:
-        """Respond with what a future holds; one that was cancelled is that of a client that left."""
-        if future.cancelled():
-            return
+    def _done(self, request: Request, answer: Later, came: float, respond: Respond, _: Pending) -> None:
+        """Respond with what has been waited for."""
         try:
             response = answer.finish()
+        except asyncio.CancelledError:
+            return  # a handler's task; the client has left
         except Exception as error:
             response = self._failure(request, error)
         self._finish(request, response, came, respond)
@@ -132,6 +130,4 @@ class Application:
 
 
 def _told(refused: Refused) -> Response:
-    response = Response.json({"error": str(refused)}, status=refused.status)
-    response.headers += refused.headers
-    return response
+    return Response.json({"error": str(refused)}, status=refused.status, headers=refused.headers)

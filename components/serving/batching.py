@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -37,36 +38,69 @@ QUICK_S = 500e-6
 
 _REMEMBERED = 8
 
+log = logging.getLogger("darkroom.serving")
+
 
 class Job:
-    """One request in the queue.
+    """One request in the queue. Whoever waits for it is called as soon as it is done, within the same turn of the loop.
+
+    Its methods are called in the event loop's thread.
 
     Attributes:
         inputs: its arrays.
         rows: how many rows of a batch it takes.
         key: only jobs of equal keys are computed together.
-        answer: what waits for it.
         queued: when it came, by :func:`time.perf_counter`.
         deadline: when it is too late to start.
+        over: whether it is done, or nobody waits for it any more.
         batch: what it was computed with.
         leads: whether it is the first of its batch that was answered, for counting batches.
     """
 
-    __slots__ = ("answer", "batch", "deadline", "inputs", "key", "leads", "queued", "rows")
+    __slots__ = ("_answer", "_waits", "batch", "deadline", "inputs", "key", "leads", "over", "queued", "rows")
 
-    def __init__(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        rows: int,
-        key: tuple,
-        answer: asyncio.Future[Arrays],
-        patience_s: float,
-    ) -> None:
-        self.inputs, self.rows, self.key, self.answer = inputs, rows, key, answer
+    def __init__(self, inputs: Mapping[str, np.ndarray], rows: int, key: tuple, patience_s: float) -> None:
+        self.inputs, self.rows, self.key = inputs, rows, key
         self.queued = time.perf_counter()
         self.deadline = self.queued + patience_s
+        self.over = self.leads = False
         self.batch: Batch | None = None
-        self.leads = False
+        self._answer: Arrays | Exception | None = None
+        self._waits: Callable[[Job], None] | None = None
+
+    def add_done_callback(self, waits: Callable[[Job], None]) -> None:
+        """Call ``waits`` with this job once it is done; not where it is cancelled. One can wait."""
+        self._waits = waits
+
+    def cancel(self) -> None:
+        """Let it go: what nobody waits for need not be computed."""
+        self.over, self._waits = True, None
+
+    def done(self, answer: Arrays | Exception) -> None:
+        """End it with an answer, or with why there is none."""
+        self.over, self._answer = True, answer
+        waits, self._waits = self._waits, None
+        if waits is not None:
+            try:
+                waits(self)
+            except Exception:
+                log.exception("an answer could not be given")  # the others of its batch have theirs
+
+    def result(self) -> Arrays:
+        """Return the answer of a job that is done, or raise why there is none."""
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    async def wait(self) -> None:
+        """Wait until it is done; it is cancelled with whoever waits here."""
+        done = asyncio.get_running_loop().create_future()
+        self.add_done_callback(lambda job: done.cancelled() or done.set_result(None))
+        try:
+            await done
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
 
 
 class Batch:
@@ -90,16 +124,16 @@ class Batch:
 
     def deliver(self) -> None:
         """Hand the answers to those who wait, in the event loop's thread."""
-        for job, answer in zip(self.jobs, self.answers, strict=True):
-            if job.answer.done():
-                continue
+        waited = [pair for pair in zip(self.jobs, self.answers, strict=True) if not pair[0].over]
+        answered = [job for job, answer in waited if not isinstance(answer, Exception)]
+        self.answered = len(answered)
+        if answered:
+            answered[0].leads = True
+        for job, answer in waited:
             job.batch = self
-            if isinstance(answer, Exception):
-                job.answer.set_exception(answer)
-            else:
-                job.leads = self.answered == 0
-                self.answered += 1
-                job.answer.set_result(answer)
+            job.done(answer)
+        # A job knows its batch: as a circle they would wait for the garbage collector.
+        self.jobs, self.answers = [], []
 
 
 class Queue:
@@ -153,7 +187,8 @@ class Queue:
     ) -> tuple[Arrays, Job]:
         """Answer one request, as :meth:`submit` does, and wait for it."""
         job = self.submit(inputs, patience_s)
-        return await job.answer, job
+        await job.wait()
+        return job.result(), job
 
     def submit(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Job:
         """Answer one request, together with others where that saves time.
@@ -163,8 +198,8 @@ class Queue:
             patience_s: seconds to wait for its turn, if fewer than the settings allow.
 
         Returns:
-            The job. Its answer is the graph's, or raises what the graph raised, or :class:`Refused` where its turn
-            did not come in time (503).
+            The job. Its result is the graph's answer, or raises what the graph raised, or :class:`Refused` where its
+            turn did not come in time (503).
 
         Raises:
             Refused: too many wait (503).
@@ -199,7 +234,7 @@ class Queue:
         if self.stacks:
             rows = len(inputs[self._names[0]])
             key = tuple([inputs[name].shape[1:] for name in self._names])
-        return Job(inputs, rows, key, self._loop.create_future(), patience)
+        return Job(inputs, rows, key, patience)
 
     def _dispatch(self) -> None:
         """Compute what has arrived in this turn of the loop: here if that is quick, or else in free threads."""
@@ -256,7 +291,7 @@ class Queue:
         with self._lock:
             while self._waiting:
                 job = self._waiting[0]
-                if job.answer.done() or now > job.deadline:
+                if job.over or now > job.deadline:
                     late.append(self._waiting.popleft())
                     continue
                 if batch and not self._joins(job, batch[0], rows):

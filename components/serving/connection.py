@@ -18,7 +18,8 @@ from urllib.parse import unquote
 
 import httptools
 
-from components.serving.messages import Refused, Request, Response
+from components.serving.heads import Head
+from components.serving.messages import Pending, Refused, Request, Response
 from components.serving.settings import Settings
 
 MAX_HEAD = 64 << 10
@@ -47,7 +48,7 @@ class Answers(Protocol):
             Refused: this cannot be answered.
         """
 
-    def answer(self, request: Request, respond: Respond) -> asyncio.Future | None:
+    def answer(self, request: Request, respond: Respond) -> Pending | None:
         """Answer a request that has arrived, or was refused: ``respond`` is called with it, now or later.
 
         Returns:
@@ -84,9 +85,11 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_size = 0
         self._dropping = False
+        self._piece: bytes | None = None  # that it began with, if it may be all of it
         # Of those that have arrived.
+        self._head: Head | None = None
         self._busy = False
-        self._waited: asyncio.Future | None = None
+        self._waited: Pending | None = None
         self._next: deque[Request] = deque()
         self._paused = self._unread = self._last = False
 
@@ -100,7 +103,7 @@ class Connection(asyncio.Protocol):
         """Let the connection go: what nobody waits for any more need not be computed."""
         self._connections.discard(self)
         self._next.clear()
-        if self._busy and self._waited is not None:
+        if self._waited is not None:
             self._waited.cancel()
 
     def end_if_late(self, now: float, idle_s: float) -> None:
@@ -135,6 +138,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        self._piece = None
+        if self._head_size == 0 and not (self._busy or self._unread or self._dropping):
+            if self._head is not None and (request := self._head.again(data)) is not None:
+                self._take_again(request)
+                return
+            self._piece = data
         if not self._arriving:
             self._since = time.monotonic()
         within_head = self._head_size > 0 and self._request is None
@@ -218,34 +227,37 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
         elif request is not None:
             request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            request.arrived = True
+            if self._piece is not None:
+                self._head, self._piece = Head.of(self._piece, request), None
             self._take(request)
 
     def respond(self, request: Request, response: Response) -> None:
         """Write the response to the request that is being answered, and go on with the next."""
         transport, body = self._transport, response.body
-        self._busy, self._since = False, time.monotonic()
+        self._busy, self._waited, self._since = False, None, time.monotonic()
         if transport.is_closing():
             return
         close = not request.keep or (self._last and not self._next)
-        parts = [_STATUS[response.status]]
-        for name, value in response.headers:
-            parts += (name, b": ", value, b"\r\n")
-        end = b"connection: close\r\n\r\n" if close else b"\r\n"
-        parts.append(b"x-request-id: %b\r\ncontent-length: %d\r\n%b" % (request.id.encode(), len(body), end))
-        if request.method == "HEAD":
-            body = b""
-        if len(body) <= _JOINED:
-            parts.append(body)
-            body = b""
-        transport.write(b"".join(parts))
-        if body:
-            transport.write(body)
+        end = b"connection: close\r\n" if close else b""
+        shown = b"" if request.method == "HEAD" else body
+        joined = shown if len(shown) <= _JOINED else b""
+        told = _STATUS[response.status], response.head, request.id.encode(), len(body), end, joined
+        transport.write(b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n%b" % told)
+        if len(shown) > _JOINED:
+            transport.write(shown)
         if not close:
             if self._next or self._paused:
                 self._loop.call_soon(self._go_on)
         elif not self._dropping or self._request is None:
             transport.close()
+
+    def _take_again(self, request: Request) -> None:
+        """Check and answer a request that is like the last one."""
+        try:
+            self._application.admit(request)
+        except Refused as refused:
+            request.refused = refused
+        self._take(request)
 
     def _take(self, request: Request) -> None:
         """Answer a request now, or after those before it."""

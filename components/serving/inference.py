@@ -19,7 +19,7 @@ MAX_JSON = 4 << 20
 """Most bytes of JSON in a request. Reading it holds up all others: four million bytes do so for a tenth of a second."""
 
 _HEADER = b"inference-header-content-length"
-_BINARY = b"application/octet-stream"
+_BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 
 
 def routes(service: Service) -> list[Route]:
@@ -38,7 +38,7 @@ def routes(service: Service) -> list[Route]:
             service.shadow.offer(served, inputs, outputs)
             return write(served, form.id, outputs, wanted)
 
-        return Later(job.answer, finish)
+        return Later(job, finish)
 
     return [
         Route("POST", "/v2/models/{model}/infer", infer),
@@ -87,11 +87,8 @@ def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, boo
     answer = {"model_name": served.name, "model_version": served.version, "outputs": described}
     if id is not None:
         answer["id"] = id
-    header = orjson.dumps(answer)
-    if not raw:
-        return Response(header)
-    length = (_HEADER, str(len(header)).encode())
-    return Response(b"".join((header, *raw)), content_type=_BINARY, headers=[length])
+    said = orjson.dumps(answer)
+    return Response(b"".join((said, *raw)), _BINARY % len(said)) if raw else Response(said)
 
 
 def wanted_outputs(form: Form, served: ServedVersion) -> dict[str, bool]:

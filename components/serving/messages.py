@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
@@ -43,7 +42,6 @@ class Request:
         parameters: what the route's pattern found in the path.
         refused: why it is not answered, where that is known before its body was read.
         body: all of it.
-        arrived: whether the body was read.
         id: names this request in logs and in the response's ``x-request-id``.
         model: ``(name, version)`` that answered, for metrics and logs; the handler sets it.
     """
@@ -51,7 +49,6 @@ class Request:
     __slots__ = (
         "__dict__",
         "_query",
-        "arrived",
         "body",
         "headers",
         "id",
@@ -73,9 +70,15 @@ class Request:
         self.route: Route | None = None
         self.parameters: dict[str, str] = {}
         self.refused: Refused | None = None
-        self.body, self.arrived = b"", False
+        self.body = b""
         self.id = ""
         self.model: tuple[str, str] | None = None
+
+    def like(self, body: bytes) -> Request:
+        """Return a request with the same target and headers, and with ``body``."""
+        request = Request(self.method, self.path, self._query, self.headers)
+        request.body = body
+        return request
 
     def header(self, name: bytes) -> bytes | None:
         """Return the header ``name`` (in lower case), or None."""
@@ -103,45 +106,54 @@ class Request:
         return parse_json(self.body)
 
 
+def head(content_type: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+    """Return the header lines of a response: of its content, and ``headers``, names (lower case) and values."""
+    return b"".join([b"%b: %b\r\n" % header for header in ((b"content-type", content_type), *headers)])
+
+
+_JSON_HEAD = head(JSON)
+
+
 class Response:
     """A response, whole.
 
     Attributes:
         status: the HTTP status.
         body: its bytes.
-        headers: name (lower case) and value.
+        head: its header lines, as :func:`head` writes them.
     """
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "head", "status")
 
-    def __init__(
-        self,
-        body: bytes = b"",
-        *,
-        status: int = 200,
-        content_type: bytes = JSON,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.headers = [(b"content-type", content_type), *headers]
+    def __init__(self, body: bytes = b"", head: bytes = _JSON_HEAD, *, status: int = 200) -> None:
+        self.status, self.body, self.head = status, body, head
 
     @classmethod
-    def json(cls, value: Any, *, status: int = 200) -> Response:
+    def json(cls, value: Any, *, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:
         """Make a response of JSON."""
-        return cls(orjson.dumps(value), status=status)
+        return cls(orjson.dumps(value), head(JSON, headers), status=status)
+
+
+class Pending(Protocol):
+    """What a response waits for: an :class:`asyncio.Task`, or a job in a queue."""
+
+    def add_done_callback(self, callback: Callable[[Any], None], /) -> Any:
+        """Call ``callback`` with this once it is done."""
+
+    def cancel(self) -> Any:
+        """Let it go: nobody waits for it any more."""
 
 
 @dataclass(slots=True)
 class Later:
-    """A response that is made once a future is done, without a task that waits for it.
+    """A response that is made once something is done, without a task that waits for it.
 
     Attributes:
-        future: what it waits for; it is cancelled when the client leaves.
-        finish: makes the response then, from what the future holds; may raise :class:`Refused`.
+        pending: what it waits for; it is cancelled when the client leaves.
+        finish: makes the response then; may raise :class:`Refused`.
     """
 
-    future: asyncio.Future
+    pending: Pending
     finish: Callable[[], Response]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from components import answers
 from components.answers import Answer
-from components.serving.messages import JSON, Refused, Request, Response
+from components.serving.messages import JSON, Refused, Request, Response, head
 from components.serving.routing import Route
 from components.serving.service import Service
 from components.serving.version import ServedVersion
@@ -155,10 +155,10 @@ def _written(request: Request, served: ServedVersion, outputs: Mapping[str, np.n
     answer = answers.read(description, outputs)[0]
     picture = _picture(answer)
     if picture is None or JSON in (request.header(b"accept") or b""):
-        head = {"name": served.name, "version": served.version, "task": description["task"]}
-        return Response.json(head | answers.to_json(answer))
+        named = {"name": served.name, "version": served.version, "task": description["task"]}
+        return Response.json(named | answers.to_json(answer))
     named = [(b"x-model-name", quote(served.name).encode()), (b"x-model-version", served.version.encode())]
-    return Response(answers.png(picture), content_type=_PNG, headers=named)
+    return Response(answers.png(picture), head(_PNG, named))
 
 
 def _picture(answer: Answer) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.serving.messages import Request, Response
+from components.serving.messages import Request, Response, head
 from components.serving.metrics import Histogram, Metrics, text
 from components.serving.routing import Route
 from components.serving.service import Service
 
-_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+_TEXT = head(b"text/plain; version=0.0.4; charset=utf-8")
 
 
 def routes(service: Service) -> list[Route]:
@@ -24,7 +24,7 @@ def routes(service: Service) -> list[Route]:
         return Response.json({"model_stats": [_of(total, *s.labels) for s in service.repository.served()]})
 
     async def metrics(request: Request) -> Response:
-        return Response(text(service.total().all()).encode(), content_type=_TEXT)
+        return Response(text(service.total().all()).encode(), _TEXT)
 
     return [
         Route("GET", "/v2/models/stats", all_models),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping
 
@@ -64,12 +63,11 @@ class ServedVersion:
             Refused: as :meth:`submit` and :meth:`result` say.
         """
         job = self.submit(inputs, patience_s)
-        with contextlib.suppress(Exception):  # which is told as result tells it
-            await job.answer  # cancelled with whoever waits here: it need not be computed then
+        await job.wait()
         return self.result(job)
 
     def submit(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Job:
-        """Put one request into the queue; once ``job.answer`` is done, :meth:`result` has its answer.
+        """Put one request into the queue; once it is done, :meth:`result` has its answer.
 
         Raises:
             Refused: the inputs do not fit or hold NaN or infinities (400), or the queue is full (503).
@@ -85,7 +83,7 @@ class ServedVersion:
         """
         metrics, labels = self._metrics, self.labels
         try:
-            outputs = job.answer.result()
+            outputs = job.result()
         except Refused as refused:
             if refused.status == 500:
                 metrics.failed.add(*labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.serving.messages import Refused, Request, Response
+from components.serving.messages import Refused, Request, Response, head
 from components.serving.routing import Route
 from components.serving.service import Service
 
@@ -50,4 +50,4 @@ def routes(service: Service) -> list[Route]:
 
 
 def _file(name: str, content: bytes) -> Response:
-    return Response(content, content_type=_TYPES[Path(name).suffix], headers=HEADERS)
+    return Response(content, head(_TYPES[Path(name).suffix], HEADERS))

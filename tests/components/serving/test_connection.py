@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.serving.connection import MAX_AHEAD, MAX_HEAD, Connection
-from components.serving.messages import Refused, Request, Response
+from components.serving.heads import Head
+from components.serving.messages import Pending, Refused, Request, Response
 from components.serving.settings import Settings
 from tests.components.serving import bundles
 from tests.components.serving.server import Server, binary
@@ -32,7 +33,7 @@ class Echo:
         if request.path.startswith("/refused"):
             raise Refused(403, "no")
 
-    def answer(self, request: Request, respond) -> asyncio.Future | None:
+    def answer(self, request: Request, respond) -> Pending | None:
         request.id = "i"
         if request.refused:
             respond(request, Response(str(request.refused).encode(), status=request.refused.status))
@@ -137,6 +138,53 @@ def test_any_requests_in_any_pieces_are_answered_in_order(requests, cuts):
     wire = spoken([piece for piece in (*pieces, rest) if piece])
     assert responses(wire) == [(200, f"{m} {p} ".encode() + body) for m, p, body, _ in requests]
     assert wire.reading and not wire.closed
+
+
+ALIKE = [
+    WHOLE,
+    BODY + b"9",
+    BODY + b"0",
+    BODY.replace(b"/v2", b"/later") + b"9",
+    BODY.replace(b"length: 9", b"length: 8"),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(ALIKE), min_size=1, max_size=2), min_size=1, max_size=12))
+def test_a_head_that_is_known_means_what_it_meant(pieces):
+    """Whole requests, one or two in a piece, many with the same head as the one before."""
+    wire = spoken([b"".join(piece) for piece in pieces])
+    sent = [request for piece in pieces for request in piece]
+    assert responses(wire) == [responses(spoken([request]))[0] for request in sent]
+
+
+def test_a_head_that_is_known_is_not_parsed_but_admitted_again(monkeypatch):
+    parsed, asked = [], []
+    monkeypatch.setattr(
+        Connection, "on_url", lambda self, url: parsed.append(url) or setattr(self, "_target", url)
+    )
+
+    class Moody(Echo):
+        def admit(self, request: Request) -> None:
+            asked.append(request.path)
+            if len(asked) == 3:
+                raise Refused(401, "no more")
+
+    wire = spoken([BODY + b"1", BODY + b"2", BODY + b"3", BODY + b"4", WHOLE], echo=Moody())
+    assert parsed == [b"/v2", b"/v2"] and asked == ["/v2"] * 5
+    assert [status for status, _ in responses(wire)] == [200, 200, 401, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "header", [b"expect: 100-continue", b"transfer-encoding: chunked", b"connection: close"]
+)
+def test_some_heads_are_not_to_be_known(header):
+    """They say more than where the body ends."""
+    content = b"0\r\n\r\n" if b"chunked" in header else b""
+    data = b"POST /v2 HTTP/1.1\r\nhost: x\r\n" + header + b"\r\n\r\n" + content
+    request = Request("POST", "/v2", b"", dict([header.split(b": ")]))
+    request.keep = b"close" not in header
+    assert Head.of(data, request) is None
 
 
 @settings(max_examples=300, deadline=None)
