@@ -8,6 +8,7 @@ Folder layout, written by the ``prepare`` stage::
                                  and what the task needs: inputs uint8 [N, H, W, C_in], or
                                  landmarks float32 [N, L, 2] and identities int64 [N], or
                                  texts int64 [N, L], or
+                                 captions int64 [N, L], or
                                  boxes float32 [N, M, 4], box_labels int64 [N, M] and, where there are
                                  masks, masks uint8 [N, H, W]
     validation-00000.safetensors
@@ -37,6 +38,7 @@ TASKS = {
     "reenactment": ("reenactment", "generation"),
     "detection": ("detection", "segmentation"),
     "transcription": ("transcription",),
+    "text_to_image": ("text_to_image",),
 }
 """What data is for, and the tasks of the families that can be trained on it."""
 
@@ -55,8 +57,8 @@ class DataSpec:
         name: the data set, as in ``params.yaml``.
         task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
             input image for each image), ``reenactment`` (faces with landmarks, of people with several images each),
-            ``transcription`` (a text for each image), or ``detection`` (any number of objects in each image, with a box
-            and maybe a mask).
+            ``transcription`` (a text for each image), ``text_to_image`` (a caption for each image, which is of one
+            class as well), or ``detection`` (any number of objects in each image, with a box and maybe a mask).
         classes: class names; a label is an index into them.
         height: rows of an image, in pixels.
         width: columns of an image, in pixels.
@@ -73,6 +75,8 @@ class DataSpec:
         symbols: transcription: what texts are made of; a text holds indices into them; else None.
         separator: transcription: what stands between two symbols of a text; else None.
         longest_text: transcription: symbols of the longest text; else None.
+        words: text to image: the words that captions are read by (``data/captions.py``); else None.
+        longest_caption: text to image: words of the longest caption; else None.
     """
 
     name: str
@@ -92,6 +96,8 @@ class DataSpec:
     symbols: tuple[str, ...] | None = None
     separator: str | None = None
     longest_text: int | None = None
+    words: tuple[str, ...] | None = None
+    longest_caption: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -152,6 +158,7 @@ class Split:
         masks: detection with masks: uint8 [N, H, W], 0 on the ground, k + 1 on objects of class k, :data:`UNCOUNTED` on
             crowds; else None.
         texts: transcription: int64 [N, L], of each text the indices of its symbols, then -1; else None.
+        captions: text to image: int64 [N, L], of each caption the tokens of its words, then 0; else None.
     """
 
     images: np.ndarray
@@ -164,6 +171,7 @@ class Split:
     box_labels: np.ndarray | None = None
     masks: np.ndarray | None = None
     texts: np.ndarray | None = None
+    captions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
