@@ -150,9 +150,8 @@ class _Training:
         self.run.finish(last=self.model.state_dict(), steps=self.steps.done, best=self.best)
         self.model.load_state_dict(self.best_weights)
         self.model.eval()
-        self.optimizer.zero_grad(
-            set_to_none=True
-        )  # where the model is a part of another, they would be clipped with its
+        # Left, they would count in the norm where the model is a part of what is trained next.
+        self.optimizer.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
         return {
