@@ -41,10 +41,10 @@ class Config(Recipe):
         steps: steps of the sampler, at most ``times``.
     """
 
-    autoencoder_widths: tuple[int, ...] = Field(default=(32, 64), min_length=2)
+    autoencoder_widths: tuple[int, ...] = Field(default=(16, 32, 64), min_length=2)
     autoencoder_depth: int = Field(default=1, ge=1)
-    latents: int = Field(default=4, ge=1)
-    divergence_weight: float = Field(default=1e-4, ge=0)
+    latents: int = Field(default=8, ge=1)
+    divergence_weight: float = Field(default=3e-3, ge=0)
     autoencoder_epochs: int = Field(default=5, ge=1)
     autoencoder_steps: int = Field(default=1, ge=1)
     autoencoder_learning_rate: float = Field(default=2e-3, gt=0)
@@ -52,7 +52,7 @@ class Config(Recipe):
     text_depth: int = Field(default=1, ge=0)
     text_heads: int = Field(default=4, ge=1)
     caption_dropout: float = Field(default=0.1, gt=0, lt=1)
-    widths: tuple[int, ...] = Field(default=(64, 96), min_length=1)
+    widths: tuple[int, ...] = Field(default=(64,), min_length=1)
     depth: int = Field(default=1, ge=1)
     attention: int = Field(default=1, ge=1)
     heads: int = Field(default=4, ge=1)
@@ -93,7 +93,7 @@ class Config(Recipe):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about two minutes on digit captions."""
-        return cls(epochs=20, batch_size=64, learning_rate=3e-3, ema_decay=0.995)
+        return cls(epochs=14, autoencoder_epochs=7, batch_size=64, learning_rate=4e-3, ema_decay=0.995)
 
     @classmethod
     def full(cls) -> Config:
@@ -101,7 +101,6 @@ class Config(Recipe):
         return cls(
             autoencoder_widths=(64, 128, 256),
             autoencoder_depth=2,
-            divergence_weight=1e-6,
             autoencoder_epochs=60,
             autoencoder_learning_rate=5e-4,
             text_width=256,
