@@ -12,7 +12,7 @@ from components.serving.settings import ModelSettings
 from components.tasks import Arrays, Predict, Tensor
 
 MAX_TEXT = 1000
-"""Characters of a text. Every row gets the place that the longest needs, word by word, and a long one would fill it all."""
+"""Characters of a text. Every row gets the place that the longest needs, word by word: a long one would fill memory."""
 
 _DTYPES = {
     "uint8": np.dtype(np.uint8),
