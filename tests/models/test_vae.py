@@ -12,9 +12,9 @@ from torch.distributions import Normal, kl_divergence
 
 from models import vae
 from models.blocks import noise
+from models.blocks.gaussian import divergence
 from models.vae import logistic
 from models.vae.likelihood import _bound, log_likelihood
-from models.vae.network import divergence
 from models.vae.sample import render
 from tests.models import tiny
 
