@@ -11,17 +11,19 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from components import objects
 from components.manifest import INPUT
-from components.validation import drift
+from components.validation import drift, expectations
 from data import atomic
 from data.errors import UserError
+from data.spec import Shares
+from data.splits import assign
 
 _HEAD = """What must hold of this data set. Inferred from the data; yours to edit.
 `darkroom data check {name}` tries it; `darkroom data accept {name}` renews `reference` and nothing else.
 """
 
 
-def infer(dataset: str, rows: pd.DataFrame, path: Path) -> None:
-    """Write the suite that ``rows`` suggests to ``path``.
+def infer(dataset: str, rows: pd.DataFrame, shares: Shares, path: Path) -> None:
+    """Write the suite that ``rows``, split by ``shares``, suggests to ``path``.
 
     Raises:
         UserError: ``path`` is there already, or no example can be used.
@@ -31,17 +33,16 @@ def infer(dataset: str, rows: pd.DataFrame, path: Path) -> None:
             f"{path}: is there already and may have been edited. To renew only its reference, run: "
             f"darkroom data accept {dataset}. To infer it all anew, delete it first."
         )
-    detection, transcription = "boxes" in rows, "text" in rows
+    detection = "boxes" in rows
     told = rows["object_error"].isna() & rows["boxes"].notna() if detection else rows["label"].notna()
-    if transcription:
+    if "text" in rows:
         told &= rows["text"].notna()
     usable = rows[rows["decodes"] & told]
     if objects.categories(usable).empty:
-        what = "objects" if detection else "a transcript" if transcription else "a label"
-        raise UserError(
-            f"{dataset}: nothing to infer from: no example has both {what} and an image that decodes."
-        )
-    values = CommentedMap(general=_general(usable), expectations=_expectations(usable))
+        texts = {"symbols": "a transcript", "words": "a label, a caption"}
+        what = "objects" if detection else next((texts[key] for key in texts if key in rows), "a label")
+        raise UserError(f"{dataset}: nothing to infer from: no example has {what} and an image that decodes.")
+    values = CommentedMap(general=_general(usable, shares), expectations=_expectations(usable))
     values["reference"] = _reference(usable)
     values.yaml_set_start_comment(_HEAD.format(name=dataset))
     values.yaml_set_comment_before_after_key("expectations", before="\nAs Great Expectations calls them.")
@@ -61,7 +62,7 @@ def accept(rows: pd.DataFrame, path: Path) -> None:
     _write(path, values)
 
 
-def _general(rows: pd.DataFrame) -> CommentedMap:
+def _general(rows: pd.DataFrame, shares: Shares) -> CommentedMap:
     side = int(rows[["width", "height"]].min().min())
     near = CommentedMap(distance=_hash_distance(side), tone=0.02, allowed=0)
     near.fa.set_flow_style()
@@ -79,8 +80,15 @@ def _general(rows: pd.DataFrame) -> CommentedMap:
         general.insert(
             6, "inputs_across_splits", 0, comment="so many may have the input of one in another split"
         )
-    if "text" in rows:
+    if "symbols" in rows:
         general.insert(7, "longest_text", int(rows["symbols"].dropna().map(len).max()), comment="symbols")
+    if "words" in rows:
+        # Of the words of a language no text has all: as many unknown ones as there are now are no fault.
+        unknown = int(expectations.unknown(rows["words"], assign(rows, shares)).notna().sum())
+        general.insert(7, "longest_caption", int(rows["words"].map(len).max()), comment="words")
+        general.insert(
+            8, "unknown_words", unknown, comment="so many outside of train may hold a word that train lacks"
+        )
     if "boxes" in rows:
         general.insert(
             6, "boxes_beyond_border", 0, comment="so many boxes may reach beyond the border; they are clipped"

@@ -21,6 +21,7 @@ from components import instances, listing, manifest
 from components.command import main
 from components.layout import dataset_file, ingested, prepared
 from data import atomic, spec
+from data.captions import words
 from data.errors import UserError
 from data.image_statistics import grey, measure, measure_image
 from data.images import DecodeError, decode
@@ -71,6 +72,8 @@ def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[
     for row, *contents in examples:
         if settings.text is not None and row["text"] is not None:
             row["symbols"] = parts(row["text"], settings.text.separator)
+        if settings.captions is not None and row["text"] is not None:
+            row["words"] = words(row["text"])
         writer.add(row, *contents)
     writer.close()
 
@@ -84,6 +87,8 @@ def _kind(settings: spec.DatasetSpec) -> tuple[pa.Schema, tuple[str, ...]]:
         return manifest.OBJECT_SCHEMA, (manifest.IMAGES, *masks)
     if settings.text is not None:
         return manifest.TEXT_SCHEMA, (manifest.IMAGES,)
+    if settings.captions is not None:
+        return manifest.CAPTION_SCHEMA, (manifest.IMAGES,)
     return manifest.FACE_SCHEMA if settings.source == "heads" else manifest.SCHEMA, (manifest.IMAGES,)
 
 
@@ -105,6 +110,8 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
         row = {"id": id, "source": source, "split": split, "label": label, **described}
         if arrays.texts is not None:
             row["text"] = arrays.texts[index]
+        if arrays.captions is not None:
+            row["text"] = arrays.captions[index]
         if arrays.landmarks is not None:
             row |= {"identity": arrays.identities[index], **_of_landmarks(arrays.landmarks[index])}
         if arrays.objects is not None:

@@ -25,6 +25,9 @@ from components.tasks.samples import evenly
 from data import atomic
 from data.prepared import PreparedData, Split
 
+_WITH_CLASSES = ("classification", "text_to_image")
+"""What data is for whose labels are the classes of its images."""
+
 
 def run(dataset: str) -> Path:
     """Train the judge of ``dataset`` and return its folder, ``layout.judge(dataset)``.
@@ -34,7 +37,7 @@ def run(dataset: str) -> Path:
     """
     data = PreparedData(layout.prepared(dataset))
     with atomic.folder(layout.judge(dataset)) as folder:
-        if data.spec.task != "classification":
+        if data.spec.task not in _WITH_CLASSES:
             told = f"the labels of {dataset} are no classes"
             atomic.write_json(folder / DESCRIPTION, {"judges": False, "reason": told})
         else:

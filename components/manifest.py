@@ -75,6 +75,9 @@ FACE_SCHEMA = pa.schema(
 TEXT_SCHEMA = pa.schema([*SCHEMA, pa.field("text", pa.string()), pa.field("symbols", pa.list_(pa.string()))])
 """Of data for transcription: what is written in the image, and the symbols that it is made of; null when missing."""
 
+CAPTION_SCHEMA = pa.schema([*SCHEMA, pa.field("text", pa.string()), pa.field("words", pa.list_(pa.string()))])
+"""Of data for text to image: the caption, and the words that it is read by; null when missing."""
+
 OBJECT_SCHEMA = pa.schema(
     [
         *SCHEMA,

@@ -18,18 +18,18 @@ from components import instances, manifest, objects
 from components.command import main
 from components.layout import dataset_file, ingested, prepared, validation_file
 from components.shards import Layout, SplitWriter
-from data import atomic, spec
+from data import atomic, captions, spec, text
 from data.errors import UserError, nearest
 from data.images import decode, to_array
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, DataSpec
 from data.splits import assign
-from data.text import encode
 
 _TASKS = {
     "inputs": "translation",
     "landmarks": "reenactment",
     "boxes": "detection",
     "texts": "transcription",
+    "captions": "text_to_image",
 }
 """What data is for that has such a tensor."""
 
@@ -59,7 +59,10 @@ def run(dataset: str) -> Path:
     if settings.objects is not None:
         known |= objects.tensors(rows, classes)
     if symbols is not None:
-        known["texts"] = encode(rows["symbols"], symbols, int(rows["symbols"].map(len).max()))
+        known["texts"] = text.encode(rows["symbols"], symbols, int(rows["symbols"].map(len).max()))
+    words = _words(rows, split)
+    if words is not None:
+        known["captions"] = captions.encode(rows["words"], words, int(rows["words"].map(len).max()))
     with atomic.folder(prepared(dataset)) as folder:
         layout = _layout(settings, known)
         writers = {name: SplitWriter(folder, name, int((split == name).sum()), layout) for name in SPLITS}
@@ -71,7 +74,7 @@ def run(dataset: str) -> Path:
                 chosen = split[part] == name
                 writer.add({tensor: tensors[tensor][chosen] for tensor in layout})
         hashes = {name: writer.close() for name, writer in writers.items()}
-        values = _describe(dataset, settings, classes, symbols, layout, writers["train"], hashes)
+        values = _describe(dataset, settings, classes, symbols, words, layout, writers["train"], hashes)
         _require_levels(dataset, settings.image, writers)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
@@ -125,6 +128,13 @@ def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tu
                 f"{nearest(symbol, symbols)}"
             )
     return symbols
+
+
+def _words(rows: pd.DataFrame, split: np.ndarray) -> tuple[str, ...] | None:
+    """Return the words of train's captions, which have a token each; None for data without captions."""
+    if "words" not in rows:
+        return None
+    return tuple(sorted({word for caption in rows["words"][split == "train"] for word in caption}))
 
 
 def _require_every_split(dataset: str, split: np.ndarray) -> None:
@@ -240,6 +250,7 @@ def _describe(
     settings: spec.DatasetSpec,
     classes: tuple[str, ...],
     symbols: tuple[str, ...] | None,
+    words: tuple[str, ...] | None,
     layout: Layout,
     train: SplitWriter,
     hashes: dict,
@@ -253,6 +264,8 @@ def _describe(
     separator = settings.text.separator if settings.text else None
     if symbols is not None:
         content |= {"symbols": symbols, "separator": separator}
+    if words is not None:
+        content |= {"words": words}
     return DataSpec(
         name=dataset,
         task=next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification"),
@@ -266,6 +279,8 @@ def _describe(
         symbols=symbols,
         separator=separator,
         longest_text=layout["texts"][1][0] if "texts" in layout else None,
+        words=words,
+        longest_caption=layout["captions"][1][0] if "captions" in layout else None,
         max_objects=layout["boxes"][1][0] if "boxes" in layout else None,
         has_masks="masks" in layout,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.spec import LinesSpec
+from data.recipes import LinesSpec
 
 SPECKS = 6
 """At most so many faint dots on a line."""

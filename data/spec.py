@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data.errors import UserError, nearest
+from data.recipes import HeadsSpec, LinesSpec, ScenesSpec, TintedSpec
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -49,16 +50,6 @@ class Shares(BaseModel):
         return self
 
 
-class HeadsSpec(BaseModel):
-    """How many heads are drawn: ``people``, each in ``frames`` frames, from ``seed``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    people: int = Field(ge=3)
-    frames: int = Field(ge=2)
-    seed: int = Field(default=0, ge=0)
-
-
 class ObjectsSpec(BaseModel):
     """Where it is said which objects lie in each image, and whether their masks are wanted.
 
@@ -71,17 +62,6 @@ class ObjectsSpec(BaseModel):
 
     coco: tuple[Path, ...] = ()
     masks: bool = False
-
-
-class ScenesSpec(BaseModel):
-    """How many scenes are drawn of each split's items, from ``seed``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    train: int = Field(ge=1)
-    validation: int = Field(ge=1)
-    test: int = Field(ge=1)
-    seed: int = Field(default=0, ge=0)
 
 
 class TextSpec(BaseModel):
@@ -108,35 +88,17 @@ class TextSpec(BaseModel):
         return self
 
 
-class LinesSpec(BaseModel):
-    """Lines that are made of another data set's images.
+class CaptionsSpec(BaseModel):
+    """That every image has a caption, in words, which images are made from.
 
     Attributes:
-        train: lines of each split, of images of that split alone; so ``validation`` and ``test``.
-        shortest: fewest items in a line.
-        longest: most items in a line.
-        gaps: pixels between two items, at least and at most; negative where they overlap.
-        shrink: the sides of items are divided by it.
-        seed: of all random numbers.
+        tinted: recipe ``captions``: the pictures that are drawn, and what is said of them. A user's captions are the
+            ``text`` of ``metadata.jsonl``, and need no setting: ``captions: {}``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: int = Field(ge=1)
-    validation: int = Field(ge=1)
-    test: int = Field(ge=1)
-    shortest: int = Field(default=3, ge=1)
-    longest: int = Field(default=6, ge=1)
-    gaps: tuple[int, int] = (-1, 3)
-    shrink: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0)
-
-    @model_validator(mode="after")
-    def _have_ranges_that_rise(self) -> LinesSpec:
-        for low, high in ((self.shortest, self.longest), self.gaps):
-            if low > high:
-                raise ValueError(f"from {low} to {high}: the first must not be the greater one")
-        return self
+    tinted: TintedSpec | None = None
 
 
 class DatasetSpec(BaseModel):
@@ -149,7 +111,8 @@ class DatasetSpec(BaseModel):
         listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
         parent: ``derived``: the data set that it is made from, as ``from`` in the file.
         recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image; ``scenes``: several
-            images on one ground, with boxes and masks; ``lines``: some in a row, with their classes as the transcript.
+            images on one ground, with boxes and masks; ``lines``: some in a row, with their classes as the transcript;
+            ``captions``: one in an ink on a ground, with a caption that names both and the class.
         classes: class names in the order of their indices; without it they are sorted by name.
         image: what ``prepare`` makes of each image.
         input_channels: of data for translation: channels of the image that is translated, 1 (grey) or 3 (RGB). It
@@ -159,6 +122,7 @@ class DatasetSpec(BaseModel):
         heads: ``heads``: how many.
         text: of data for transcription: what transcripts are made of. Of ``lines``, the classes whose images are used.
         lines: ``lines``: how many, and how they look.
+        captions: of data for text to image: that images have captions, and for recipe ``captions``, which.
         splits: shares of the splits that the source does not give; of ``heads``, shares of the people.
     """
 
@@ -168,7 +132,7 @@ class DatasetSpec(BaseModel):
     folder: Path | None = None
     listing: str | None = None
     parent: str | None = Field(default=None, alias="from")
-    recipe: Literal["edges", "scenes", "lines"] | None = None
+    recipe: Literal["edges", "scenes", "lines", "captions"] | None = None
     classes: tuple[str, ...] | None = None
     image: ImageSpec
     input_channels: Literal[1, 3] | None = None
@@ -177,6 +141,7 @@ class DatasetSpec(BaseModel):
     heads: HeadsSpec | None = None
     text: TextSpec | None = None
     lines: LinesSpec | None = None
+    captions: CaptionsSpec | None = None
     splits: Shares = Shares()
 
     @model_validator(mode="after")
@@ -200,9 +165,24 @@ class DatasetSpec(BaseModel):
             raise ValueError(
                 "recipe lines needs 'lines', such as {train: 6000, validation: 600, test: 1000}, and text.symbols"
             )
-        kinds = [key for key in ("objects", "input_channels", "text") if getattr(self, key) is not None]
+        has_tinted = self.captions is not None and self.captions.tinted is not None
+        if self.recipe == "captions" and (not has_tinted or self.image.channels != 3):
+            raise ValueError(
+                "recipe captions needs captions.tinted, which says what is drawn, and image.channels: 3"
+            )
+        if has_tinted and self.recipe != "captions":
+            raise ValueError(
+                "captions.tinted is for recipe captions; where images have captions: captions: {}"
+            )
+        if self.captions is not None and self.source not in ("derived", "imagefolder"):
+            raise ValueError(f"source {self.source} has no captions")
+        kinds = [
+            key for key in ("objects", "input_channels", "text", "captions") if getattr(self, key) is not None
+        ]
         if len(kinds) > 1:
-            raise ValueError(f"{' and '.join(kinds)}: data is for detection, translation or transcription")
+            raise ValueError(
+                f"{' and '.join(kinds)}: data is for detection, translation, transcription or text to image"
+            )
         return self
 
 

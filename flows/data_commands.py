@@ -61,8 +61,8 @@ def infer(name: Name, as_json: Json = False) -> None:
     """Read the data set and write its suite.yaml: what must hold of it. After that it is yours to edit."""
     from components import infer_suite
 
-    rows, _ = _read(name)
-    infer_suite.infer(name, rows, _suite(name))
+    rows, shares = _read(name)
+    infer_suite.infer(name, rows, shares, _suite(name))
     _say(as_json, {"suite": str(_suite(name))}, f"{_suite(name)}: written. Next: darkroom data check {name}")
 
 

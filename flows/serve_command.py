@@ -82,7 +82,8 @@ def serve(
         else:
             many = "1 model" if told["models"] == 1 else f"{told['models']} models"
             beside = f", and gRPC on port {told['grpc_port']}" if "grpc_port" in told else ""
-            print(f"http://{told['host']}:{told['port']} serves {many}{beside}. Ctrl+C ends it.", flush=True)
+            host = f"[{told['host']}]" if ":" in told["host"] else told["host"]
+            print(f"http://{host}:{told['port']} serves {many}{beside}. Ctrl+C ends it.", flush=True)
 
     raise typer.Exit(supervisor.run(settings, announce))
 

@@ -99,6 +99,10 @@ def _darkroom(place: Place) -> list[str]:
     return [sys.executable, "-m", "flows", "serve", "--port", str(place.port), "--bundle", bundle]
 
 
+def _darkroom_workers(place: Place) -> list[str]:
+    return [*_darkroom(place), "--workers", "2"]
+
+
 def _darkroom_unbatched(place: Place) -> list[str]:
     bundles = {place.graph.name: str(place.graph.folder)}
     settings = {"port": place.port, "bundles": bundles, "default": {"batching": False}}
@@ -169,6 +173,7 @@ def _msgpack(images: np.ndarray) -> tuple[bytes, Headers]:
 
 SERVERS = {
     "darkroom": Server("", _darkroom, _infer, _tensor, _last_bytes),
+    "darkroom, 2 workers": Server("", _darkroom_workers, _infer, _tensor, _last_bytes),
     "darkroom, batching off": Server("", _darkroom_unbatched, _infer, _tensor, _last_bytes),
     "darkroom, JSON": Server("", _darkroom, _infer, _tensor_json, _output),
     "mosec": Server("mosec", _mosec(64), lambda graph: "/inference", _msgpack, _last_bytes),

@@ -67,10 +67,15 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
         examples = examples.assign(
             same_person_in_another_split=duplicates.in_another_split(rows, split, "identity")
         )
-    if "text" in rows:
+    if "symbols" in rows:
         examples = examples.assign(
             text_length=rows["symbols"].map(len, na_action="ignore").astype("Int64"),
-            unknown_symbols=_unknown_symbols(rows["symbols"], split),
+            unknown_symbols=unknown(rows["symbols"], split),
+        )
+    if "words" in rows:
+        examples = examples.assign(
+            caption_length=rows["words"].map(len, na_action="ignore").astype("Int64"),
+            unknown_words=unknown(rows["words"], split),
         )
     classes = _examples_by_class(rows, split)
     found = {"objects": objects.table(rows)} if "boxes" in rows else {}
@@ -86,11 +91,21 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
     }
 
 
+def unknown(parts: pd.Series, split: pd.Series) -> pd.Series:
+    """Return of each text outside of train those of its ``parts`` that no text of train has, or None."""
+    there = parts[parts.notna()]
+    known = {part for text in there[split == "train"] for part in text}
+    lacking = there[split != "train"].map(lambda text: sorted(set(text) - known))
+    told = lacking[lacking.map(len) > 0].map(lambda missing: " ".join(map(repr, missing)))
+    return told.reindex(parts.index).astype(object).where(lambda found: found.notna(), None)
+
+
 def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
     """Return the expectations that always apply to a manifest, with the bounds of ``suite.general``."""
     pairs = _pairs(suite, len(rows)) if f"{INPUT}sha256" in rows else []
     faces = _faces() if "identity" in rows else []
-    texts = _texts(suite, len(rows)) if "text" in rows else []
+    texts = _texts(suite, len(rows)) if "symbols" in rows else []
+    captions = _captions(suite, len(rows)) if "words" in rows else []
     detection = "boxes" in rows
     return [
         *_each_file(suite),
@@ -98,6 +113,7 @@ def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
         *pairs,
         *faces,
         *texts,
+        *captions,
         *_repetitions(suite, len(rows)),
         *_classes(suite),
         *_no_drift(suite),
@@ -117,15 +133,6 @@ def _stretch(rows: pd.DataFrame) -> pd.Series:
     """Return how much more one of a pair is stretched than the other when both are brought to one shape, from 0."""
     ratio = (rows["width"] * rows[f"{INPUT}height"]) / (rows["height"] * rows[f"{INPUT}width"])
     return np.maximum(ratio, 1 / ratio) - 1
-
-
-def _unknown_symbols(symbols: pd.Series, split: pd.Series) -> pd.Series:
-    """Return of each transcript outside of train its symbols that no transcript of train has, or None."""
-    there = symbols[symbols.notna()]
-    known = {symbol for transcript in there[split == "train"] for symbol in transcript}
-    unknown = there[split != "train"].map(lambda transcript: sorted(set(transcript) - known))
-    told = unknown[unknown.map(len) > 0].map(lambda missing: " ".join(map(repr, missing)))
-    return told.reindex(symbols.index).astype(object).where(lambda found: found.notna(), None)
 
 
 def _each_file(suite: Suite) -> list[Expectation]:
@@ -209,6 +216,28 @@ def _texts(suite: Suite, num_examples: int) -> list[Expectation]:
             "every symbol can be learned in train",
             "unknown_symbols",
             mostly=_all_but(bounds.unknown_symbols, num_examples),
+        ),
+    ]
+
+
+def _captions(suite: Suite, num_examples: int) -> list[Expectation]:
+    bounds = suite.general
+    return [
+        _on_column("text", "to_not_be_null", "every example has a caption, and none is empty"),
+        _on_column("caption_length", "to_be_between", "every caption has a word", min_value=1),
+        _on_column(
+            "caption_length",
+            "to_be_between",
+            "no caption is too long",
+            "longest_caption",
+            max_value=bounds.longest_caption,
+        ),
+        _on_column(
+            "unknown_words",
+            "to_be_null",
+            "every word can be learned in train",
+            "unknown_words",
+            mostly=_all_but(bounds.unknown_words, num_examples),
         ),
     ]
 

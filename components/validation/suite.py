@@ -58,6 +58,8 @@ class General(BaseModel):
         near_duplicates: when two images of different splits count as the same picture.
         longest_text: of transcripts: at most so many symbols.
         unknown_symbols: how many transcripts outside of train may hold a symbol that none of train has.
+        longest_caption: of captions: at most so many words.
+        unknown_words: how many captions outside of train may hold a word that none of train has.
         drift: how far the data may move from ``reference``.
     """
 
@@ -74,6 +76,8 @@ class General(BaseModel):
     near_duplicates: NearDuplicates = NearDuplicates()
     longest_text: int = Field(default=100, ge=1)
     unknown_symbols: int = Field(default=0, ge=0)
+    longest_caption: int = Field(default=100, ge=1)
+    unknown_words: int = Field(default=0, ge=0)
     drift: Drift = Drift()
 
 

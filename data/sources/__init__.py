@@ -26,6 +26,7 @@ class Arrays:
             picture's sides; else None.
         objects: detection: what lies in each image; else None.
         texts: transcription: N transcripts; else None.
+        captions: text to image: N captions; else None.
     """
 
     ids: list[str]
@@ -38,6 +39,7 @@ class Arrays:
     landmarks: np.ndarray | None = None
     objects: list[Objects] | None = None
     texts: list[str] | None = None
+    captions: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class ImageFile:
         input: translation: the file of the image that this one is the translation of; None where nothing names one.
         objects: detection: what lies in it, maybe nothing; None where nothing says.
         size: width and height in pixels that are said of it; None where nothing says.
-        text: transcription: what is written in the image; None where nothing says it.
+        text: transcription: what is written in the image; text to image: its caption; None where nothing says it.
     """
 
     id: str

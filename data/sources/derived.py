@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data import lines, scenes
+from data import lines, scenes, tinted
 from data.edges import edges
 from data.errors import UserError, nearest
 from data.image_statistics import grey
@@ -29,7 +29,37 @@ def load(name: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
             f"{where}: from: {parent.spec.name!r} is data for {parent.spec.task}; {spec.recipe} are made of images "
             "of one class each."
         )
-    return {"edges": _edges, "lines": _lines, "scenes": _scenes}[spec.recipe](where, spec, parent)
+    recipes = {"captions": _captions, "edges": _edges, "lines": _lines, "scenes": _scenes}
+    return recipes[spec.recipe](where, spec, parent)
+
+
+def _captions(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
+    """Return pictures of one item each in an ink on a ground, with captions, of the items' classes."""
+    _require_tints(where, spec, parent)
+    settings, shape = spec.captions.tinted, (spec.image.height, spec.image.width)
+    factor = min(shape[0] // parent.spec.height, shape[1] // parent.spec.width)
+    images, sources, splits, labels, captions = [], [], [], [], []
+    for number, split in enumerate(SPLITS):
+        part = getattr(parent, split)
+        items = tinted.enlarged(part.images[..., 0], factor)
+        looks = tinted.looks(part.labels, getattr(settings, split), settings, number)
+        for index, look in enumerate(looks):
+            label = parent.spec.classes[part.labels[look.item]]
+            name = settings.names.get(label, label)
+            image, caption = tinted.draw(look, items[look.item], name, shape, settings, (number, index))
+            images.append(image)
+            captions.append(caption)
+            labels.append(label)
+            splits.append(split)
+            sources.append(f"{parent.spec.name}: {part.ids[look.item]}")
+    return Arrays(
+        ids=[f"{split}-{index:06d}" for split in SPLITS for index in range(getattr(settings, split))],
+        sources=sources,
+        splits=splits,
+        labels=labels,
+        images=np.stack(images),
+        captions=captions,
+    )
 
 
 def _edges(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
@@ -118,6 +148,39 @@ def _scenes(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
 def _of_classes(split: Split, classes: tuple[str, ...], wanted: tuple[str, ...]) -> Split:
     places = np.flatnonzero(np.isin(split.labels, [classes.index(name) for name in wanted]))
     return Split(split.images[places], split.labels[places], [split.ids[place] for place in places])
+
+
+def _require_tints(where: str, spec: DatasetSpec, parent: PreparedData) -> None:
+    settings, key = spec.captions.tinted, f"{where}: captions.tinted"
+    if parent.spec.channels != 1:
+        raise UserError(f"{where}: from: {parent.spec.name!r} has colours; grey images are tinted.")
+    for side in ("height", "width"):
+        if getattr(spec.image, side) < getattr(parent.spec, side):
+            theirs = getattr(parent.spec, side)
+            raise UserError(
+                f"{where}: image.{side}: {getattr(spec.image, side)}; an item needs {theirs} at least."
+            )
+    for label in settings.names:
+        if label not in parent.spec.classes:
+            known = nearest(label, parent.spec.classes)
+            raise UserError(f"{key}.names: {parent.spec.name!r} has no class {label!r}.{known}")
+    seen = tinted.pairs(settings)
+    for kind, names, used in (
+        ("inks", settings.inks, {ink for ink, _ in seen}),
+        ("grounds", settings.grounds, {ground for _, ground in seen}),
+    ):
+        for name in names:
+            if name not in used:
+                other = "ground" if kind == "inks" else "ink"
+                raise UserError(
+                    f"{key}.{kind}.{name}: no {other} differs from it by {tinted.APART} levels of grey, of 255."
+                )
+    for split in SPLITS:
+        count, most = getattr(settings, split), tinted.room(getattr(parent, split).labels, settings)
+        if count > most:
+            raise UserError(
+                f"{key}.{split}: {count:,}; there are {most:,} different pictures of its items, each class as often."
+            )
 
 
 def _require_line_room(where: str, spec: DatasetSpec, parent: PreparedData) -> None:

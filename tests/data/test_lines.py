@@ -150,7 +150,10 @@ def test_lines_are_made_of_images_of_one_class_each(digits):
         ({"text": {"symbols": ["a, b"], "separator": ", "}}, "'a, b' is no symbol .* the separator ', '"),
         ({"lines": {**SHAPES, "shortest": 4, "longest": 3}}, "from 4 to 3: the first must not be"),
         ({"lines": {**SHAPES, "gaps": [2, 1]}}, "from 2 to 1"),
-        ({"input_channels": 1}, "input_channels and text: data is for detection, translation or"),
+        (
+            {"input_channels": 1},
+            "input_channels and text: data is for detection, translation, transcription or",
+        ),
     ],
 )
 def test_settings_that_cannot_be(changes, told):

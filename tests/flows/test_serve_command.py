@@ -25,7 +25,7 @@ def served(tmp_path, monkeypatch) -> list:
 
     def run(given, announce) -> int:
         settings.append(given)
-        announce({"host": "127.0.0.1", "port": 8080, "models": 1})
+        announce({"host": given.host, "port": 8080, "models": 1})
         return 0
 
     monkeypatch.setattr(supervisor, "run", run)
@@ -49,6 +49,10 @@ def test_options_and_params_become_settings(served, tmp_path):
     assert settings.bundles == {"m": str(tmp_path / "below/here/m")}  # as the user meant it
     assert settings.of("slow") == ModelSettings(max_rows=4, batching=False)
     assert settings.of("m") == ModelSettings()
+
+
+def test_an_address_of_ipv6_is_one_that_can_be_opened(served):
+    assert call("serve", "--host", "::1").startswith("http://[::1]:8080 serves")
 
 
 def test_json_for_scripts(served):
