@@ -21,7 +21,7 @@ import torch
 from components import layout, params, tasks
 from components.command import main
 from components.reference import Reference, arguments, open_trained
-from components.tasks import DRAWING, Arrays, Measurement, filling, personal, walks
+from components.tasks import DRAWING, Arrays, Measurement, filling, personal, prompts, walks
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -87,6 +87,8 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
         answers["filled_in"] = family.fill_in(model, shown, filling.hidden(shown))
     if family.TASK not in DRAWING:
         return answers
+    if hasattr(family, "word_attention"):
+        answers["word_attention"] = family.word_attention(model, prompts.shown(data), seed=0)
     for walk in walks.PICTURES:
         if hasattr(family, walk):
             answers[walk] = getattr(family, walk)(model, trained.seed)

@@ -15,6 +15,10 @@ from components.contact_sheet.files import read_rows
 _CAPTIONS = {
     "samples": ("Samples", "Grid of new images that the model drew."),
     "seeds": ("Seeds", "Rows of images, each of one caption from several seeds."),
+    "words": (
+        "Where each word looks",
+        "In each row an image and the words of its caption, bright where each was looked at while it came about.",
+    ),
     "interpolation": ("Interpolation", "Rows of new images, each from one sample to another."),
     "traversal": (
         "Traversal",

@@ -16,6 +16,7 @@ import numpy as np
 
 from components import answers
 from components.answers import Answer
+from components.bundle import Bundle
 from components.serving import limits
 from components.serving.messages import JSON, Refused, Request, Response, head
 from components.serving.routing import Route
@@ -31,7 +32,6 @@ MAX_PIXELS = 25_000_000
 _PNG = b"image/png"
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _CARD = ("name", "task", "family", "dataset", "classes", "inputs", "outputs", "image", "primary", "metrics")
-_WORDS = ("words", "longest_caption")
 
 
 def routes(service: Service) -> list[Route]:
@@ -75,18 +75,34 @@ def routes(service: Service) -> list[Route]:
 def card(served: ServedVersion) -> dict[str, Any]:
     """Return what there is to know of a champion."""
     description = served.bundle.description
-    drawn = description["task"] == "generation"
     return {
         **{key: description.get(key) for key in _CARD},
-        **{key: description[key] for key in _WORDS if key in description},
+        **_words(served),
         "name": served.name,
         "version": served.version,
         "promoted_at": served.promoted_at or None,
         "bundle_sha256": served.bundle.sha256,
         "data_sha256": description.get("data"),
-        "draws_by_class": drawn and answers.draws_by_class(description),
-        "examples": 0 if drawn else len(next(iter(served.bundle.golden()[0].values()))),
+        "draws_by_class": description["task"] == "generation" and answers.draws_by_class(description),
+        "examples": _examples(served.bundle),
     }
+
+
+def _examples(bundle: Bundle) -> int:
+    """Return how many golden examples there are; none of a generator, which takes no rows."""
+    inputs, _ = bundle.golden()
+    return max(
+        (len(inputs[tensor.name]) for tensor in bundle.graph.inputs if tensor.shape[0] == -1), default=0
+    )
+
+
+def _words(served: ServedVersion) -> dict[str, Any]:
+    """Return what a model that draws by words can be asked, and an example."""
+    description = served.bundle.description
+    if description["task"] != "text_to_image":
+        return {}
+    prompts = served.bundle.golden()[0]["prompt"]
+    return {key: description[key] for key in ("words", "longest_caption")} | {"prompt": prompts[0]}
 
 
 def _served(service: Service, request: Request) -> ServedVersion:

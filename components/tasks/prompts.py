@@ -6,9 +6,17 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from components.tasks import Arrays, Tensor
+from components.tasks import Arrays, Tensor, samples
 from data import captions
-from data.prepared import DataSpec
+from data.prepared import DataSpec, PreparedData
+
+SHOWN = 4
+"""Captions are shown with images of several seeds and with where each word looks."""
+
+
+def shown(data: PreparedData) -> np.ndarray:
+    """Return those captions of the test split, int64 [at most 4, L]."""
+    return samples.evenly(data.test.captions, SHOWN)
 
 
 def spelled(rows: np.ndarray, spec: DataSpec) -> np.ndarray:

@@ -25,6 +25,7 @@ from components.tasks import (
     walks,
 )
 from components.tasks.confusion import confusion_table
+from data.captions import PADDING
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -37,8 +38,8 @@ CAPTIONS = 512
 
 BATCH = 64
 
-SHOWN, ROWS, SEEDS = 24, 4, 8
-WIDTH = 24
+SHOWN, SEEDS = 24, 8
+WIDTH = 22
 """Characters of a line below an image."""
 
 
@@ -62,14 +63,14 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
     """Return an image for each caption that is asked for, and some captions' from several seeds, for pictures.
 
     Returns:
-        ``image`` uint8 [N, H, W, C], as :func:`asked`; ``by_seed`` uint8 [R, S, H, W, C], as :func:`_repeated`.
+        ``image`` uint8 [N, H, W, C], as :func:`asked`; ``by_seed`` uint8 [R, S, H, W, C], as :func:`.prompts.shown`.
     """
     texts = prompts.spelled(data.test.captions[asked(data)], data.spec)
     parts = [
         predict(_request(texts[start : start + BATCH], seed))["image"]
         for seed, start in enumerate(range(0, len(texts), BATCH))
     ]
-    repeated = prompts.spelled(data.test.captions[_repeated(data)], data.spec)
+    repeated = prompts.spelled(prompts.shown(data), data.spec)
     by_seed = [predict(_request(repeated, seed))["image"] for seed in range(SEEDS)]
     return {"image": np.concatenate(parts), "by_seed": np.stack(by_seed, axis=1)}
 
@@ -135,8 +136,11 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
         title="Images in which the judge sees least of what was asked for",
         cell=160,
     )
-    repeated = prompts.spelled(data.test.captions[_repeated(data)], spec)
-    captions = [text if seed == 0 else "" for text in repeated for seed in range(SEEDS)]
+    captions = [
+        text if seed == 0 else ""
+        for text in prompts.spelled(prompts.shown(data), spec)
+        for seed in range(SEEDS)
+    ]
     by_seed = answers["by_seed"].reshape(-1, *spec.shape)
     grid.draw(
         folder / "seeds.png",
@@ -148,15 +152,30 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     confusion.draw(folder / "confusion.png", confusion_table(labels, seen, spec.num_classes), spec.classes)
     confusion.write(folder / "confusion.csv", labels, seen, spec.classes)
     walks.draw(folder, answers, data)
+    if "word_attention" in answers:
+        _draw_words(folder / "words.png", answers, data)
+
+
+def _draw_words(path: Path, answers: Arrays, data: PreparedData) -> None:
+    """Draw where each word looks: in each row an image of the first seed, and its words, bright where they look."""
+    from components.pictures import grid, overlay
+
+    names = ["", "(unknown)", *data.spec.words]
+    tiles, told = [], []
+    for image, maps, tokens in zip(
+        answers["by_seed"][:, 0], answers["word_attention"], prompts.shown(data), strict=True
+    ):
+        coloured = np.broadcast_to(image, (*image.shape[:2], 3))
+        looked = overlay.shade(np.broadcast_to(image, (len(maps), *image.shape)), maps)
+        looked[tokens == PADDING] = 255
+        tiles += [coloured, *looked]
+        told += ["", *(names[token] for token in tokens)]
+    columns = 1 + data.spec.longest_caption
+    grid.draw(path, np.stack(tiles), told, columns=columns, title="Where each word looks")
 
 
 def _request(texts: np.ndarray, seed: int) -> Arrays:
     return {"prompt": texts, "seed": np.array([seed], dtype=np.int64)}
-
-
-def _repeated(data: PreparedData) -> np.ndarray:
-    """Return the places in the test split of the captions that are drawn from several seeds, int64 [R]."""
-    return samples.evenly(data.test.places, ROWS)
 
 
 def _probabilities(answers: Arrays, data: PreparedData) -> np.ndarray:

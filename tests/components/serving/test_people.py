@@ -124,6 +124,7 @@ def test_a_prompt_is_drawn(served, client):
     images = answers.from_json(json.loads(client.ask("GET", path, None, JSON)[1]))["images"]
     assert [int(np.asarray(image)[0, 0]) for image in images] == expected
     card = client.get("/models/shapes-text_to_image")
+    assert card["prompt"] == Bundle.open(served.folder / "shapes-text_to_image").golden()[0]["prompt"][0]
     assert (card["words"], card["longest_caption"]) == (bundles.WORDS, 3) and "words" not in client.get(
         "/models/shapes-density"
     )
