@@ -76,7 +76,7 @@ class LatentDiffusion(nn.Module):
             words: float [N, 1 + L, D], from ``text``.
             padding: bool [N, 1 + L], from ``text``.
         """
-        return self.unet(mixture, self.time(times) + self.whole(words[:, 0]), words, padding)
+        return self.unet(mixture, self.time(times) + self.whole(gist(words, padding)), words, padding)
 
     def estimate(self, mixture: Tensor, time: Tensor, asked: Told, free: Told) -> Tensor:
         """Return the latent that is thought to be in ``mixture`` [N, Z, h, w] at ``time`` int64 [1].
@@ -96,6 +96,17 @@ class LatentDiffusion(nn.Module):
     def sampler(self) -> Sampler:
         """Return the reverse process of the settings; see :func:`models.blocks.samplers.sampler`."""
         return samplers.sampler(self.config.sampler, self.schedule, self.config.steps)
+
+
+def gist(words: Tensor, padding: Tensor) -> Tensor:
+    """Return the sum of a caption's words [N, D] over the root of their number: as large of many words as of few.
+
+    It goes where a model of classes has its class, beside the time (Nichol et al. 2022, "GLIDE", section 2.3). What is
+    in the picture is soon learned so; which word belongs to which place, only by cross-attention.
+    """
+    missing = padding[:, :, None]
+    count = (~missing).sum(dim=1)
+    return words.masked_fill(missing, 0).sum(dim=1) / count.sqrt()
 
 
 Told = tuple[Tensor, Tensor]
