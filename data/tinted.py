@@ -121,9 +121,13 @@ def _stretched(values: np.ndarray, factor: int, axis: int) -> np.ndarray:
 
 
 def _mixed(light_hw: np.ndarray, ink: Colour, ground: Colour) -> np.ndarray:
-    """Return uint8 [H, W, 3]: the ground where the light is 0, the ink where it is 255, in between a share of each."""
-    light = light_hw[..., None].astype(np.int64)
-    return ((light * np.array(ink) + (255 - light) * np.array(ground) + 127) // 255).astype(np.uint8)
+    """Return uint8 [H, W, 3]: the ground where the light is 0, the ink where it is 255, in between a share of each.
+
+    The ink's share rises fastest in the dark, as 1 - (1 - light)^2: a dim item, too, is of its ink's colour.
+    """
+    ground_share = (255 - light_hw.astype(np.int64)[..., None]) ** 2
+    mixed = (255**2 - ground_share) * np.array(ink) + ground_share * np.array(ground)
+    return ((mixed + 255**2 // 2) // 255**2).astype(np.uint8)
 
 
 def _grey(colour: Colour) -> int:
