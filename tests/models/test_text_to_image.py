@@ -105,39 +105,6 @@ def test_the_length_of_the_padding_does_not_matter(fresh):
     assert padding.tolist() == [[False, False, False, True, True]]
 
 
-def test_the_text_encoder_equals_pytorch_s(fresh):
-    from torch import nn
-
-    layer = fresh.text.encoder.layers[0]
-    width = layer.norm_attention.normalized_shape[0]
-    theirs = nn.TransformerEncoder(
-        nn.TransformerEncoderLayer(
-            width, 4, 2 * width, 0.0, "gelu", layer.norm_attention.eps, batch_first=True, norm_first=True
-        ),
-        num_layers=1,
-        norm=nn.LayerNorm(width, eps=layer.norm_attention.eps),
-        enable_nested_tensor=False,
-    ).eval()
-    attention = layer.attention
-    theirs.norm.load_state_dict(fresh.text.encoder.norm.state_dict())
-    twin = theirs.layers[0]
-    with torch.no_grad():
-        twin.self_attn.in_proj_weight.copy_(torch.cat([attention.query.weight, attention.key_value.weight]))
-        twin.self_attn.in_proj_bias.copy_(torch.cat([attention.query.bias, attention.key_value.bias]))
-        twin.self_attn.out_proj.load_state_dict(attention.out.state_dict())
-        twin.norm1.load_state_dict(layer.norm_attention.state_dict())
-        twin.norm2.load_state_dict(layer.norm_feed_forward.state_dict())
-        twin.linear1.load_state_dict(layer.feed_forward[0].state_dict())
-        twin.linear2.load_state_dict(layer.feed_forward[3].state_dict())
-        prompt = torch.tensor([[5, 2, 7, 0], [3, 0, 0, 0], [0, 0, 0, 0]])
-        words, padding = fresh.text(prompt)
-        sequence = torch.cat(
-            [fresh.text.start.expand(3, -1, -1), fresh.text.embed(prompt) + fresh.text.places], 1
-        )
-        expected = theirs(sequence, src_key_padding_mask=padding)
-    torch.testing.assert_close(words[~padding], expected[~padding], rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("size", [(16, 16), (28, 28), (9, 14)])
 @pytest.mark.parametrize(("widths", "shrunk"), [((4, 8), 2), ((4, 8, 8), 4)])
 def test_latents_are_so_much_smaller_and_images_of_any_size_come_back(size, widths, shrunk, digit_captions):
