@@ -22,8 +22,8 @@ GOLDEN = 0.6180339887498949
 """Multiples of the golden ratio, modulo one, fill the unit interval evenly however many there are."""
 
 
-class Denoiser(Protocol):
-    """A network that is asked what is noise in a mixture.
+class Network(Protocol):
+    """Is asked what is noise in a mixture.
 
     Attributes:
         alpha: float32 [T], how much of the image is in the mixture at each time.
@@ -40,7 +40,7 @@ class Denoiser(Protocol):
         ...
 
 
-def draw(network: Denoiser, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw(network: Network, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return what a step trains at: times int64 [N] and noise of the shape of ``image`` [N, C, H, W].
 
     One time in each of as many equal spans: the batch's mean varies less (Kingma et al. 2021, appendix I.1).
@@ -53,7 +53,7 @@ def draw(network: Denoiser, image: Tensor, generator: torch.Generator) -> tuple[
 
 
 def errors(
-    network: Denoiser, image: Tensor, times: Tensor, noised: Tensor, *condition: Tensor | None
+    network: Network, image: Tensor, times: Tensor, noised: Tensor, *condition: Tensor | None
 ) -> Tensor:
     """Return the mean squared error [N] of the answer (Ho et al. 2020, equation 14), over each image's numbers.
 
@@ -72,7 +72,7 @@ def errors(
 
 @torch.no_grad()
 def validate(
-    network: Denoiser,
+    network: Network,
     split: Batches,
     shape: tuple[int, int, int],
     errors_of: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
@@ -98,7 +98,7 @@ def validate(
 
 
 def guided(
-    network: Denoiser,
+    network: Network,
     mixture: Tensor,
     time: Tensor,
     asked: tuple[Tensor, ...],
@@ -125,11 +125,11 @@ def guided(
     return implied(network, answer, mixture, time)
 
 
-def implied(network: Denoiser, answer: Tensor, mixture: Tensor, times: Tensor) -> Tensor:
+def implied(network: Network, answer: Tensor, mixture: Tensor, times: Tensor) -> Tensor:
     """Return the image that the network's ``answer`` for ``mixture`` at ``times`` implies."""
     return diffusion.clean(network.prediction, answer, mixture, *mixing(network, times))
 
 
-def mixing(network: Denoiser, times: Tensor) -> tuple[Tensor, Tensor]:
+def mixing(network: Network, times: Tensor) -> tuple[Tensor, Tensor]:
     """Return how much image and how much noise there is at ``times``, [N, 1, 1, 1] each."""
     return network.alpha[times, None, None, None], network.sigma[times, None, None, None]

@@ -62,15 +62,14 @@ def _autoencode(model: LatentDiffusion, data: PreparedData, run: Run) -> None:
 
 @torch.no_grad()
 def _scale(model: LatentDiffusion, split: Batches) -> None:
-    """Measure the mean and the standard deviation of each of a latent's numbers over the train split."""
-    latents = torch.cat(
-        [
-            model.autoencoder.encode(2 * unit(images) - 1)[0]
-            for images, _ in split.read(torch.arange(len(split)), CHUNK)
-        ]
-    )
-    model.mean.copy_(latents.mean(dim=(0, 2, 3), keepdim=True))
-    model.std.copy_(latents.std(dim=(0, 2, 3), keepdim=True).clamp(min=1e-6))
+    """Measure the standard deviation of the latents of the train split, ``model.scale``."""
+    count, total, squares = 0, 0.0, 0.0
+    for images, _ in split.read(torch.arange(len(split)), CHUNK):
+        latents = model.autoencoder.encode(2 * unit(images) - 1)[0].double()
+        count += latents.numel()
+        total += float(latents.sum())
+        squares += float(latents.square().sum())
+    model.scale.fill_((squares / count - (total / count) ** 2) ** 0.5)
 
 
 def _diffuse(model: LatentDiffusion, data: PreparedData, run: Run) -> None:

@@ -17,15 +17,19 @@ from models.text_to_image.autoencoder import Autoencoder
 from models.text_to_image.config import Config
 from models.text_to_image.words import TextEncoder
 
+Told = tuple[Tensor, Tensor]
+"""Words float [N, 1 + L, D] and which of them are none, bool [N, 1 + L]."""
+
 
 class LatentDiffusion(nn.Module):
     """``forward`` is what is trained, ``estimate`` says what latent is in a mixture.
 
-    The latents that are diffused have mean 0 and variance 1 (Rombach et al. 2022, appendix G), here in each of their
-    numbers, so that the schedule's noise is as strong as it says.
+    What is diffused has variance 1 over all numbers of all latents (Rombach et al. 2022, appendix G), so that the
+    schedule's noise is as strong as it says.
 
     Attributes:
         shape: numbers of a place, rows, columns of a latent.
+        scale: float32 [1], the standard deviation of the autoencoder's latents.
         alpha: float32 [T], how much of the latent is in the mixture at each time.
         sigma: float32 [T], how much noise.
         prediction: what ``forward`` answers, as in the settings.
@@ -37,8 +41,7 @@ class LatentDiffusion(nn.Module):
         self.autoencoder = Autoencoder(config, spec)
         self.shape = self.autoencoder.shape
         self.dim = math.prod(self.shape)
-        self.register_buffer("mean", torch.zeros(1, config.latents, 1, 1))
-        self.register_buffer("std", torch.ones(1, config.latents, 1, 1))
+        self.register_buffer("scale", torch.ones(1))
         self.schedule = Schedule(config.schedule, config.times)
         self.register_buffer("alpha", self.schedule.alpha.float(), persistent=False)
         self.register_buffer("sigma", self.schedule.sigma.float(), persistent=False)
@@ -60,12 +63,12 @@ class LatentDiffusion(nn.Module):
         )
 
     def encode(self, x_bchw: Tensor) -> Tensor:
-        """Map images [N, C, H, W] in [0, 1] to latents [N, Z, h, w] of mean 0 and variance 1."""
-        return (self.autoencoder.encode(2 * x_bchw - 1)[0] - self.mean) / self.std
+        """Map images [N, C, H, W] in [0, 1] to latents [N, Z, h, w] of variance 1."""
+        return self.autoencoder.encode(2 * x_bchw - 1)[0] / self.scale
 
     def decode(self, latent: Tensor) -> Tensor:
         """Map latents [N, Z, h, w] as ``encode`` gives them to images [N, C, H, W] in [-1, 1] and a little beyond."""
-        return self.autoencoder.decode(latent * self.std + self.mean)
+        return self.autoencoder.decode(latent * self.scale)
 
     def forward(self, mixture: Tensor, times: Tensor, words: Tensor, padding: Tensor) -> Tensor:
         """Return what ``config.prediction`` names.
@@ -84,7 +87,7 @@ class LatentDiffusion(nn.Module):
         Args:
             mixture: the mixture.
             time: int64 [1].
-            asked: what :meth:`tell` gives of the captions.
+            asked: what :meth:`told` gives of the captions.
             free: what it gives of none.
         """
         return denoising.guided(self, mixture, time, asked, free, self.config.guidance)
@@ -107,10 +110,6 @@ def gist(words: Tensor, padding: Tensor) -> Tensor:
     missing = padding[:, :, None]
     count = (~missing).sum(dim=1)
     return words.masked_fill(missing, 0).sum(dim=1) / count.sqrt()
-
-
-Told = tuple[Tensor, Tensor]
-"""Words float [N, 1 + L, D] and which of them are none, bool [N, 1 + L]."""
 
 
 def build(config: Config, spec: DataSpec) -> LatentDiffusion:

@@ -124,11 +124,10 @@ def test_the_autoencoder_gives_images_back(model, digit_captions):
     assert off < 0.25 * np.abs(images - images.mean(axis=0)).mean()
 
 
-def test_latents_of_the_train_split_have_mean_zero_and_variance_one(model, digit_captions):
+def test_latents_of_the_train_split_have_variance_one(model, digit_captions):
     with torch.no_grad():
         latents = model.encode(unit(torch.tensor(digit_captions.train.images)))
-    torch.testing.assert_close(latents.mean(dim=(0, 2, 3)), torch.zeros(8), atol=1e-4, rtol=0)
-    torch.testing.assert_close(latents.std(dim=(0, 2, 3)), torch.ones(8), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents.std(), torch.tensor(1.0), atol=1e-3, rtol=0)
 
 
 def test_the_history_has_both_phases_and_the_second_leaves_the_autoencoder_alone(digit_captions, monkeypatch):
@@ -164,7 +163,7 @@ def test_a_training_stopped_in_either_phase_ends_as_if_it_had_not_been(
 
     def save_and_stop(run, state):
         save(run, state)
-        if run.phase == phase and state["step"] == 9:
+        if run.phase == phase and state["step"] >= 9:
             raise Stopped
 
     points = {"resume_file": tmp_path / "point.safetensors", "save_seconds": 0.0, "save_share": 1.0}
