@@ -60,7 +60,7 @@ class Config(Recipe):
     schedule: ScheduleName = "cosine"
     prediction: Prediction = "v"
     times: int = Field(default=1000, ge=1)
-    guidance: float = Field(default=2.0, ge=0)
+    guidance: float = Field(default=1.5, ge=0)
     sampler: SamplerName = "dpm_solver"
     steps: int = Field(default=20, ge=1)
 
@@ -95,11 +95,11 @@ class Config(Recipe):
         """Two CPU cores: about a minute and a half on digit captions."""
         return cls(
             epochs=12,
-            batch_size=64,
-            learning_rate=4e-3,
+            batch_size=32,
+            learning_rate=3e-3,
             ema_decay=0.995,
-            autoencoder_epochs=7,
-            autoencoder_learning_rate=4e-3,
+            autoencoder_epochs=6,
+            autoencoder_learning_rate=3e-3,
         )
 
     @classmethod
@@ -123,6 +123,6 @@ class Config(Recipe):
             batch_size=256,
             learning_rate=5e-4,
             ema_decay=0.9999,
-            guidance=3.0,
+            guidance=2.0,
             steps=25,
         )
