@@ -70,6 +70,7 @@ def main() -> None:
         predict_commands,
         project,
         registry_commands,
+        reproduce_command,
         schedule_command,
         serve_command,
         triton_command,
@@ -79,6 +80,7 @@ def main() -> None:
     registry_commands.add_to(app)
     serve_command.add_to(app)
     predict_commands.add_to(app)
+    app.command("reproduce")(reproduce_command.reproduce)
     app.command("schedule")(schedule_command.schedule)
     app.command("export-triton")(triton_command.export_triton)
     try:
