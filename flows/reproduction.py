@@ -7,7 +7,6 @@ one that is registered. Where they differ, the metrics say by how much.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import re
 import shutil
@@ -20,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from components import bundle, layout, params, registry, store
 from components.registry import Version
 from data.errors import UserError
-from flows import dag
+from flows import dag, pins
 from flows.retraining import TIME_LIMITS
 from flows.stage_process import StageFailed, StageProcess
 
@@ -106,7 +103,7 @@ def run(version: Version, tell: Tell) -> Reproduction:
         source = _record(version, Path(temporary))
         project = _check_out(made.commit, folder, source)
         recorded = yaml.safe_load((source / _LOCK).read_text())["stages"]
-    made.libraries = _other_libraries(project / "requirements.lock")
+    made.libraries = pins.others(project / pins.LOCK) if (project / pins.LOCK).exists() else []
     with contextlib.chdir(project):
         _make(made, recorded, tell)
         made.bundle = bundle.sha256(layout.bundle(made.name)) == version.bundle_sha256
@@ -196,21 +193,6 @@ def _read_lock() -> dict[str, Any]:
 def _outs(stages: dict[str, Any], address: str) -> dict[str, str]:
     """Return the hash of each out of a stage in ``dvc.lock``."""
     return {out["path"]: out["md5"] for out in stages.get(address, {}).get("outs", ())}
-
-
-def _other_libraries(pins: Path) -> list[tuple[str, str, str]]:
-    """Return what is installed in another version than ``pins`` says for this machine: name, pinned, installed."""
-    if not pins.exists():
-        return []
-    installed = {canonicalize_name(dist.name): dist.version for dist in importlib.metadata.distributions()}
-    wanted = [Requirement(line) for line in pins.read_text().splitlines() if "==" in line]
-    meant = [pin for pin in wanted if pin.marker is None or pin.marker.evaluate()]
-    found = [(pin, installed.get(canonicalize_name(pin.name), "none")) for pin in meant]
-    return [
-        (pin.name, str(pin.specifier).removeprefix("=="), version)
-        for pin, version in found
-        if not pin.specifier.contains(version if version != "none" else "0", prereleases=True)
-    ]
 
 
 def _git(*arguments: str) -> str | None:
