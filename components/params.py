@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from data.errors import UserError, nearest
 
@@ -69,6 +70,30 @@ class GatePolicy(BaseModel):
     max_memory_mb: float = Field(default=2048.0, gt=0)
 
 
+class SchedulePolicy(BaseModel):
+    """One entry of ``schedules:``: when ``darkroom schedule`` retrains, and what.
+
+    Attributes:
+        cron: when, as cron has it: minute, hour, day of the month, month, day of the week.
+        timezone: whose clock it means, by its IANA name such as ``Europe/Berlin``.
+        models: entries of ``models:``; all of them when empty.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cron: str
+    timezone: str = "UTC"
+    models: tuple[str, ...] = ()
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        known = zoneinfo.available_timezones()
+        if name not in known:
+            raise ValueError(f"no time zone {name!r}.{nearest(name, known)}")
+        return name
+
+
 class Params(BaseModel):
     """The whole of ``params.yaml``.
 
@@ -79,6 +104,7 @@ class Params(BaseModel):
         gate: promotion policy of each model.
         shelf: ready-made entries that ``darkroom run NAME`` moves to ``models``.
         serve: bounds of a model's queue in the server, in place of the defaults (``components/serving/settings.py``).
+        schedules: when ``darkroom schedule`` retrains.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
     """
 
@@ -89,6 +115,7 @@ class Params(BaseModel):
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     shelf: dict[str, ModelParams] = Field(default_factory=dict)
     serve: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
     time_limits: dict[StageName, float] = Field(default_factory=dict)
 
     def model(self, name: str) -> ModelParams:
@@ -151,6 +178,11 @@ def _check_names(path: Path, params: Params) -> None:
         for name in getattr(params, section):
             if name not in {*params.models, *params.shelf}:
                 raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, params.models)}")
+    for schedule, policy in params.schedules.items():
+        for name in policy.models:
+            if name not in params.models:
+                where = f"{path}: schedules.{schedule}.models"
+                raise UserError(f"{where}: no model {name!r} under 'models'.{nearest(name, params.models)}")
 
 
 def _dataset_folders() -> list[str]:
@@ -166,7 +198,12 @@ def _explain(path: Path, problem: Any) -> str:
 
 def _fields(location: tuple) -> list[str]:
     """Return the valid keys beside the unknown key at ``location``."""
-    owners: dict[str, type[BaseModel]] = {"models": ModelParams, "shelf": ModelParams, "gate": GatePolicy}
+    owners: dict[str, type[BaseModel]] = {
+        "models": ModelParams,
+        "shelf": ModelParams,
+        "gate": GatePolicy,
+        "schedules": SchedulePolicy,
+    }
     if len(location) == 1:
         return list(Params.model_fields)
     owner = owners.get(str(location[0]), Params)

@@ -70,6 +70,7 @@ def main() -> None:
         predict_commands,
         project,
         registry_commands,
+        schedule_command,
         serve_command,
         triton_command,
     )
@@ -78,6 +79,7 @@ def main() -> None:
     registry_commands.add_to(app)
     serve_command.add_to(app)
     predict_commands.add_to(app)
+    app.command("schedule")(schedule_command.schedule)
     app.command("export-triton")(triton_command.export_triton)
     try:
         if not {"--help", "-h"} & set(sys.argv[1:]) and not {*sys.argv[1:2]} <= predict_commands.ANYWHERE:

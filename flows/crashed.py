@@ -23,14 +23,14 @@ def workspace_tag() -> str:
     return f"workspace-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
-def mark_crashed() -> int:
-    """Mark this workspace's runs that Prefect believes running as crashed, and return how many.
+def mark_crashed(tag: str) -> int:
+    """Mark the flow runs with ``tag`` that Prefect believes running as crashed, and return how many.
 
-    Call it under the workspace's run lock: whoever holds that is the only live run.
+    Call it under the lock that says that none of them is alive.
     """
     unfinished = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
     mine = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[workspace_tag()]),
+        tags=FlowRunFilterTags(all_=[tag]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=unfinished)),
     )
     with get_client(sync_client=True) as client:

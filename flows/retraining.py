@@ -11,7 +11,6 @@ from rich.console import Console
 
 from components import layout
 from components.params import Params
-from data.errors import UserError
 from flows import dag, fork_server, order
 from flows.display import Display
 from flows.machine import Machine
@@ -181,18 +180,3 @@ class Retraining:
 
         report.run()
         return "ran"
-
-
-def lock(path: Path):
-    """Return the lock that one run at a time holds on this workspace."""
-    from filelock import FileLock, Timeout
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
-    try:
-        held.acquire(blocking=False)
-    except Timeout:
-        raise UserError(
-            f"{path}: another `darkroom run` goes on in this folder. Wait for it, or stop it."
-        ) from None
-    return held

@@ -12,12 +12,17 @@ from pathlib import Path
 from rich.console import Console
 
 from components import layout, params
-from flows import dag, fork_server, reaper, shelf, snapshot, summary
-from flows.retraining import lock
+from flows import dag, fork_server, locks, reaper, shelf, snapshot, summary
 
 
-def run(names: list[str], force: bool, as_json: bool) -> int:
+def run(names: list[str], force: bool, as_json: bool, *, patient: bool = False) -> int:
     """Bring the models ``names`` (all when empty) up to date, register and gate them, and print the table.
+
+    Args:
+        names: entries of ``models:`` or of the shelf.
+        force: run the stages of these models even if they are up to date.
+        as_json: print the table as JSON.
+        patient: wait for a run that goes on in this folder instead of refusing.
 
     Returns:
         The exit status: 0 when every step went well, 1 when one failed.
@@ -26,7 +31,7 @@ def run(names: list[str], force: bool, as_json: bool) -> int:
         UserError: the project's files or the command's arguments hold a mistake.
     """
     console = Console(stderr=True)
-    held = lock(layout.STATE / "run.lock")
+    held = locks.hold(locks.RUN, patient=patient)
     try:
         for name in shelf.take(names):
             console.print(f"params.yaml: moved {name} from shelf to models")
@@ -79,7 +84,7 @@ def _retrain(models: list[str], force: bool) -> dict[str, str]:
         from flows.crashed import mark_crashed, workspace_tag
 
         prefect_server.wait()
-        mark_crashed()
+        mark_crashed(workspace_tag())  # the lock is held: this is the only live run
         signal.signal(signal.SIGTERM, _terminate)
         try:
             with tags(workspace_tag()):
