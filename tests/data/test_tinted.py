@@ -67,7 +67,7 @@ def test_a_picture_is_what_its_caption_says(chosen, number, spare):
     item, shape = items[look.item], (16 + spare[0], 16 + spare[1])
     image, caption = tinted.draw(look, item, "name", shape, chosen, (0, number))
     assert caption in {w.format(ink=look.ink, ground=look.ground, name="name") for w in WORDINGS}
-    # All of the item is seen somewhere: ground where it is black, ink where it is white, a mixture in between; beside it
+    # All of the item is seen: ground where it is black, ink where it is white, a mixture in between; beside it
     # lies nothing but the ground.
     share = 1 - (1 - item[..., None] / 255) ** 2
     expected = np.floor(ink * share + ground * (1 - share) + 0.5)
