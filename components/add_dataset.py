@@ -15,13 +15,19 @@ from ruamel.yaml.comments import CommentedMap
 from components import annotated, listing, params
 from components.layout import dataset_file
 from data import atomic, spec
-from data.errors import UserError
+from data.errors import UserError, nearest
 from data.images import FORMATS
 from data.sources import ImageFile, imagefolder
-from data.sources.listing import scan
+from data.sources.listing import METADATA, scan
 
 IMAGE_SIZE = 64
 """Sides that images are brought to unless the user says otherwise, in pixels."""
+
+TEXTS = {
+    "transcripts": "what is written in each image, which transcription learns to read",
+    "captions": "what each image shows, from which text to image learns to make one",
+}
+"""What ``text`` of ``metadata.jsonl`` can be: nothing in a folder tells."""
 
 LINE_HEIGHT = 32
 """Height that images with a transcript are brought to; their width follows from how long they are."""
@@ -53,6 +59,7 @@ def add(
     image_size: int | None,
     shares: dict[str, float],
     coco_files: tuple[Path, ...] = (),
+    texts: str | None = None,
 ) -> Added:
     """Make ``folder`` the data set ``name``, or bring its listing up to date when it is one already.
 
@@ -64,6 +71,7 @@ def add(
         image_size: sides of the images that models see, in pixels.
         shares: of ``validation`` and ``test``, in [0, 1).
         coco_files: COCO's JSON of the images; without it one that lies in or beside the folder is found.
+        texts: what the texts of ``metadata.jsonl`` are, one of :data:`TEXTS`; a data set keeps what it was added with.
 
     Raises:
         UserError: the folder is not as it must be, or the name cannot be taken.
@@ -72,11 +80,14 @@ def add(
     folder = folder.expanduser().resolve()
     path = dataset_file(name)
     coco_files = _annotations(path, folder, tuple(file.expanduser().resolve() for file in coco_files))
+    texts = _texts(path, texts)
     entries = scan(folder, coco_files)
-    files = imagefolder.load(folder, entries, coco_files)
+    files = imagefolder.load(folder, entries, coco_files, captions=texts == "captions")
+    if not path.exists():
+        _require_texts_as_told(folder, files, texts)
     yaml = YAML()
     yaml.width = 4096
-    values = yaml.load(path.read_text()) if path.exists() else _new(files, name, coco_files)
+    values = yaml.load(path.read_text()) if path.exists() else _new(files, name, coco_files, texts)
     values["folder"] = str(folder)
     if coco_files:
         values["objects"]["coco"] = [str(file) for file in coco_files]
@@ -108,6 +119,28 @@ def _annotations(path: Path, folder: Path, named: tuple[Path, ...]) -> tuple[Pat
     return named or (objects.coco if objects else ())
 
 
+def _texts(path: Path, told: str | None) -> str | None:
+    """Return what texts are: what was told, else what those of the data set are; None for one without texts."""
+    if told not in (None, *TEXTS):
+        raise UserError(f"--text {told!r}: texts are {' or '.join(TEXTS)}.{nearest(told, TEXTS)}")
+    if not path.exists():
+        return told
+    settings = spec.load(path)
+    added = "captions" if settings.captions else "transcripts" if settings.text else None
+    if told not in (None, added):
+        raise UserError(f"{path}: it was added as data with {added or 'no texts'}. Choose another --name.")
+    return added
+
+
+def _require_texts_as_told(folder: Path, files: list[ImageFile], texts: str | None) -> None:
+    has_texts = any(file.text is not None for file in files)
+    if texts and not has_texts:
+        raise UserError(f"{folder}: --text {texts}: no line of a {METADATA} in it has a 'text'.")
+    if has_texts and not texts:
+        choices = "".join(f"\n  --text {name}: {meaning}" for name, meaning in TEXTS.items())
+        raise UserError(f"{folder}: its {METADATA} has 'text'. Say what it is:{choices}")
+
+
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UserError(
@@ -128,10 +161,9 @@ def _classes(file: ImageFile) -> list[str]:
     return [file.label or ""]
 
 
-def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...]) -> CommentedMap:
+def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...], texts: str | None) -> CommentedMap:
     paths = [file.path for file in files]
-    has_texts = any(file.text is not None for file in files)
-    height, width = _line_size(paths) if has_texts else (IMAGE_SIZE, IMAGE_SIZE)
+    height, width = _line_size(paths) if texts == "transcripts" else (IMAGE_SIZE, IMAGE_SIZE)
     image = CommentedMap(height=height, width=width, channels=_channels(paths), levels=256)
     splits = CommentedMap(validation=0.15, test=0.15)
     for part in (image, splits):
@@ -140,7 +172,10 @@ def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...]) -> Com
     if inputs := [file.input.path for file in files if file.input]:
         values["input_channels"] = _channels(inputs)
         values.yaml_add_eol_comment("pairs: of the image that is translated", "input_channels")
-    if has_texts:
+    if texts == "captions":
+        values["captions"] = CommentedMap()
+        values.yaml_add_eol_comment("for text to image: the texts of metadata.jsonl", "captions")
+    if texts == "transcripts":
         values["text"] = CommentedMap(separator="")
         values["text"].fa.set_flow_style()
         values.yaml_add_eol_comment("between two symbols; without one, each character is a symbol", "text")

@@ -66,7 +66,9 @@ def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[
     if settings.source == "imagefolder":
         coco = settings.objects.coco if settings.objects else ()
         listed = scan(settings.folder, coco) if entries is None else entries
-        examples = _read_files(imagefolder.load(settings.folder, listed, coco), settings)
+        captions = settings.captions is not None
+        files = imagefolder.load(settings.folder, listed, coco, captions=captions)
+        examples = _read_files(files, settings)
     else:
         examples = _read_arrays(_load(dataset, settings))
     for row, *contents in examples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -240,5 +240,6 @@ def _explain(path: Path, model: type[BaseModel], problem: Any) -> str:
 
 def _keys_beside(model: type[BaseModel], location: tuple) -> list[str]:
     for part in location[:-1]:
-        model = model.model_fields[part].annotation
+        kind = model.model_fields[part].annotation
+        model = next(one for one in (kind, *get_args(kind)) if hasattr(one, "model_fields"))
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -37,6 +37,12 @@ def add(
         list[Path] | None,
         typer.Option(help="COCO's JSON of the images, if it is not the only one there; may be repeated."),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="What `text` of metadata.jsonl is: transcripts, written in the image, or captions."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Take a folder of images in as a data set, or take note of how it is now. Nothing in it is changed."""
@@ -45,7 +51,7 @@ def add(
 
     shares = dict(_share(text) for text in split or [])
     files = tuple(CALLED_FROM / file for file in coco or [])
-    added = add_dataset.add(CALLED_FROM / folder, name, image_size, shares, files)
+    added = add_dataset.add(CALLED_FROM / folder, name, image_size, shares, files, text)
     if as_json:
         typer.echo(json.dumps(vars(added), sort_keys=True))
         return

@@ -6,6 +6,7 @@ give the splits: ``train``, ``validation`` (or ``valid``, ``val``, ``dev``), ``t
 
 Pairs for translation: each line also has ``"input_file_name"``, the image that ``file_name`` is the translation of.
 Transcripts: each line also has ``"text"``, what is written in the image.
+Captions: each line also has ``"text"``, what the image shows; the folders are the classes where no line has a label.
 Pairs, or images with transcripts, of which none has a label are of one class, ``all``.
 
 Objects for detection: each line has ``"objects": {"bbox": [[x, y, width, height], ...], "categories": [...]}``, in
@@ -48,17 +49,20 @@ class _Line:
     text: str | None = None
 
 
-def load(folder: Path, entries: list[Entry], files: tuple[Path, ...] = ()) -> list[ImageFile]:
+def load(
+    folder: Path, entries: list[Entry], files: tuple[Path, ...] = (), *, captions: bool = False
+) -> list[ImageFile]:
     """Return the image files of ``folder``, sorted by id; images are not opened.
 
     Args:
         folder: the user's folder.
         entries: what :func:`data.sources.listing.scan` said is in it.
         files: COCO's JSON of its images.
+        captions: the texts of ``metadata.jsonl`` are captions, else transcripts.
 
     Raises:
-        UserError: there is no image, folders that are splits and folders that are none lie side by side, or a
-            ``metadata.jsonl`` or a COCO file is not as it must be.
+        UserError: there is no image, images with captions have no class, folders that are splits and folders that are
+            none lie side by side, or a ``metadata.jsonl`` or a COCO file is not as it must be.
     """
     images = [entry.path for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
     if not images:
@@ -77,7 +81,10 @@ def load(folder: Path, entries: list[Entry], files: tuple[Path, ...] = ()) -> li
         lines = {path: _Line(_label_by_folder(path, splits)) for path in images}
     inputs = {line.input for line in lines.values() if line.input is not None}
     has_texts = any(line.text is not None for line in lines.values())
-    if (inputs or has_texts) and all(line.label is None for line in lines.values()):
+    unlabelled = all(line.label is None for line in lines.values())
+    if captions and unlabelled:
+        lines = _labelled_by_folder(folder, lines, splits)
+    elif (inputs or has_texts) and unlabelled:
         lines = {path: replace(line, label=UNLABELLED) for path, line in lines.items()}
     # A file that metadata.jsonl names and that is not there becomes a row too: ingest says that it cannot be
     # read. An input is no example of its own, unless a line says so.
@@ -128,6 +135,16 @@ def _label_by_folder(path: str, splits: dict[str, str]) -> str | None:
     return None if parent == PurePosixPath(".") or str(parent) in splits else parent.name
 
 
+def _labelled_by_folder(folder: Path, lines: dict[str, _Line], splits: dict[str, str]) -> dict[str, _Line]:
+    labels = {path: _label_by_folder(path, splits) for path in lines}
+    if all(label is None for label in labels.values()):
+        raise UserError(
+            f"{folder}: no image has a class, by which images that are made from captions are judged. Put them into "
+            f"class folders, or give each line of {METADATA} a 'label'."
+        )
+    return {path: replace(line, label=labels[path]) for path, line in lines.items()}
+
+
 def _read_metadata(folder: Path, files: list[str]) -> dict[str, _Line]:
     found: dict[str, _Line] = {}
     for file in files:
@@ -172,7 +189,7 @@ def _parse_line(where: str, line: str, parent: PurePosixPath) -> tuple[str, _Lin
 
 
 def _text(where: str, values: dict) -> str | None:
-    """Return the transcript that a line gives, None where it is missing or empty."""
+    """Return the transcript or caption that a line gives, None where it is missing or empty."""
     text = values.get("text")
     if text is not None and not isinstance(text, str):
         raise UserError(f"{where}: text {text!r} is no text: write it in quotes, as it is to be read.")

@@ -79,6 +79,14 @@ def test_any_image_size(digits, shape):
     assert seen(unit(torch.zeros(3, *shape, dtype=torch.uint8))).shape == (3, 10)
 
 
+def test_images_with_captions_are_judged_by_their_class(bare_project, monkeypatch):
+    monkeypatch.setattr(network, "RECIPE", network.RECIPE.model_copy(update={"least_steps": 1, "epochs": 1}))
+    path = layout.prepared(workspace.DATASET) / "spec.json"
+    atomic.write_json(path, json.loads(path.read_text()) | {"task": "text_to_image"})
+    judge.run(workspace.DATASET)
+    assert Judge.of(PreparedData(layout.prepared(workspace.DATASET)).spec).description["judges"]
+
+
 def test_no_classes_no_judge(bare_project):
     spec = json.loads((layout.prepared(workspace.DATASET) / "spec.json").read_text())
     atomic.write_json(layout.prepared(workspace.DATASET) / "spec.json", spec | {"task": "translation"})

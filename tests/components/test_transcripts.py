@@ -39,7 +39,7 @@ def make(folder):
     for number, (split, count) in enumerate((("train", 24), ("validation", 6), ("test", 6))):
         lines_of(folder / "mine", split, count, first=25 * number if number < 2 else 40)
     root = project(folder / "project")
-    darkroom_data(root, "add", str(folder / "mine"), "--name", "mine")
+    darkroom_data(root, "add", str(folder / "mine"), "--name", "mine", "--text", "transcripts")
     return folder / "mine", root
 
 

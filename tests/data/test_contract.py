@@ -10,7 +10,7 @@ import yaml
 
 from components import ingest, lineage, manifest, prepare, validate
 from components.validation import suite
-from data import spec
+from data import captions, spec
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, PreparedData
 from data.sources import torchvision
 from data.text import END, spell
@@ -128,6 +128,23 @@ def test_texts_are_the_manifest_s(dataset):
         assert part.texts.dtype == np.int64 and part.texts.shape == (len(part), data.spec.longest_text)
         assert spell(part.texts, data.spec.symbols, data.spec.separator) == [said[id] for id in part.ids]
         assert set(np.unique(part.texts)) - {END} == set(range(len(data.spec.symbols)))
+
+
+def test_captions_are_the_manifest_s_in_the_words_of_train(dataset):
+    _, data, rows = dataset
+    if data.spec.task != "text_to_image":
+        assert data.train.captions is None and data.spec.words is None
+        return
+    said = dict(zip(rows["id"], rows["text"], strict=True))
+    for part in (getattr(data, split) for split in SPLITS):
+        assert part.captions.dtype == np.int64
+        assert part.captions.shape == (len(part), data.spec.longest_caption)
+        # Only a user's captions may hold unknown words, and data sets of this repository hold none.
+        spelled = captions.spell(part.captions, data.spec.words)
+        assert spelled == [" ".join(captions.words(said[id])) for id in part.ids]
+    used = set(np.unique(data.train.captions)) - {captions.PADDING}
+    assert used == set(range(captions.FIRST, captions.FIRST + len(data.spec.words)))
+    assert data.spec.words == tuple(sorted(data.spec.words))
 
 
 def test_nobody_is_in_two_splits_and_every_landmark_in_the_picture(dataset):

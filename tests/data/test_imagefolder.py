@@ -8,13 +8,14 @@ from data.sources.listing import scan
 from tests.photo_folder import write
 
 
-def load(folder, *names, metadata=None):
+def load(folder, *names, metadata=None, captions=False):
     for name in names:
         write(folder / name, b"x")
     for place, lines in (metadata or {}).items():
         text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
         write(folder / place / "metadata.jsonl", text.encode())
-    return {file.id: (file.split, file.label) for file in imagefolder.load(folder, scan(folder))}
+    found = imagefolder.load(folder, scan(folder), captions=captions)
+    return {file.id: (file.split, file.label) for file in found}
 
 
 def test_class_folders(tmp_path):
@@ -102,3 +103,20 @@ def test_an_input_is_no_example_of_its_own(tmp_path):
     ]
     found = load(tmp_path, "a.png", "b.png", "c.png", "lost.png", metadata={".": lines})
     assert found == {"a.png": ("", "all"), "c.png": ("", "all"), "lost.png": ("", None)}
+
+
+def test_images_with_captions_are_of_their_folder_s_class_or_of_the_label(tmp_path):
+    lines = [{"file_name": "cat/1.png", "text": "a cat"}, {"file_name": "2.png", "text": "odd"}]
+    found = load(tmp_path, "train/cat/1.png", "train/2.png", metadata={"train": lines}, captions=True)
+    assert found == {"train/cat/1.png": ("train", "cat"), "train/2.png": ("train", None)}
+    lines[1]["label"] = "dog"
+    found = load(tmp_path, metadata={"train": lines}, captions=True)
+    assert found == {"train/cat/1.png": ("train", None), "train/2.png": ("train", "dog")}
+
+
+def test_captions_without_any_class_are_refused(tmp_path):
+    lines = [{"file_name": "1.png", "text": "a cat"}]
+    with pytest.raises(
+        UserError, match=r"no image has a class.*class folders, or give each line .* a 'label'"
+    ):
+        load(tmp_path, "train/1.png", metadata={"train": lines}, captions=True)
