@@ -5,19 +5,14 @@ What is diffused is called an image here; it may be the latent of one.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from models.blocks import diffusion, noise
-from models.blocks.batches import Batches
+from models.blocks import diffusion
 from models.blocks.diffusion import Prediction
-from models.blocks.pixels import unit
 
-CHUNK = 512
 GOLDEN = 0.6180339887498949
 """Multiples of the golden ratio, modulo one, fill the unit interval evenly however many there are."""
 
@@ -70,31 +65,9 @@ def errors(
     return (answer - right).square().mean(dim=(1, 2, 3))
 
 
-@torch.no_grad()
-def validate(
-    network: Network,
-    split: Batches,
-    shape: tuple[int, int, int],
-    errors_of: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
-) -> dict[str, float]:
-    """Return the mean error on a split as ``loss``, always at the same times and with the same noise: comparable.
-
-    Args:
-        network: the network.
-        split: gives images and what belongs to each.
-        shape: channels, height, width of what is diffused.
-        errors_of: (images in [0, 1], what belongs to them, times, noise) -> [N], as :func:`errors`.
-    """
-    device = network.alpha.device
-    seed = torch.zeros(1, dtype=torch.int64, device=device)
-    total, first = 0.0, 0
-    for images, belonging in split.read(torch.arange(len(split)), CHUNK):
-        place = torch.arange(first, first + len(images), dtype=torch.float64, device=device)
-        times = (place * GOLDEN % 1 * len(network.alpha)).long()
-        noised = noise.normal(seed, len(images), math.prod(shape), first=first).unflatten(1, shape)
-        total += float(errors_of(unit(images), belonging, times, noised).double().sum())
-        first += len(images)
-    return {"loss": total / len(split)}
+def even(places: Tensor, times: int) -> Tensor:
+    """Return the time that each image of a held-out split is measured at, int64 [N], by its place int64 [N]."""
+    return (places.double() * GOLDEN % 1 * times).long()
 
 
 def guided(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from data.prepared import PreparedData
-from models.blocks import denoising, loop
+from models.blocks import denoising, held_out, loop
 from models.blocks.batches import Batches
 from models.ddpm.network import Denoiser
 from models.run import Run
@@ -24,9 +24,10 @@ def fit(model: Denoiser, data: PreparedData, run: Run) -> None:
         return denoising.errors(network, image, times, noised, labels).mean()
 
     def validate(network: Denoiser, split: Batches) -> dict[str, float]:
-        def errors(x_bchw: Tensor, labels: Tensor, times: Tensor, noised: Tensor) -> Tensor:
+        def losses(x_bchw: Tensor, labels: Tensor, drawn: Tensor, places: Tensor) -> Tensor:
+            times, noised = denoising.even(places, config.times), drawn.unflatten(1, network.shape)
             return denoising.errors(network, 2 * x_bchw - 1, times, noised, labels)
 
-        return denoising.validate(network, split, network.shape, errors)
+        return {"loss": held_out.mean(split, network.dim, losses)}
 
     loop.train(model, data, run, config, loss=loss, validate=validate)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from data.captions import PADDING
 from data.prepared import PreparedData
-from models.blocks import denoising, loop, noise
+from models.blocks import denoising, held_out, loop
 from models.blocks.batches import Batches
 from models.blocks.gaussian import divergence
 from models.blocks.pixels import unit
@@ -47,15 +47,11 @@ def _autoencode(model: LatentDiffusion, data: PreparedData, run: Run) -> None:
         drawn = torch.randn(len(x_bchw), *model.shape, generator=run.generator, device=run.device)
         return error(network, x_bchw, drawn).mean()
 
-    @torch.no_grad()
     def validate(network: Autoencoder, split: Batches) -> dict[str, float]:
-        seed = torch.zeros(1, dtype=torch.int64, device=run.device)  # the same noise each time: comparable
-        total, first = 0.0, 0
-        for images, _ in split.read(torch.arange(len(split)), CHUNK):
-            drawn = noise.normal(seed, len(images), model.dim, first=first).unflatten(1, model.shape)
-            total += float(error(network, unit(images), drawn).double().sum())
-            first += len(images)
-        return {"loss": total / len(split)}
+        def losses(x_bchw: Tensor, _: Tensor, drawn: Tensor, __: Tensor) -> Tensor:
+            return error(network, x_bchw, drawn.unflatten(1, model.shape))
+
+        return {"loss": held_out.mean(split, model.dim, losses)}
 
     loop.train(model.autoencoder, data, run, model.config.autoencoding(), loss=loss, validate=validate)
 
@@ -84,9 +80,10 @@ def _diffuse(model: LatentDiffusion, data: PreparedData, run: Run) -> None:
         return denoising.errors(network, latent, times, noised, *told).mean()
 
     def validate(network: LatentDiffusion, split: Batches) -> dict[str, float]:
-        def errors(x_bchw: Tensor, captions: Tensor, times: Tensor, noised: Tensor) -> Tensor:
+        def losses(x_bchw: Tensor, captions: Tensor, drawn: Tensor, places: Tensor) -> Tensor:
+            times, noised = denoising.even(places, config.times), drawn.unflatten(1, network.shape)
             return denoising.errors(network, network.encode(x_bchw), times, noised, *network.text(captions))
 
-        return denoising.validate(network, split, network.shape, errors)
+        return {"loss": held_out.mean(split, network.dim, losses)}
 
     loop.train(model, data, run, config, loss=loss, validate=validate, tensors=("images", "captions"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +9,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from models.blocks import denoising
-from models.blocks.batches import Batches
 from models.blocks.diffusion import Schedule
 
 
@@ -70,34 +67,11 @@ def test_guidance_goes_on_from_none_to_what_is_asked_for(guidance):
     assert network.asked == [2 if guidance == 1 else 4]
 
 
-def test_validation_is_the_same_each_time_and_of_any_chunks(digits, monkeypatch):
-    split = Batches(digits.validation, torch.device("cpu"))
-    network = Told(0.3)
-
-    def errors(x_bchw, labels, times, noised):
-        return denoising.errors(network, x_bchw, times, noised, labels / 10)
-
-    whole = denoising.validate(network, split, (1, 8, 8), errors)
-    assert denoising.validate(network, split, (1, 8, 8), errors) == whole
-    monkeypatch.setattr(denoising, "CHUNK", 7)
-    assert denoising.validate(network, split, (1, 8, 8), errors)["loss"] == pytest.approx(
-        whole["loss"], rel=1e-6
-    )
-
-
-def test_validation_counts_every_image_once(digits):
-    some = dataclasses.replace(
-        digits.validation,
-        images=digits.validation.images[:13],
-        labels=digits.validation.labels[:13],
-        ids=["x"] * 13,
-    )
-    seen = []
-
-    def errors(x_bchw, labels, times, noised):
-        seen.extend(labels.tolist())
-        return torch.arange(len(labels)).double()
-
-    found = denoising.validate(Told(), Batches(some, torch.device("cpu")), (1, 8, 8), errors)
-    assert seen == some.labels.tolist()
-    assert found == {"loss": 6.0}
+@given(count=st.integers(1, 500), times=st.integers(1, 1000))
+def test_a_split_is_measured_at_times_that_fill_them_evenly(count, times):
+    found = denoising.even(torch.arange(count), times)
+    assert found.min() >= 0 and found.max() < times
+    # Of the golden ratio no gap between neighbours is greater than 2.62 of an even one.
+    gaps = found.sort().values.diff(prepend=torch.tensor([0]), append=torch.tensor([times]))
+    assert gaps.max() <= 2.62 * times / count + 1
+    assert torch.equal(denoising.even(torch.arange(count)[count // 2 :], times), found[count // 2 :])
