@@ -85,7 +85,7 @@ def _general(rows: pd.DataFrame, shares: Shares) -> CommentedMap:
     if "words" in rows:
         # Of the words of a language no text has all: as many unknown ones as there are now are no fault.
         unknown = int(expectations.unknown(rows["words"], assign(rows, shares)).notna().sum())
-        general.insert(7, "longest_caption", int(rows["words"].map(len).max()), comment="words")
+        general.insert(7, "longest_caption", max(1, int(rows["words"].map(len).max())), comment="words")
         general.insert(
             8, "unknown_words", unknown, comment="so many outside of train may hold a word that train lacks"
         )
