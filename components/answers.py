@@ -13,6 +13,7 @@ An answer is a dict of plain JSON values and of pictures (Pillow images):
 ``segmentation``    ``mask``: of the size that the graph reads, with a palette: 0 the ground, k + 1 class k; and
                     ``segments``: ``[{"label", "share", "color"}, ...]`` of the classes that are on it
 ``transcription``   ``text``, ``confidence``
+``text_to_image``   ``images``
 ==================  =====================================================================================
 """
 
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from data import captions
 from data.errors import UserError, nearest
 
 Answer = dict[str, Any]
@@ -57,7 +59,7 @@ def inputs(description: Description, prepared: np.ndarray, size: tuple[int, int]
 
 
 def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
-    """Return an answer for each example; of a generator one answer, with all its images.
+    """Return an answer for each example; of what draws images one answer, with all of them.
 
     Args:
         description: what ``bundle.json`` says of the graph.
@@ -66,23 +68,39 @@ def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[An
     return READERS[description["task"]](description, outputs)
 
 
-def request(description: Description, seed: int = 0, count: int = 1, label: str | None = None) -> dict:
-    """Return what a generator's graph takes for ``count`` images of ``seed``, int64 [1] each.
+def request(
+    description: Description,
+    seed: int = 0,
+    count: int = 1,
+    label: str | None = None,
+    prompt: str | None = None,
+) -> dict[str, np.ndarray]:
+    """Return what a graph that draws takes for ``count`` images of ``seed``.
 
     Args:
         description: what ``bundle.json`` says of the graph.
         seed: -2**63 to 2**63 - 1; image ``i`` of a seed does not depend on ``count``.
         count: at least 1.
         label: a class by its name; of every class in turn without it.
+        prompt: what to draw, where the model draws by words; none, "", for whatever it comes to.
 
     Raises:
-        UserError: a value is out of range, there is no such class, or the model draws none by class.
+        UserError: a value is out of range, there is no such class or word, the prompt is missing or too long, or the
+            model draws none by class or by words.
     """
     name = description["name"]
     for key, value, least, most in (("seed", seed, -(2**63), 2**63 - 1), ("count", count, 1, 2**31 - 1)):
         if not least <= value <= most:
             raise UserError(f"{name}: {key} must be {least} to {most}, not {value}.")
-    asked = {"seed": np.array([seed], np.int64), "count": np.array([count], np.int64)}
+    asked = {"seed": np.array([seed], np.int64)}
+    if description["task"] == "text_to_image":
+        if label is not None:
+            raise UserError(f"{name}: draws what a prompt says; leave the label out.")
+        text = _known_words(description, prompt)
+        return {"prompt": np.array([text] * count, dtype=object)} | asked
+    if prompt is not None:
+        raise UserError(f"{name}: reads no prompt; leave it out.")
+    asked["count"] = np.array([count], np.int64)
     if draws_by_class(description):
         asked["label"] = np.array([EVERY if label is None else _class(description, label)], np.int64)
     elif label is not None:
@@ -155,6 +173,22 @@ def sheet(images: Sequence[Image.Image]) -> Image.Image:
     for place, image in enumerate(images):
         whole.paste(image, (place % columns * width, place // columns * height))
     return whole
+
+
+def _known_words(description: Description, prompt: str | None) -> str:
+    """Return the words of a prompt with a blank between them, which is how its graph takes them apart."""
+    name, known, longest = description["name"], description["words"], description["longest_caption"]
+    if prompt is None:
+        raise UserError(f"{name}: draws what a prompt says: give it one. Its words are: {', '.join(known)}.")
+    words = captions.words(prompt)
+    for word in words:
+        if word not in known:
+            raise UserError(
+                f"{name}: the prompt has a word it does not know, {word!r}.{nearest(word, known)}"
+            )
+    if len(words) > longest:
+        raise UserError(f"{name}: the prompt has {len(words)} words; it reads at most {longest}.")
+    return " ".join(words)
 
 
 def _class(description: Description, label: str) -> int:
@@ -260,5 +294,6 @@ READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answer
     "detection": _detection,
     "segmentation": _segmentation,
     "transcription": _transcription,
+    "text_to_image": _generation,
 }
 """By task, what reads its outputs."""

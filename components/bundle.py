@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
-from safetensors.numpy import load as load_tensors
 
+from components import golden
 from components.onnx_graph import OnnxGraph
 from components.tasks import Arrays, Tensor, Tolerance
 from data.errors import UserError
@@ -46,7 +46,8 @@ class Bundle:
         self.description: dict[str, Any] = json.loads(files[DESCRIPTION])
         self.sha256 = hashlib.sha256(files[DESCRIPTION]).hexdigest()
         self.graph = graph
-        self._golden = load_tensors(files[GOLDEN])
+        texts = [tensor.name for tensor in graph.inputs if tensor.dtype == "string"]
+        self._golden = golden.read(files[GOLDEN], texts)
 
     @classmethod
     def open(cls, folder: Path, *, device: str = "cpu", threads: int = 1) -> Bundle:
@@ -80,11 +81,7 @@ class Bundle:
 
     def golden(self) -> tuple[Arrays, Arrays]:
         """Return the example inputs and the outputs that were right at export, by name."""
-
-        def of(kind: str) -> Arrays:
-            return {name.removeprefix(kind): t for name, t in self._golden.items() if name.startswith(kind)}
-
-        return of("input/"), of("output/")
+        return self._golden
 
     def check_golden(self) -> None:
         """Answer the golden examples.

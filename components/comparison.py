@@ -160,6 +160,8 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
             Score("exact_match", "higher", module.scores(answers, data), labels),
             Score("character_error_rate", "lower", module.error_rates(answers, data)),
         ]
+    if task == "text_to_image":
+        return [Score("class_agreement", "higher", module.scores(answers, data), labels[module.asked(data)])]
     if task in ("translation", "reenactment"):
         return [Score("l1", "lower", module.scores(answers, data), labels)]
     return [Score("kernel_distance", "lower", module.kernel_distances(answers, data))]

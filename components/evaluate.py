@@ -3,14 +3,14 @@
 It calls the graph that will be exported, in PyTorch, and leaves in ``artifacts/models/<name>/evaluate/``
 
 - ``metrics.json``: each metric with its 95 % interval, and a table per class;
-- ``examples.parquet``: a row per test example, so that two models can be compared pairwise;
+- ``examples.parquet``: a row per test example that was asked for, so that two models can be compared pairwise;
 - ``plots/``: pictures, and CSV files that ``dvc plots`` draws.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import torch
 from components import layout, params, tasks
 from components.command import main
 from components.reference import Reference, arguments, open_trained
-from components.tasks import Arrays, Measurement, filling, personal, walks
+from components.tasks import DRAWING, Arrays, Measurement, filling, personal, prompts, walks
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -42,7 +42,7 @@ def run(name: str) -> Measurement:
     graph = trained.family.graph(trained.model)
     task = tasks.of(trained.family.TASK, arguments(graph))
     device = find_device(settings.device, f"{params.FILE}: models.{name}.device")
-    predict = Reference(graph, task.signature(data.spec)[1], device, settings.threads)
+    predict = Reference(graph, data.spec, task.signature(data.spec)[1], device, settings.threads)
     try:
         answers = task.answer(predict, data)
     except ValueError as error:
@@ -58,9 +58,14 @@ def run(name: str) -> Measurement:
         answers |= personal.compare(_personaliser(trained, device), predict, data)
     measurement = task.measure(answers, data)
     with atomic.folder(layout.evaluated(name)) as folder:
-        shared = {"task": trained.family.TASK, "dataset": settings.dataset, "num_examples": len(data.test)}
+        examples = {"id": data.test.ids, "label": data.test.labels} | task.rows(answers, data)
+        _write_examples(folder / "examples.parquet", examples)
+        shared = {
+            "task": trained.family.TASK,
+            "dataset": settings.dataset,
+            "num_examples": len(examples["id"]),
+        }
         atomic.write_json(folder / "metrics.json", shared | measurement.to_json())
-        _write_examples(folder / "examples.parquet", data, task.rows(answers, data))
         task.draw(folder / "plots", answers, data, measurement)
         _draw_history(folder / "plots", layout.trained(name) / "history.csv")
     return measurement
@@ -80,15 +85,17 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
     if hasattr(family, "fill_in"):
         shown = images[: filling.IMAGES]
         answers["filled_in"] = family.fill_in(model, shown, filling.hidden(shown))
-    if family.TASK != "generation":
+    if family.TASK not in DRAWING:
         return answers
+    if hasattr(family, "word_attention"):
+        answers["word_attention"] = family.word_attention(model, prompts.shown(data), seed=0)
     for walk in walks.PICTURES:
         if hasattr(family, walk):
             answers[walk] = getattr(family, walk)(model, trained.seed)
     if hasattr(family, "log_likelihood"):
         answers["log_likelihood"] = family.log_likelihood(model, images, trained.seed)
     if hasattr(family, "reconstruct"):
-        answers["reconstruction"] = family.reconstruct(model, images[:16])
+        answers["reconstruction"] = family.reconstruct(model, images[: walks.SHOWN])
     return answers
 
 
@@ -103,11 +110,10 @@ def _personaliser(trained: Checkpoint, device: torch.device) -> personal.Persona
     return personalise
 
 
-def _write_examples(path: Path, data: PreparedData, columns: Arrays) -> None:
+def _write_examples(path: Path, columns: Mapping[str, Sequence | np.ndarray]) -> None:
     """Write a row per test example; the same rows give the same bytes."""
-    table = pa.table({"id": data.test.ids, "label": data.test.labels, **columns})
     with atomic.file(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(pa.table(dict(columns)), temporary)
 
 
 def _draw_history(folder: Path, history: Path) -> None:

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.numpy import save
 
 import models
-from components import layout, onnx_export, onnx_text, params, parity, tasks
+from components import golden, layout, onnx_export, onnx_text, params, parity, tasks
 from components.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
 from components.command import main
 from components.onnx_graph import OnnxGraph
 from components.params import ModelParams
 from components.reference import Reference, arguments, open_trained
-from components.tasks import Predict, Tensor
+from components.tasks import Tensor, prompts
 from data import atomic
 from data.errors import UserError
 from data.prepared import DataSpec
@@ -51,17 +50,21 @@ def run(name: str) -> Bundle:
     task = tasks.of(trained.family.TASK, arguments(graph))
     inputs, outputs = task.signature(data.spec)
     # Compared on the CPU: it is there everywhere, and its bits do not change from run to run.
-    pytorch = Reference(graph, outputs, torch.device("cpu"), settings.threads)
+    pytorch = Reference(graph, data.spec, outputs, torch.device("cpu"), settings.threads)
     with atomic.folder(layout.bundle(name)) as folder:
-        content = onnx_export.convert(graph, inputs, outputs, task.inputs(data, "validation", 0, 2))
+        example = prompts.tokens(task.inputs(data, "validation", 0, 2), data.spec)
+        content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
         if trained.family.TASK == "transcription":
             content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
+        if trained.family.TASK == "text_to_image":
+            content = onnx_text.read(content, "prompt", data.spec.words)
         (folder / MODEL).parent.mkdir()
         (folder / MODEL).write_bytes(content)
         onnx = OnnxGraph(folder / MODEL, content, inputs, outputs, threads=settings.threads).predict
         report = {"batches": parity.tensors(name, task, onnx, pytorch, data)}
         report |= parity.examples(name, task, task.answer(onnx, data), data, evaluated)
-        _write_golden(folder / GOLDEN, task.inputs(data, "test", 0, EXAMPLES), onnx)
+        asked = task.inputs(data, "test", 0, EXAMPLES)
+        (folder / GOLDEN).write_bytes(golden.write(asked, onnx(asked)))
         (folder / TRITON).write_text(_triton(name, inputs, outputs))
         description = _describe(
             name,
@@ -80,14 +83,6 @@ def run(name: str) -> Bundle:
     bundle = Bundle.open(layout.bundle(name), threads=settings.threads)
     bundle.check_golden()
     return bundle
-
-
-def _write_golden(path: Path, inputs: dict, onnx: Predict) -> None:
-    tensors = {f"input/{key}": value for key, value in inputs.items()}
-    # A file of tensors holds no strings; a text is spelled from the symbols, which it does hold.
-    answers = {key: value for key, value in onnx(inputs).items() if value.dtype != object}
-    tensors |= {f"output/{key}": value for key, value in answers.items()}
-    path.write_bytes(save(tensors))
 
 
 def _triton(name: str, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> str:
@@ -137,6 +132,7 @@ def _describe(
         },
         "classes": list(spec.classes),
         **({"symbols": list(spec.symbols), "separator": spec.separator} if spec.symbols else {}),
+        **({"words": list(spec.words), "longest_caption": spec.longest_caption} if spec.words else {}),
         "primary": measured["primary"],
         "metrics": measured["metrics"],
         # Who looked at generated images: metrics of different judges do not compare.

@@ -21,6 +21,7 @@ from components.ledger import Entry
 from components.params import GatePolicy, load
 from components.registry import Model, Version
 from components.serving import sharing
+from components.tasks import DRAWING
 from data.errors import UserError
 from data.prepared import PreparedData
 
@@ -219,7 +220,7 @@ def _question(
 ) -> dict[str, Any]:
     """Return what a decision depends on."""
     validation = validation_file(present.spec.name)
-    generates = candidate.tags["task"] == "generation"
+    generates = candidate.tags["task"] in DRAWING
     judge = {"judge": fingerprint(present.spec.name)} if generates else {}
     return judge | {
         "rules": RULES,

@@ -100,6 +100,15 @@ def examples(
         report["confidence"] = _compare(
             f"{name}: the confidence", answers["confidence"][same], columns["confidence"][same], tolerance
         )
+    if "caption" in columns:
+        differ = task.rows(answers, data)["predicted"] != columns["predicted"]
+        tolerance = Tolerance(max(task.DIVERGED, 1 / len(differ)))
+        report["predicted"] = _compare(
+            f"{name}: images of which another class is seen",
+            differ.mean(keepdims=True),
+            np.zeros(1),
+            tolerance,
+        )
     if "scores" in answers:
         top, tolerance = answers["scores"].max(axis=1), task.TOLERANCES["scores"]
         report["confidence"] = _compare(f"{name}: the top score", top, columns["confidence"], tolerance)

@@ -12,9 +12,9 @@ from torch import nn
 
 from components import layout
 from components.params import ModelParams
-from components.tasks import Arrays, Tensor
+from components.tasks import Arrays, Tensor, prompts
 from data.errors import UserError
-from data.prepared import PreparedData
+from data.prepared import DataSpec, PreparedData
 from models import checkpoint
 from models.checkpoint import Checkpoint
 
@@ -45,7 +45,12 @@ class Reference:
     """Calls ``graph``, inputs and outputs by name, in full float32 and with the same bits every time."""
 
     def __init__(
-        self, graph: nn.Module, outputs: Sequence[Tensor], device: torch.device, threads: int
+        self,
+        graph: nn.Module,
+        spec: DataSpec,
+        outputs: Sequence[Tensor],
+        device: torch.device,
+        threads: int,
     ) -> None:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = (
             ":4096:8"  # cuBLAS is deterministic only with a fixed workspace
@@ -56,7 +61,9 @@ class Reference:
         torch.set_num_threads(threads)
         torch.backends.cudnn.allow_tf32 = False  # would round each product to 10 bits
         self._graph = graph.to(device).eval()
-        # PyTorch has no strings: what is one in the exported graph is spelled from the other outputs.
+        # PyTorch has no strings: what is one in the exported graph is spelled from the other outputs, and texts that
+        # are read come as tokens.
+        self._spec = spec
         self._outputs = [output.name for output in outputs if output.dtype != "string"]
         self._device = device
 
@@ -65,11 +72,12 @@ class Reference:
         """Answer one request.
 
         Args:
-            inputs: an array for each argument of the graph's ``forward``.
+            inputs: an array for each argument of the graph's ``forward``, texts as the exported graph takes them.
         """
         # Copies: prepared data is a read-only map, which PyTorch warns of.
         tensors = {
-            name: torch.from_numpy(np.array(values)).to(self._device) for name, values in inputs.items()
+            name: torch.from_numpy(np.array(values)).to(self._device)
+            for name, values in prompts.tokens(inputs, self._spec).items()
         }
         answers = self._graph(**tensors)
         answers = (answers,) if isinstance(answers, torch.Tensor) else answers

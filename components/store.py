@@ -50,7 +50,9 @@ _BATCH = 1000  # most metrics that MLflow takes at once
 
 def uri() -> str:
     """Return the address of the store: ``MLFLOW_TRACKING_URI``, or the embedded one."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(MLFLOW / 'mlflow.db').absolute()}"
+    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(MLFLOW / 'mlflow.db').absolute()}"
+    # Without a driver SQLAlchemy 2.0 means psycopg2, which is not here.
+    return address.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def client() -> MlflowClient:

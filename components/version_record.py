@@ -18,6 +18,7 @@ from mlflow.types import Schema, TensorSpec
 from components import layout, params, store
 from components.registry import MODEL_PATH
 
+_ON_RECORD = (":(exclude)dvc.lock", f":(exclude){params.FILE}")
 _MODEL_DATA = "bundle/1/model.onnx"
 
 
@@ -29,8 +30,8 @@ def lineage(facts: dict[str, Any]) -> dict[str, str]:
         "dataset": facts["dataset"],
         "data_sha256": facts["data"],
         "git_commit": _git("rev-parse", "HEAD") or "none",
-        # dvc.lock changes with every run; its own hash stands beside.
-        "git_dirty": str(bool(_git("status", "--porcelain", "--", ".", ":(exclude)dvc.lock"))).lower(),
+        # dvc.lock changes with every run, params.yaml when a model is taken from its shelf: the run has both.
+        "git_dirty": str(bool(_git("status", "--porcelain", "--", ".", *_ON_RECORD))).lower(),
         "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
     }
 

@@ -67,9 +67,11 @@ def main() -> None:
     """Run the command line: a user's mistake ends with its message alone and exit status 2."""
     from flows import (
         data_commands,
+        doctor_command,
         predict_commands,
         project,
         registry_commands,
+        reproduce_command,
         schedule_command,
         serve_command,
         triton_command,
@@ -79,6 +81,8 @@ def main() -> None:
     registry_commands.add_to(app)
     serve_command.add_to(app)
     predict_commands.add_to(app)
+    app.command("doctor")(doctor_command.doctor)
+    app.command("reproduce")(reproduce_command.reproduce)
     app.command("schedule")(schedule_command.schedule)
     app.command("export-triton")(triton_command.export_triton)
     try:

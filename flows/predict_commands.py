@@ -30,6 +30,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 ANYWHERE = {"predict", "generate"}
 """They enter a project only for a model of its registry: servers and folders are asked from anywhere."""
 
+DRAWING = ("unconditional-image-generation", "text-to-image")
+"""What ``generate`` asks for."""
+
 SHOWN = 3
 """So many classes of each picture are printed."""
 
@@ -60,8 +63,9 @@ def predict(
 
     asked = pipeline(model=where, url=url)
     files = [_called_from(image) for image in images]
-    if asked.task == "unconditional-image-generation":
-        raise UserError(f"{model}: draws images from a seed. Ask it by: darkroom generate {model} --out FILE")
+    if asked.task in DRAWING:
+        prompt = " --prompt TEXT" if asked.task == "text-to-image" else ""
+        raise UserError(f"{model}: takes no picture. Ask it by: darkroom generate {model}{prompt} --out FILE")
     if asked.source.description["task"] == "reenactment":
         _reenact(asked, files, landmarks, out, as_json)
         return
@@ -89,6 +93,12 @@ def generate(
     ] = Path("made.png"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     count: Annotated[int, typer.Option(help="How many images.", min=1)] = 1,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            help='What to draw, where the model draws by words: "a red seven". Unknown words are refused.'
+        ),
+    ] = None,
     label: Annotated[
         str | None,
         typer.Option(help="A class, where the model draws by class; every class in turn without it."),
@@ -96,13 +106,15 @@ def generate(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Draw images of a seed with a generator."""
+    """Draw images of a seed, or of what a prompt says."""
     where = _model(model, url)
     from components import answers
     from components.pipelines import pipeline
 
-    asked = pipeline("unconditional-image-generation", model=where, url=url)
-    images = asked(seed=seed, count=count, label=label)
+    asked = pipeline(model=where, url=url)
+    if asked.task not in DRAWING:
+        raise UserError(f"{model}: is for {asked.task}. Ask it by: darkroom predict {model} FILE")
+    images = asked.source.generate(seed, count, label, prompt)["images"]
     names = [f"{asked.source.description['name']}-{seed}-{place:04d}.png" for place in range(count)]
     whole = images if _called_from(out).is_dir() else [answers.sheet(images)]
     _tell_written(_write(whole, out, names, model), asked, as_json)

@@ -16,6 +16,7 @@ FAMILIES = {
     "rnn": "Recurrent network over image rows: vanilla, LSTM or GRU cells: classification",
     "segmenter": "Vision transformer with a mask decoder (Strudel et al. 2021): segmentation",
     "svm": "Support vector machine, linear or RBF (Cortes & Vapnik 1995): classification",
+    "text_to_image": "Images from captions by latent diffusion (Rombach et al. 2022): text to image",
     "transformer": "Encoders and decoders of attention alone (Vaswani et al. 2017): transcription",
     "vae": "Variational autoencoder (Kingma & Welling 2014): generation",
     "vit": "Vision transformer (Dosovitskiy et al. 2021): classification",

@@ -109,6 +109,12 @@ class Run:
         """Append a row to the history."""
         self.history.append(row)
 
+    def name_phase(self, name: str) -> None:
+        """Give the rows so far, of a phase that is over, columns of their own: ``train_NAME_loss`` and so on."""
+        self.history[:] = [
+            {key.replace("_", f"_{name}_", 1): row[key] for key in row} for row in self.history
+        ]
+
     def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
         """Show how far the training is; ``unit`` is singular (``step``, ``iteration``)."""
         self._progress.update(done, total, unit, metrics)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.contact_sheet.model import ModelSheet
+from components.tasks import DRAWING
 
 JUDGED = (
     "frechet_distance",
@@ -44,7 +45,7 @@ def tables(models: Iterable[ModelSheet]) -> list[Table]:
     """Return a table for each data set that has more than one such model measured."""
     by_dataset: dict[str, list[tuple[int, ModelSheet]]] = {}
     for place, model in enumerate(models, 1):
-        if model.task in ("density", "generation"):
+        if model.task in ("density", *DRAWING):
             by_dataset.setdefault(model.data.name, []).append((place, model))
     return [_table(dataset, found) for dataset, found in by_dataset.items() if len(found) > 1]
 

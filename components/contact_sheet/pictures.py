@@ -14,6 +14,11 @@ from components.contact_sheet.files import read_rows
 # In the order of the sheet; pictures that are not named here come after these, learning curves last.
 _CAPTIONS = {
     "samples": ("Samples", "Grid of new images that the model drew."),
+    "seeds": ("Seeds", "Rows of images, each of one caption from several seeds."),
+    "words": (
+        "Where each word looks",
+        "In each row an image and the words of its caption, bright where each was looked at while it came about.",
+    ),
     "interpolation": ("Interpolation", "Rows of new images, each from one sample to another."),
     "traversal": (
         "Traversal",

@@ -9,6 +9,9 @@
     draw = pipeline("unconditional-image-generation", model="digits-gan", url="http://127.0.0.1:8080")
     draw(seed=3, count=16, label="7")           # 16 pictures
 
+    paint = pipeline("text-to-image", model="digit-captions-text-to-image")
+    paint("a red seven", seed=3, count=4)       # 4 pictures
+
 It needs no PyTorch. ``model`` is a name of the registry (``digits-cnn``, ``digits-cnn@champion``, ``digits-cnn/3``), a
 folder that holds a bundle, or, with ``url``, a champion of the server there.
 """
@@ -37,6 +40,7 @@ TASKS = {
     "object-detection": ("detection",),
     "image-segmentation": ("segmentation",),
     "image-to-text": ("transcription",),
+    "text-to-image": ("text_to_image",),
     "density": ("density",),
 }
 """What can be asked for, by the names that transformers and its hub give tasks where they have one; and the tasks of
@@ -110,10 +114,12 @@ class Pipeline:
         ``image-segmentation``              ``[{"label", "score": None, "mask"}, ...]``, of the picture's size, 0 or 255
         ``image-to-text``                   ``[{"generated_text"}]``
         ``unconditional-image-generation``  ``count`` Pillow images of ``seed``, of the class ``label``; no ``inputs``
+        ``text-to-image``                   ``count`` Pillow images of what ``inputs``, a text, says, from ``seed``
         ==================================  ==========================================================================
 
         Args:
-            inputs: a picture, or several, which gives a list of answers; of a head model the shots of one person.
+            inputs: a picture, or several, which gives a list of answers; of a head model the shots of one person; for
+                ``text-to-image`` a text, or several.
             top_k: so many classes.
             landmarks: points [x, y] in [0, 1] of the picture's sides.
             seed: the same seed gives the same images.
@@ -121,12 +127,15 @@ class Pipeline:
             label: a class by its name; every class in turn without it.
 
         Raises:
-            UserError: a picture cannot be read, the arguments are not the task's, or the server refuses.
+            UserError: a picture cannot be read, a text has unknown words, the arguments are not the task's, or the
+                server refuses.
         """
         if self.task == "unconditional-image-generation":
             if inputs is not None:
                 raise UserError(f"{self.task}: takes a seed and no pictures.")
-            return self.source.generate(seed, count, label)["images"]
+            return self.source.generate(seed, count, label, None)["images"]
+        if self.task == "text-to-image":
+            return self._drawn(inputs, seed, count, label)
         if inputs is None:
             raise UserError(f"{self.task}: give it a picture, or a list of them.")
         several = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
@@ -138,6 +147,13 @@ class Pipeline:
         found = zip(self.source.answer(pictures), pictures, strict=True)
         answers = [self._shaped(answer, picture, top_k) for answer, picture in found]
         return answers if several else answers[0]
+
+    def _drawn(self, texts: Any, seed: int, count: int, label: str | None) -> Any:
+        if texts is None or isinstance(texts, str):
+            return self.source.generate(seed, count, label, texts)["images"]
+        if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+            raise UserError(f"{self.task}: takes a text, or a list of them.")
+        return [self.source.generate(seed, count, label, text)["images"] for text in texts]
 
     def _shaped(self, answer: Answer, picture: Picture, top_k: int) -> Any:
         match self.task:

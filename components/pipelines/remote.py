@@ -62,9 +62,10 @@ class Remote:
         query = urlencode({"landmarks": json.dumps([list(map(float, point)) for point in landmarks])})
         return self._read(self._ask(f"{self._path}/predict?{query}", content(shots[0])))
 
-    def generate(self, seed: int, count: int, label: str | None) -> Answer:
+    def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
         """Draw images."""
-        query = {"seed": seed, "count": count} | ({} if label is None else {"label": label})
+        query: dict[str, Any] = {"seed": seed, "count": count}
+        query |= {key: value for key, value in (("label", label), ("prompt", prompt)) if value is not None}
         return self._read(self._ask(f"{self._path}/generate?{urlencode(query)}"))
 
     def _read(self, answer: dict[str, Any]) -> Answer:

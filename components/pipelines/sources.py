@@ -37,7 +37,7 @@ class Source(Protocol):
     def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
         """Show the person of the shots with these landmarks."""
 
-    def generate(self, seed: int, count: int, label: str | None) -> Answer:
+    def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
         """Draw images."""
 
 
@@ -64,9 +64,9 @@ class Local:
         outputs = self.bundle.predict({"landmarks": points, "shots": images[None]})
         return answers.read(self.description, outputs)[0]
 
-    def generate(self, seed: int, count: int, label: str | None) -> Answer:
+    def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
         """Draw images."""
-        asked = answers.request(self.description, seed, count, label)
+        asked = answers.request(self.description, seed, count, label, prompt)
         return answers.read(self.description, self.bundle.predict(asked))[0]
 
     def _inputs(self, picture: Any) -> Arrays:

@@ -11,7 +11,15 @@ from components.serving.messages import Refused
 from components.serving.settings import ModelSettings
 from components.tasks import Arrays, Predict, Tensor
 
-_DTYPES = {"uint8": np.dtype(np.uint8), "int64": np.dtype(np.int64), "float32": np.dtype(np.float32)}
+MAX_TEXT = 1000
+"""Characters of a text. Every row gets the place that the longest needs, word by word: a long one would fill memory."""
+
+_DTYPES = {
+    "uint8": np.dtype(np.uint8),
+    "int64": np.dtype(np.int64),
+    "float32": np.dtype(np.float32),
+    "string": np.dtype(object),
+}
 
 
 def check_inputs(bundle: Bundle, inputs: Mapping[str, np.ndarray], settings: ModelSettings) -> None:
@@ -19,7 +27,7 @@ def check_inputs(bundle: Bundle, inputs: Mapping[str, np.ndarray], settings: Mod
 
     Raises:
         Refused: a tensor is missing, too many or of another kind than the model's, holds NaN or an infinity,
-            or is more than one request may ask for (400).
+            or is more than one request may ask for; or a text is too long (400).
     """
     wanted = bundle.graph.inputs
     if inputs.keys() != bundle.graph.input_names:
@@ -37,14 +45,24 @@ def check_inputs(bundle: Bundle, inputs: Mapping[str, np.ndarray], settings: Mod
         rows = int(inputs["count"][0])
         if rows < 1:
             raise Refused(400, f"input 'count': {rows}: at least 1")
-    if rows is not None and rows > settings.max_rows:
-        raise Refused(400, f"{rows} rows in one request; at most {settings.max_rows}")
+    if rows is not None:
+        check_rows(rows, settings)
     if "label" in inputs:
         label, classes = int(inputs["label"][0]), len(bundle.description["classes"])
         if not -1 <= label < classes:
             raise Refused(
                 400, f"input 'label': {label}: from 0 to {classes - 1}, or -1 for every class in turn"
             )
+
+
+def check_rows(rows: int, settings: ModelSettings) -> None:
+    """Check how many rows, or images, one request asks for.
+
+    Raises:
+        Refused: more than one may (400).
+    """
+    if rows > settings.max_rows:
+        raise Refused(400, f"{rows} rows in one request; at most {settings.max_rows}")
 
 
 def checked(name: str, predict: Predict) -> Predict:
@@ -74,8 +92,11 @@ def _check(tensor: Tensor, values: np.ndarray) -> None:
         fits = fits and wanted in (-1, length)
     if not fits:
         told = f"is {tensor.dtype} {list(tensor.shape)} (-1: any)"
-        raise Refused(400, f"input {tensor.name!r} {told}, not {values.dtype} {list(values.shape)}")
+        given = "string" if values.dtype == object else values.dtype
+        raise Refused(400, f"input {tensor.name!r} {told}, not {given} {list(values.shape)}")
     if not values.size:
         raise Refused(400, f"input {tensor.name!r}: is empty")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Refused(400, f"input {tensor.name!r}: holds NaN or an infinity")
+    if values.dtype.kind == "O" and (longest := max(map(len, values.flat))) > MAX_TEXT:
+        raise Refused(400, f"input {tensor.name!r}: a text of {longest} characters; at most {MAX_TEXT}")

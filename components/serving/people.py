@@ -16,11 +16,13 @@ import numpy as np
 
 from components import answers
 from components.answers import Answer
+from components.bundle import Bundle
+from components.serving import limits
 from components.serving.messages import JSON, Refused, Request, Response, head
 from components.serving.routing import Route
 from components.serving.service import Service
 from components.serving.version import ServedVersion
-from components.tasks import Arrays
+from components.tasks import DRAWING, Arrays
 from data.errors import UserError, nearest
 from data.images import DecodeError, decode
 
@@ -48,7 +50,7 @@ def routes(service: Service) -> list[Route]:
 
     async def generate(request: Request) -> Response:
         served = _served(service, request)
-        if served.bundle.description["task"] != "generation":
+        if served.bundle.description["task"] not in DRAWING:
             raise Refused(400, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict")
         return await _answer(request, served, _request(served, request))
 
@@ -73,17 +75,34 @@ def routes(service: Service) -> list[Route]:
 def card(served: ServedVersion) -> dict[str, Any]:
     """Return what there is to know of a champion."""
     description = served.bundle.description
-    drawn = description["task"] == "generation"
     return {
         **{key: description.get(key) for key in _CARD},
+        **_words(served),
         "name": served.name,
         "version": served.version,
         "promoted_at": served.promoted_at or None,
         "bundle_sha256": served.bundle.sha256,
         "data_sha256": description.get("data"),
-        "draws_by_class": drawn and answers.draws_by_class(description),
-        "examples": 0 if drawn else len(next(iter(served.bundle.golden()[0].values()))),
+        "draws_by_class": description["task"] == "generation" and answers.draws_by_class(description),
+        "examples": _examples(served.bundle),
     }
+
+
+def _examples(bundle: Bundle) -> int:
+    """Return how many golden examples there are; none of a generator, which takes no rows."""
+    inputs, _ = bundle.golden()
+    return max(
+        (len(inputs[tensor.name]) for tensor in bundle.graph.inputs if tensor.shape[0] == -1), default=0
+    )
+
+
+def _words(served: ServedVersion) -> dict[str, Any]:
+    """Return what a model that draws by words can be asked, and an example."""
+    description = served.bundle.description
+    if description["task"] != "text_to_image":
+        return {}
+    prompts = served.bundle.golden()[0]["prompt"]
+    return {key: description[key] for key in ("words", "longest_caption")} | {"prompt": prompts[0]}
 
 
 def _served(service: Service, request: Request) -> ServedVersion:
@@ -100,8 +119,9 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     """
     description = served.bundle.description
     task = description["task"]
-    if task == "generation":
-        raise Refused(400, f"{served.name}: draws from a seed: GET /models/{served.name}/generate?seed=0")
+    if task in DRAWING:
+        asked = "prompt=...&seed=0" if task == "text_to_image" else "seed=0"
+        raise Refused(400, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}")
     query = _query(request, ("landmarks",) if task == "reenactment" else ())
     if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
         raise Refused(
@@ -124,20 +144,22 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
 
 
 def _request(served: ServedVersion, request: Request) -> Arrays:
-    """Return what a generator's graph takes.
+    """Return what a graph that draws takes.
 
     Raises:
         Refused: a value is none that it takes (400).
     """
-    query = _query(request, ("seed", "count", "label"))
+    query = _query(request, ("seed", "count", "label", "prompt"))
     numbers = {}
     for key, default in (("seed", 0), ("count", 1)):
         text = query.get(key, str(default))
         if not _INTEGER.fullmatch(text):
             raise Refused(400, f"{key}={text}: a whole number")
         numbers[key] = int(text)
+    limits.check_rows(numbers["count"], served.settings)  # before a prompt is held so many times
     try:
-        return answers.request(served.bundle.description, **numbers, label=query.get("label"))
+        described = {key: query.get(key) for key in ("label", "prompt")}
+        return answers.request(served.bundle.description, **numbers, **described)
     except UserError as error:
         raise Refused(400, str(error)) from None
 
@@ -171,6 +193,8 @@ def _picture(answer: Answer) -> Any:
 def _example(served: ServedVersion, place: str) -> dict[str, Any]:
     """Return one golden example: the picture; of a head model a person, and a pose with its landmarks.
 
+    Of a model that draws by words it is a prompt, and the picture that it drew.
+
     Raises:
         Refused: there is no such example (404).
     """
@@ -179,6 +203,10 @@ def _example(served: ServedVersion, place: str) -> dict[str, Any]:
     if not place.isascii() or not place.isdigit() or len(place) > 6 or int(place) >= found:
         raise Refused(404, f"{served.name}: no example {place}; it has {found}")
     k = int(place)
+    if "prompt" in inputs:
+        return {"prompt": inputs["prompt"][k]} | answers.to_json(
+            {"image": answers.picture(outputs["image"][k])}
+        )
     if "shots" not in inputs:
         return answers.to_json({"image": answers.picture(inputs["image"][k])})
     pictures = {"image": answers.picture(inputs["shots"][k][0]), "pose": answers.picture(outputs["image"][k])}

@@ -20,6 +20,7 @@ DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "string": "B
 _DTYPES = {name: np.dtype(dtype) for dtype, name in DATATYPES.items() if dtype != "string"}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_DIMENSIONS = 8
+_MAX_TEXTS = 1 << 16  # elements of BYTES: each is read by itself, while all others wait
 
 
 def datatype_of(values: np.ndarray) -> str:
@@ -145,6 +146,8 @@ def _split(name: str, count: int, content: memoryview) -> list[str]:
     texts, at = [], 0
     if 4 * count > len(content):
         raise Refused(400, f"input {name!r}: BYTES of {count} elements need more than {len(content)} bytes")
+    if count > _MAX_TEXTS:
+        raise Refused(400, f"input {name!r}: BYTES of {count} elements; at most {_MAX_TEXTS}")
     for _ in range(count):
         if at + 4 > len(content):
             raise Refused(400, f"input {name!r}: BYTES end before their last element")

@@ -10,7 +10,8 @@ it. A task module has
 ``measure``    ``(answers, data) -> Measurement``
 ``scores``     ``(answers, data) -> float64 [N]``: the primary metric of each test example, for pairs; or, where
                it is no mean over examples, ``statistic``, ``(answers, data) -> Statistic``: of sets of them
-``rows``       ``(answers, data) -> columns`` of ``examples.parquet`` besides ``id`` and ``label``
+``rows``       ``(answers, data) -> columns`` of ``examples.parquet`` besides ``id`` and ``label``; with these two
+               where not every test example was asked for
 ``inputs``     ``(data, split, start, count) -> inputs``: real ones, for parity and golden examples
 ``signature``  ``(spec) -> (inputs, outputs)``: the graph's :class:`Tensor` s, in order
 ``draw``       ``(folder, answers, data, measured)``: writes the pictures
@@ -43,7 +44,11 @@ TASKS = (
     "detection",
     "segmentation",
     "transcription",
+    "text_to_image",
 )
+
+DRAWING = ("generation", "text_to_image")
+"""Those whose graphs are shown no picture and draw one, which a judge then looks at."""
 
 VARIANTS = {("generation", "label"): "conditional_generation"}
 """By task and the name of an input that only some of its graphs have: the module for graphs that have it."""
@@ -97,7 +102,7 @@ class Tensor:
         """Whether ``values`` has this dtype and fits this shape."""
         lengths = zip(self.shape, values.shape, strict=False)
         fits = values.ndim == len(self.shape) and all(wanted in (-1, length) for wanted, length in lengths)
-        return fits and str(values.dtype) == self.dtype
+        return fits and ("string" if values.dtype == object else str(values.dtype)) == self.dtype
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

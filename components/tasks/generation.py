@@ -7,13 +7,10 @@ to the answers: ``log_likelihood``, ``reconstruction`` and ``filled_in`` of test
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from components import bootstrap
-from components.bootstrap import Interval
-from components.judging import distances, manifold
 from components.judging.judge import Judge
 from components.tasks import (
     Arrays,
@@ -24,7 +21,7 @@ from components.tasks import (
     Tolerance,
     filling,
     images,
-    samples,
+    judged,
     walks,
 )
 from components.tasks.samples import COVERED
@@ -34,7 +31,6 @@ TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two leve
 
 SEEDS = tuple(range(8))
 COUNT = 128
-SHOWN = 16
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -65,8 +61,14 @@ def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return float64 [8]: the kernel distance of each seed's samples to the test images."""
     judge = Judge.of(data.spec)
     features, real = judge.look(answers["image"])[0], judge.references()["test"]
+    asked = answers.get("label")
     parts = np.split(np.arange(len(features)), len(SEEDS))
-    return np.array([_kernel_distance(features, real, answers, data, part).value for part in parts])
+    return np.array(
+        [
+            judged.kernel_distance(features[part], real, None if asked is None else asked[part], data).value
+            for part in parts
+        ]
+    )
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
@@ -76,22 +78,9 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     to be of, the error of filling in, and what the samples bring a classifier that has few labelled images.
     """
     spec, labels = data.spec, data.test.labels
-    judge = Judge.of(spec)
-    features, probabilities = judge.look(answers["image"])
-    seen, real = probabilities.argmax(axis=1), judge.references()
-    shares = np.bincount(seen, minlength=spec.num_classes) / len(seen)
-    precision, recall = manifold.precision_recall(features, real["train"])
-    metrics = {
-        "kernel_distance": Metric.of(_kernel_distance(features, real["test"], answers, data), "lower"),
-        "frechet_distance": Metric.of(distances.frechet(features, real["train"]), "lower"),
-        "frechet_distance_test": Metric.of(distances.frechet(features, real["test"]), "lower"),
-        "precision": Metric.of(precision, "higher"),
-        "recall": Metric.of(recall, "higher"),
-        "classes_covered": Metric.of(samples.classes_covered(shares, len(seen)), "higher"),
-        "memorised": Metric.of(samples.memorised(answers["image"], data), "lower"),
-    }
-    if "label" in answers:
-        metrics["class_agreement"] = Metric.of(bootstrap.proportion(seen == answers["label"]), "higher")
+    looked = judged.look(answers["image"], data, answers.get("label"))
+    metrics, judge = looked.metrics, looked.judge
+    shares = np.bincount(looked.seen, minlength=spec.num_classes) / len(looked.seen)
     if "augmentation" in answers:
         without, augmented = answers["augmentation"].astype(np.float64)
         metrics["augmented_accuracy"] = Metric.of(bootstrap.proportion(augmented), "higher")
@@ -103,20 +92,12 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
         for k, name in enumerate(spec.classes)
     ]
     if "log_likelihood" not in answers:
-        return Measurement("kernel_distance", metrics, per_class, judge.sha256)
+        return Measurement("kernel_distance", metrics, per_class, judge)
     bits = scores(answers, data)
     metrics["bits_per_dim"] = Metric.of(bootstrap.mean(bits), "lower")
     for row, value in zip(per_class, images.mean_by_class(bits, labels, spec.num_classes), strict=True):
         row["bits_per_dim"] = value
-    return Measurement("bits_per_dim", metrics, per_class, judge.sha256)
-
-
-def _kernel_distance(
-    features: np.ndarray, real: np.ndarray, answers: Arrays, data: PreparedData, part: Any = slice(None)
-) -> Interval:
-    """Return the kernel distance of the samples ``part`` to the test images."""
-    asked = answers["label"][part] if "label" in answers else None
-    return distances.kernel(features[part], real, asked, samples.evenly(data.test.labels))
+    return Measurement("bits_per_dim", metrics, per_class, judge)
 
 
 def rows(answers: Arrays, data: PreparedData) -> Arrays:
@@ -126,7 +107,7 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
     """Draw samples, coverage, and, where the family can, reconstructions and likelihoods by class."""
-    from components.pictures import bars, grid, histogram
+    from components.pictures import bars, histogram
 
     spec, labels = data.spec, data.test.labels
     _draw_samples(folder / "samples.png", answers)
@@ -141,17 +122,7 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
         axis="share of images",
         line=COVERED / spec.num_classes,
     )
-    if "reconstruction" in answers:
-        pairs = np.stack([data.test.images[:SHOWN], answers["reconstruction"][:SHOWN]]).reshape(
-            -1, *spec.shape
-        )
-        grid.draw(
-            folder / "reconstructions.png",
-            pairs,
-            columns=SHOWN,
-            title="Test images above, reconstructions below",
-        )
-    walks.draw(folder, answers)
+    walks.draw(folder, answers, data)
     if "filled_in" in answers:
         filling.draw(folder / "filled_in.png", answers["filled_in"], data)
     if "log_likelihood" in answers:

@@ -25,11 +25,11 @@ MOST = 2048
 _CHUNK = 2**22  # products held at once
 
 
-def evenly(values: np.ndarray) -> np.ndarray:
-    """Return at most :data:`MOST` of ``values``, evenly spread: they may be in the order of their classes."""
-    if len(values) <= MOST:
+def evenly(values: np.ndarray, most: int = MOST) -> np.ndarray:
+    """Return at most ``most`` of ``values``, evenly spread: they may be in the order of their classes."""
+    if len(values) <= most:
         return values
-    return values[np.arange(MOST) * len(values) // MOST]
+    return values[np.arange(most) * len(values) // most]
 
 
 def classes_covered(shares: np.ndarray, size: int) -> Interval:

@@ -1,10 +1,13 @@
-"""Walks: rows of images that show how a model's samples come about, where its family can tell."""
+"""What a generator's family can show of how samples come about: walks from one to another, reconstructions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from components.tasks import Arrays
+from data.prepared import PreparedData
 
 PICTURES = {
     "interpolate": ("interpolation", "From one sample to another"),
@@ -14,10 +17,22 @@ PICTURES = {
 """By the family's function ``(model, seed) -> uint8 [N, T, H, W, C]``: the picture's name and its title."""
 
 
-def draw(folder: Path, answers: Arrays) -> None:
-    """Draw the walks among ``answers``, a row each."""
+SHOWN = 16
+"""Test images are reconstructed."""
+
+
+def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:
+    """Draw the walks among ``answers``, a row each, and its ``reconstruction`` of the first test images below them."""
     from components.pictures import grid
 
+    if "reconstruction" in answers:
+        pairs = np.concatenate([data.test.images[:SHOWN], answers["reconstruction"][:SHOWN]])
+        grid.draw(
+            folder / "reconstructions.png",
+            pairs,
+            columns=min(SHOWN, len(data.test)),
+            title="Test images above, reconstructions below",
+        )
     for walk, (name, title) in PICTURES.items():
         if walk in answers:
             rows, steps = answers[walk].shape[:2]

@@ -4,6 +4,7 @@ python read_bundle.py artifacts/bundles/digits-cnn picture.png              clas
 python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... and say how likely it is
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
+python read_bundle.py artifacts/bundles/digit-captions-text-to-image grid.png --prompt "a red 7"   ... by words
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
 python read_bundle.py artifacts/bundles/digit-scenes-segmenter picture.png --output mask.png     a class for each pixel
 python read_bundle.py artifacts/bundles/digit-scenes-detr picture.png        boxes of objects in the picture's pixels
@@ -13,6 +14,7 @@ python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    tran
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument(
         "--class", dest="wanted", metavar="CLASS", help="one of the classes; all in turn without it"
     )
+    parser.add_argument("--prompt", help="what to draw, where the model draws by words")
     arguments = parser.parse_args()
 
     description = json.loads((arguments.bundle / "bundle.json").read_text())
@@ -50,6 +53,18 @@ def main() -> None:
         images = generate(session, arguments.seed, arguments.count, label if conditional else None)
         grid(images).save(arguments.picture)
         print(f"{len(images)} images of seed {arguments.seed} in {arguments.picture}")
+        return
+
+    if description["task"] == "text_to_image":
+        if arguments.prompt is None:
+            parser.error(f"{description['name']} needs --prompt; it knows {', '.join(description['words'])}")
+        words = re.findall(r"[^\W_]+", arguments.prompt.lower())
+        if unknown := [word for word in words if word not in description["words"]]:
+            parser.error(f"--prompt: unknown {unknown[0]!r}; it knows {', '.join(description['words'])}")
+        prompt = np.array([" ".join(words)] * arguments.count, dtype=object)
+        (images,) = session.run(["image"], {"prompt": prompt, "seed": np.array([arguments.seed], np.int64)})
+        grid(images).save(arguments.picture)
+        print(f"{len(images)} images of {prompt[0]!r} in {arguments.picture}")
         return
 
     outputs = [output["name"] for output in description["outputs"]]

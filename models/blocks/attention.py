@@ -95,10 +95,17 @@ class MultiHeadAttention(nn.Module):
         mixed = attend(query, key, value, _join(hidden, padding), bias)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
-    def map(self, x: Tensor, memory: Tensor | None = None, *, bias: Tensor | None = None) -> Tensor:
+    def map(
+        self,
+        x: Tensor,
+        memory: Tensor | None = None,
+        *,
+        padding: Tensor | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """Return the attention maps [N, heads, L, S] of all heads."""
         query, key, _ = self._project(x, x if memory is None else memory)
-        return weights(query, key, bias=bias)
+        return weights(query, key, _join(None, padding), bias)
 
     def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values [N, heads, S, width / heads], to be looked at more than once by :meth:`look`."""

@@ -35,12 +35,12 @@ class EncoderLayer(nn.Module):
             Dropout(dropout),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [N, L, width] to [N, L, width]."""
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Map [N, L, width] to [N, L, width]; nobody looks where ``padding``, bool [N, L], is True."""
         if self.norm_first:
-            x = x + self.dropout(self.attention(self.norm_attention(x)))
+            x = x + self.dropout(self.attention(self.norm_attention(x), padding=padding))
             return x + self.feed_forward(self.norm_feed_forward(x))
-        x = self.norm_attention(x + self.dropout(self.attention(x)))
+        x = self.norm_attention(x + self.dropout(self.attention(x, padding=padding)))
         return self.norm_feed_forward(x + self.feed_forward(x))
 
     def map(self, x: Tensor) -> Tensor:
@@ -59,10 +59,10 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.norm = nn.LayerNorm(width, eps=EPSILON)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [N, L, width] to [N, L, width]."""
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Map [N, L, width] to [N, L, width]; nobody looks where ``padding``, bool [N, L], is True."""
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, padding)
         return self.norm(x)
 
     def rollout(self, x: Tensor) -> Tensor:

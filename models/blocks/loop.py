@@ -150,6 +150,8 @@ class _Training:
         self.run.finish(last=self.model.state_dict(), steps=self.steps.done, best=self.best)
         self.model.load_state_dict(self.best_weights)
         self.model.eval()
+        # Left, they would count in the norm where the model is a part of what is trained next.
+        self.optimizer.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -13,6 +13,11 @@ def unit(images_nhwc: Tensor) -> Tensor:
     return images_nhwc.permute(0, 3, 1, 2).float() / 255
 
 
+def picture(x_bchw: Tensor) -> Tensor:
+    """Turn [N, C, H, W] in [-1, 1], clipped to it, into uint8 [N, H, W, C]."""
+    return torch.round(127.5 * (x_bchw.clamp(-1, 1) + 1)).permute(0, 2, 3, 1).to(torch.uint8)
+
+
 def level(unit_images: Tensor, levels: int) -> Tensor:
     """Turn pixels in [0, 1] into int64 levels ``0 .. levels - 1``, the inverse of how ``prepare`` stores them."""
     return torch.round(unit_images * (levels - 1)).long()

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from models.blocks import missing as missing_pixels
 from models.blocks import noise
+from models.blocks.pixels import picture
 from models.ddpm.network import Denoiser
-from models.ddpm.sample import render
 
 STEPS = 20
 DRAWS = 4
@@ -43,7 +43,7 @@ def fill_in(model: Denoiser, images_nhwc: np.ndarray, missing: np.ndarray) -> np
         known, hidden = (part[chunk].repeat_interleave(DRAWS, dim=0) for part in (images, gone))
         filled = _draw(model, known, hidden, first * DRAWS)
         means.append(filled.unflatten(0, (-1, DRAWS)).mean(dim=1))
-    return np.where(missing[..., None], render(torch.cat(means)).cpu().numpy(), images_nhwc)
+    return np.where(missing[..., None], picture(torch.cat(means)).cpu().numpy(), images_nhwc)
 
 
 def _draw(model: Denoiser, known: Tensor, gone: Tensor, first: int) -> Tensor:

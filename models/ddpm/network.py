@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
-from models.blocks import diffusion, samplers
+from models.blocks import denoising, samplers
 from models.blocks.diffusion import Schedule
 from models.blocks.samplers import Sampler, SamplerName
 from models.blocks.unet import TimeEmbedding, UNet
@@ -24,12 +24,14 @@ class Denoiser(nn.Module):
     Attributes:
         alpha: float32 [T], how much of the image is in the mixture at each time.
         sigma: float32 [T], how much noise.
+        prediction: what it answers, as in the settings.
         unknown: the label that stands for none; None for a model without classes.
     """
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config, self.num_classes = config, spec.num_classes
+        self.prediction = config.prediction
         self.shape = (spec.channels, spec.height, spec.width)
         self.dim = math.prod(self.shape)
         self.schedule = Schedule(config.schedule, config.times)
@@ -71,18 +73,13 @@ class Denoiser(nn.Module):
             mixture: float32 [N, C, H, W].
             time: int64 [1].
             labels: int64 [N]; None for no class.
-            guidance: as in the settings (Ho & Salimans 2022, equation 6, with ``1 + w`` for it).
+            guidance: as in the settings.
         """
         if self.label is None or labels is None:
             answer = self(mixture, time, None if self.label is None else torch.full_like(time, self.unknown))
-        elif guidance == 1:
-            answer = self(mixture, time, labels)
-        else:
-            both = torch.cat([labels, torch.full_like(labels, self.unknown)])
-            asked, free = self(torch.cat([mixture, mixture]), time, both).unflatten(0, (2, -1)).unbind()
-            answer = free + guidance * (asked - free)
-        alpha, sigma = self.alpha[time, None, None, None], self.sigma[time, None, None, None]
-        return diffusion.clean(self.config.prediction, answer, mixture, alpha, sigma).clamp(-1, 1)
+            return denoising.implied(self, answer, mixture, time).clamp(-1, 1)
+        free = torch.full_like(labels, self.unknown)
+        return denoising.guided(self, mixture, time, (labels,), (free,), guidance).clamp(-1, 1)
 
     def sampler(self, name: SamplerName, steps: int) -> Sampler:
         """Return the reverse process of this model's schedule; see :func:`models.blocks.samplers.sampler`."""

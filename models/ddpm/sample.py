@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from models.blocks import noise, samplers
 from models.blocks.condition import asked
+from models.blocks.pixels import picture
 from models.ddpm.network import Denoiser
 
 
@@ -20,7 +21,7 @@ class Generator(nn.Module):
 
     def forward(self, seed: Tensor, count: Tensor) -> Tensor:
         """Map seed int64 [1] and count int64 [1] to uint8 [count, H, W, C]."""
-        return render(self.draw(seed, noise.as_size(count), None))
+        return picture(self.draw(seed, noise.as_size(count), None))
 
     def draw(
         self, seed: Tensor, count: int, labels: Tensor | None, seen: list[Tensor] | None = None
@@ -48,14 +49,9 @@ class ConditionalGenerator(Generator):
     def forward(self, seed: Tensor, count: Tensor, label: Tensor) -> Tensor:
         """Map seed, count and label int64 [1] to uint8 [count, H, W, C]; label -1 is every class in turn."""
         size = noise.as_size(count)
-        return render(self.draw(seed, size, asked(label, size, self.model.num_classes)))
+        return picture(self.draw(seed, size, asked(label, size, self.model.num_classes)))
 
 
 def graph(model: Denoiser) -> Generator:
     """Return the module to export."""
     return (ConditionalGenerator if model.config.conditional else Generator)(model).eval()
-
-
-def render(x_bchw: Tensor) -> Tensor:
-    """Map [N, C, H, W] in [-1, 1], clipped to it, to uint8 [N, H, W, C]."""
-    return torch.round(127.5 * (x_bchw.clamp(-1, 1) + 1)).permute(0, 2, 3, 1).to(torch.uint8)

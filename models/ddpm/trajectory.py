@@ -9,8 +9,9 @@ from torch import Tensor
 from models.blocks import noise, samplers
 from models.blocks.condition import asked
 from models.blocks.interpolation import spherical
+from models.blocks.pixels import picture
 from models.ddpm.network import Denoiser
-from models.ddpm.sample import graph, render
+from models.ddpm.sample import graph
 
 STAGES = 8
 """Pictures in a row."""
@@ -28,7 +29,7 @@ def trajectory(model: Denoiser, seed: int) -> np.ndarray:
     image = graph(model).draw(key, ROWS, _in_turn(model, ROWS), mixtures)
     stages = [*mixtures, image]
     shown = torch.linspace(0, len(stages) - 1, min(STAGES, len(stages))).round().long()
-    return torch.stack([render(stages[number]) for number in shown], dim=1).cpu().numpy()
+    return torch.stack([picture(stages[number]) for number in shown], dim=1).cpu().numpy()
 
 
 @torch.no_grad()
@@ -49,7 +50,7 @@ def interpolate(model: Denoiser, seed: int) -> np.ndarray:
         None,
         between,
     )
-    return render(images).unflatten(0, (ROWS, STAGES)).cpu().numpy()
+    return picture(images).unflatten(0, (ROWS, STAGES)).cpu().numpy()
 
 
 def _in_turn(model: Denoiser, count: int) -> Tensor | None:

@@ -50,10 +50,7 @@ def _source(config: Config, data: PreparedData, run: Run) -> dict[str, Tensor]:
     unfrozen = config.model_copy(update={"freeze": "none"})
     base = FineTuned(unfrozen, data.spec, tuple(data.spec.classes[label] for label in classes))
     _train(base, shots.of_classes(data, classes), run, config.source())
-    # Another task's losses: columns of their own.
-    run.history[:] = [
-        {key.replace("_", "_source_", 1): value for key, value in row.items()} for row in run.history
-    ]
+    run.name_phase("source")  # another task's losses
     return base.base.base_model.state_dict()
 
 

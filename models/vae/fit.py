@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from data.prepared import PreparedData
-from models.blocks import loop, noise
+from models.blocks import held_out, loop
 from models.blocks.batches import Batches
-from models.blocks.pixels import unit
 from models.run import Run
 from models.vae.network import VAE
 
@@ -25,14 +24,10 @@ def fit(model: VAE, data: PreparedData, run: Run) -> None:
         drawn = torch.randn(len(x_bchw), model.config.latents, generator=run.generator, device=run.device)
         return -network(x_bchw, drawn, labels).mean() / bits
 
-    @torch.no_grad()
     def validate(network: nn.Module, split: Batches) -> dict[str, float]:
-        seed = torch.zeros(1, dtype=torch.int64, device=run.device)  # the same z noise each time: comparable
-        total, first = 0.0, 0
-        for images, labels in split.read(torch.arange(len(split)), CHUNK):
-            drawn = noise.normal(seed, len(images), model.config.latents, first=first)
-            total += float(network(unit(images), drawn, labels).double().sum())
-            first += len(images)
-        return {"loss": -total / len(split) / bits}
+        def bounds(x_bchw: Tensor, labels: Tensor, drawn: Tensor, _: Tensor) -> Tensor:
+            return network(x_bchw, drawn, labels)
+
+        return {"loss": -held_out.mean(split, model.config.latents, bounds, CHUNK) / bits}
 
     loop.train(model, data, run, model.config, loss=loss, validate=validate)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from data.prepared import DataSpec
 from models.blocks.dropout import Dropout
+from models.blocks.gaussian import divergence
 from models.blocks.pixels import Standardise, level
 from models.vae import logistic
 from models.vae.config import Config
@@ -84,11 +85,6 @@ class VAE(nn.Module):
             return values
         embedded = self.embedding(label)
         return torch.cat([values, embedded.expand(*values.shape[:-1], embedded.shape[-1])], dim=-1)
-
-
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return KL(q || N(0, 1)) [N] of diagonal Gaussians [N, Z], in closed form (Kingma & Welling 2014, appendix B)."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
 def build(config: Config, spec: DataSpec) -> VAE:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from components import evaluate, export, gate, layout, manifest, register, train
+from components import evaluate, export, gate, judge, layout, manifest, register, train
 from data import atomic
 from data.prepared import PreparedData
 from tests.models import tiny
@@ -68,6 +68,7 @@ class Staged:
         verdict = {"success": True, "manifest": found, "suite": "5" * 64, "expectations": []}
         atomic.write_json(layout.validation_file(self.dataset), verdict)
         self.prepare(layout.prepared(self.dataset))
+        judge.run(self.dataset)
         self.train_and_export(self.learns)
 
     def train_and_export(self, settings: dict[str, Any]) -> None:
@@ -171,5 +172,24 @@ STAGED = {
         plots=set(),
         page=("Substitutions", "By length", "character error rate"),
         refusal=("thresholds: character_error_rate",),
+    ),
+    "text_to_image": Staged(
+        family="text_to_image",
+        dataset="digit_captions",
+        prepare=tiny.prepare_captions,
+        small={
+            "autoencoder_widths": [16, 32], "autoencoder_epochs": 20, "widths": [32, 48], "epochs": 60,
+            "batch_size": 32, "steps": 8,
+        },
+        learns={},
+        forgets={"learning_rate": 1e-6},
+        thresholds={"class_agreement": {"at_least": 0.15}},
+        inputs=[("prompt", [-1]), ("seed", [1])],
+        outputs=[("image", "uint8", [-1, 8, 8, 3])],
+        examples={"predicted"},
+        mean=("correct", "class_agreement"),
+        plots={"samples.png", "seeds.png", "words.png", "mistakes.png", "confusion.png", "reconstructions.png"},
+        page=("Where each word looks", "class agreement"),
+        refusal=("comparison: class_agreement: worse", "n = 80"),
     ),
 }  # fmt: skip

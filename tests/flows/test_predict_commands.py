@@ -85,6 +85,15 @@ def test_images_are_drawn_on_a_sheet_or_each_for_itself(call):
     assert sorted(path.name for path in Path("made").iterdir()) == names
 
 
+def test_images_of_a_prompt_are_drawn(call):
+    call("generate", "text_to_image", "--prompt", "A big, RING!", "--seed", "3", "--count", "4")
+    drawn = np.asarray(Image.open("made.png"))[::4, ::4].ravel().tolist()
+    given = {"prompt": np.array(["a big ring"] * 4, dtype=object), "seed": np.array([3])}
+    assert drawn == bundles.answers("text_to_image", given)["image"][:, 0, 0, 0].tolist()
+    call("generate", "text_to_image", "--prompt", "", "--seed", "3")
+    assert np.asarray(Image.open("made.png"))[0, 0] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -97,7 +106,15 @@ def test_images_are_drawn_on_a_sheet_or_each_for_itself(call):
             ["predict", "reenactment", "a.png", "--landmarks", "a.png", "--out", "m.png"],
             "no JSON can be read",
         ),
-        (["generate", "classification"], "is for image-classification, not for unconditional"),
+        (["generate", "classification"], "is for image-classification. Ask it by: darkroom predict"),
+        (["predict", "text_to_image", "a.png"], "darkroom generate text_to_image --prompt TEXT"),
+        (["generate", "text_to_image"], "draws what a prompt says: give it one. Its words are: a, bar"),
+        (
+            ["generate", "text_to_image", "--prompt", "a rnig"],
+            "not know, 'rnig'. Did you mean 'ring'? It can be: a",
+        ),
+        (["generate", "text_to_image", "--prompt", "a big big ring"], "has 4 words; it reads at most 3"),
+        (["generate", "conditional", "--prompt", "a ring"], "reads no prompt"),
         (["generate", "conditional", "--label", "rnig"], "Did you mean 'ring'?"),
     ],
 )

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,23 @@ OFTEN = "* * * * * */5"
 """Every five seconds: cron's sixth field."""
 
 
+STARTED: list[subprocess.Popen] = []
+
+
 @pytest.fixture
-def pipeline(_toy_template, toy, request, monkeypatch) -> Pipeline:
+def pipeline(_toy_template, toy, request, monkeypatch) -> Iterator[Pipeline]:
+    """The toy project; what was started in it is killed at the end, also when a test fails."""
     template = request.getfixturevalue("sqlite_template")
     store = toy / ".darkroom/mlflow/mlflow.db"
     store.parent.mkdir(parents=True)
     store.write_bytes(template.read_bytes())
     for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
-    return Pipeline(toy, "one", "two")
+    yield Pipeline(toy, "one", "two")
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
 
 
 def plan(folder: Path, **schedules: dict) -> None:
@@ -38,9 +47,16 @@ def plan(folder: Path, **schedules: dict) -> None:
 
 
 def start(pipeline: Pipeline, *arguments: str, log: str = "schedule.log") -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DARKROOM_TEST": str(pipeline.folder)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "DARKROOM_TEST": str(pipeline.folder),
+        # Prefect looks for what is due every ten seconds, and plans every five.
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+    }
     with (pipeline.folder / log).open("w") as written:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "flows", "schedule", *arguments],
             cwd=pipeline.folder,
             env=environment,
@@ -48,6 +64,8 @@ def start(pipeline: Pipeline, *arguments: str, log: str = "schedule.log") -> sub
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    STARTED.append(process)
+    return process
 
 
 def told(pipeline: Pipeline) -> str:

@@ -43,6 +43,12 @@ def digit_lines(tmp_path_factory) -> PreparedData:
 
 
 @pytest.fixture(scope="session")
+def digit_captions(tmp_path_factory) -> PreparedData:
+    """The same digits in colours, and captions that name colours and digit."""
+    return tiny.prepare_captions(tmp_path_factory.mktemp("digit_captions"))
+
+
+@pytest.fixture(scope="session")
 def faces(tmp_path_factory) -> PreparedData:
     """Drawn faces of 16 x 16 pixels: 12 people to train on, 4 to validate, 4 to test."""
     return tiny.prepare_faces(tmp_path_factory.mktemp("faces"))

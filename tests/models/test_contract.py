@@ -31,12 +31,13 @@ TASKS = {
     "detection",
     "segmentation",
     "transcription",
+    "text_to_image",
 }
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
 @pytest.fixture(scope="module")
-def suitable(digits, digit_edges, faces, digit_scenes, digit_lines):
+def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions):
     """Give each family data for its task: name to prepared data."""
     special = {
         "translation": digit_edges,
@@ -44,6 +45,7 @@ def suitable(digits, digit_edges, faces, digit_scenes, digit_lines):
         "detection": digit_scenes,
         "segmentation": digit_scenes,
         "transcription": digit_lines,
+        "text_to_image": digit_captions,
     }
     return {family: special.get(models.family(family).TASK, digits) for family in FAMILIES}
 
@@ -70,6 +72,9 @@ def save(folder: Path, family: str, data, model, run) -> dict[str, bytes]:
 def inputs(graph: torch.nn.Module, data, count: int) -> dict[str, torch.Tensor]:
     """Return real inputs of a graph, ``count`` examples of them."""
     names = arguments(graph)
+    if "prompt" in names:
+        captions = torch.from_numpy(data.test.captions[:count])
+        return {"prompt": captions, "seed": torch.tensor([2**40 + 7])}
     if "seed" in names:
         given = {
             "seed": torch.tensor([2**40 + 7]),
@@ -193,6 +198,7 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
             "generation": [(torch.uint8, (3, 8, 8, 1))],
             "translation": [(torch.uint8, (3, 8, 8, 1))],
             "reenactment": [(torch.uint8, (3, 16, 16, 3))],
+            "text_to_image": [(torch.uint8, (3, 8, 8, 3))],
             "segmentation": [(torch.uint8, (3, 32, 32))],
             "detection": [
                 (torch.float32, (3, queries, 4)),
@@ -213,7 +219,7 @@ def test_exported_graph_agrees(family, trained, data, tmp_path):
     free = {
         0: torch.export.Dim.DYNAMIC
     }  # as the export stage says it; a named one is frozen where there is a loop
-    batch = None if module.TASK == "generation" else tuple(free for _ in given)
+    batch = None if module.TASK == "generation" else tuple({} if name == "seed" else free for name in given)
     file = tmp_path / "graph.onnx"
     torch.onnx.export(
         graph,

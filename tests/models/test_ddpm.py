@@ -8,7 +8,7 @@ import torch
 
 from data.errors import UserError
 from models import ddpm
-from models.ddpm.fit import _errors
+from models.blocks import denoising
 from models.settings import configure
 from tests.models import tiny
 
@@ -41,8 +41,9 @@ def test_an_untrained_network_s_error_is_the_variance_of_what_it_is_to_answer(pr
     x_bchw = torch.as_tensor(digits.train.images[:64]).permute(0, 3, 1, 2) / 255
     noise = torch.randn(x_bchw.shape, generator=torch.Generator().manual_seed(0))
     times = torch.full((64,), 300)
-    error = _errors(network, x_bchw, torch.zeros(64, dtype=torch.int64), times, noise).mean()
     image, alpha = 2 * x_bchw - 1, network.alpha[300]
+    labels = torch.zeros(64, dtype=torch.int64)
+    error = denoising.errors(network, image, times, noise, labels).mean()
     power = {
         "epsilon": noise.square().mean(),
         "v": (alpha * noise - network.sigma[300] * image).square().mean(),

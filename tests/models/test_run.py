@@ -80,6 +80,17 @@ def test_large_models_have_fewer_resume_points(tmp_path):
         assert not run.save_due()  # a millionth of the time: not for minutes
 
 
+def test_a_phase_that_is_over_has_columns_of_its_own():
+    with Run("m") as run:
+        run.record(step=3, train_loss=0.5, validation_loss=0.7)
+        run.name_phase("source")
+        run.record(step=4, train_loss=0.3)
+    assert run.history == [
+        {"step": 3, "train_source_loss": 0.5, "validation_source_loss": 0.7},
+        {"step": 4, "train_loss": 0.3},
+    ]
+
+
 def test_forgotten_points_are_gone(tmp_path):
     (tmp_path / "m" / "key").mkdir(parents=True)
     (tmp_path / "m" / "key" / "point").write_text("")

@@ -1,4 +1,4 @@
-"""The variational autoencoder: its divergence in closed form, its pixels' probabilities, its bounds."""
+"""The variational autoencoder: its pixels' probabilities, its bounds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from torch.distributions import Normal, kl_divergence
 
 from models import vae
 from models.blocks import noise
 from models.vae import logistic
 from models.vae.likelihood import _bound, log_likelihood
-from models.vae.network import divergence
 from models.vae.sample import render
 from tests.models import tiny
 
@@ -33,13 +31,6 @@ def _mixture(seed: int, num: int, pixels: int = 3) -> logistic.Mixture:
     generator = torch.Generator().manual_seed(seed)
     parts = torch.randn(3, 2, num, pixels, generator=generator, dtype=torch.float64)
     return logistic.Mixture.from_network(*parts)
-
-
-def test_divergence_equals_torch_s():
-    generator = torch.Generator().manual_seed(0)
-    mean, log_variance = torch.randn(2, 7, 5, generator=generator)
-    theirs = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(dim=1)
-    torch.testing.assert_close(divergence(mean, log_variance), theirs)
 
 
 @settings(deadline=None, max_examples=30)

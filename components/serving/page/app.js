@@ -6,6 +6,7 @@ import { Board } from "./board.js";
 import { card } from "./cards.js";
 import * as faces from "./faces.js";
 import * as generators from "./generators.js";
+import * as prompts from "./prompts.js";
 
 const REFRESH_MS = 10_000;
 const state = document.querySelector("#state");
@@ -71,6 +72,7 @@ function choose(name, models) {
     examples(readers[0]);
   }
   faces.shows(here.filter(model => model.task === "reenactment"));
+  prompts.shows(here.filter(model => model.task === "text_to_image"));
   generators.shows(here.filter(model => model.task === "generation"));
 }
 

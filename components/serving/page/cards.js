@@ -12,7 +12,7 @@ export function card(model) {
   element.id = `card-${model.name}`;
   part("h3").textContent = model.name;
   part(".badge").textContent = `version ${model.version}`;
-  part(".what").textContent = `${model.task} by ${model.family} on ${model.dataset}`;
+  part(".what").textContent = `${words(model.task)} by ${model.family} on ${model.dataset}`;
   const measured = model.metrics[model.primary];
   part(".metric").hidden = part(".strip").hidden = !measured;
   if (measured) metric(part, model.primary, measured);
@@ -60,5 +60,6 @@ function hash(sha256) {
 function command(model) {
   const url = `${location.origin}/models/${encodeURIComponent(model.name)}`;
   if (model.task === "generation") return `curl -o drawn.png '${url}/generate?seed=3&count=16'`;
+  if (model.task === "text_to_image") return `curl -o drawn.png '${url}/generate?${new URLSearchParams({ prompt: model.prompt, seed: 3 })}'`;
   return `curl --data-binary @picture.png ${url}/predict`;
 }

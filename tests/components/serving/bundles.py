@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.numpy import save_file
 
+from components import golden, onnx_text
 from components.bundle import DESCRIPTION, GOLDEN, MODEL, TRITON, sha256
 from components.tasks import Tensor
-from data import atomic
+from data import atomic, captions
 
 IMAGE = Tensor("image", "uint8", (-1, 4, 4, 1))
 CLASSES = ["bar", "dot", "ring"]
@@ -26,6 +26,10 @@ SIGNATURES = {
     ),
     "conditional": (
         [Tensor("seed", "int64", (1,)), Tensor("count", "int64", (1,)), Tensor("label", "int64", (1,))],
+        [Tensor("image", "uint8", (-1, 4, 4, 1))],
+    ),
+    "text_to_image": (
+        [Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))],
         [Tensor("image", "uint8", (-1, 4, 4, 1))],
     ),
     "translation": ([IMAGE], [Tensor("translated", "uint8", (-1, 4, 4, 1))]),
@@ -56,6 +60,10 @@ SIGNATURES = {
 CORNERS = np.array([[0, 0, 1, 1], [0.25, 0.5, 0.75, 1], [0, 0, 0.5, 0.5]], np.float32)
 SCORES = np.array([0.5, 0.75, 0.25], np.float32)
 """Of every picture a detector finds these, in units of its sides; their classes go on from the mark."""
+WORDS = ["a", "bar", "big", "dot", "ring", "small"]
+LONGEST_CAPTION = 3
+WEIGHTS = np.array([1, 8, 64])
+"""Of a caption's tokens, whose sum shows in its image."""
 TASKS = {"conditional": "generation", "slow": "classification"}
 _DTYPES = {
     "uint8": TensorProto.UINT8,
@@ -84,6 +92,8 @@ def write(
             expected[name] = values + values.dtype.type(golden_off)
     signature = SIGNATURES[kind]
     content = _graph(kind, *signature, mark).SerializeToString()
+    if kind == "text_to_image":
+        content = onnx_text.read(content, "prompt", WORDS)
     return wrap(folder, content, TASKS.get(kind, kind), signature, given, expected, **changes)
 
 
@@ -97,14 +107,11 @@ def wrap(
     **changes: object,
 ) -> str:
     """Write a bundle around the graph ``content`` that answers ``given`` with ``expected``; return its SHA-256."""
-    golden = {f"input/{name}": values for name, values in given.items()}
-    # A file of tensors holds no strings.
-    golden |= {f"output/{name}": values for name, values in expected.items() if values.dtype != object}
     with atomic.folder(folder) as made:
         (made / "1").mkdir()
         (made / MODEL).write_bytes(content)
         (made / TRITON).write_text('backend: "onnxruntime"\n')
-        save_file(golden, made / GOLDEN)
+        (made / GOLDEN).write_bytes(golden.write(given, expected))
         inputs, outputs = signature
         tolerance = {"absolute": 1e-4, "relative": 1e-5}
         values = {
@@ -125,6 +132,7 @@ def wrap(
                 "resample": "BILINEAR",
             },
             "classes": CLASSES,
+            **({"words": WORDS, "longest_caption": LONGEST_CAPTION} if task == "text_to_image" else {}),
             "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "better": "higher"}},
             "parity": {},
             "golden": {"tolerances": {tensor.name: tolerance for tensor in outputs}},
@@ -142,6 +150,9 @@ def example(kind: str, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
     if kind in ("generation", "conditional"):
         given = {"seed": random.integers(0, 100, 1), "count": np.array([rows])}
         return given | ({"label": np.array([seed % 3])} if kind == "conditional" else {})
+    if kind == "text_to_image":
+        texts = [" ".join(random.choice(WORDS, random.integers(1, LONGEST_CAPTION + 1))) for _ in range(rows)]
+        return {"prompt": np.array(texts, dtype=object), "seed": random.integers(0, 30, 1)}
     if kind == "reenactment":
         return {
             "landmarks": random.random((rows, 5, 2), dtype=np.float32),
@@ -174,6 +185,13 @@ def answers(kind: str, given: dict[str, np.ndarray], mark: int = 0) -> dict[str,
             "scores": np.tile(SCORES, rows),
             "labels": labels,
         }
+    if kind == "text_to_image":
+        taken_apart = [[word for word in text.split(" ") if word] for text in given["prompt"]]
+        tokens = captions.encode(taken_apart, WORDS, LONGEST_CAPTION)
+        values = (tokens @ WEIGHTS + given["seed"][0] + mark + np.arange(len(tokens))) % 251
+        return {
+            "image": np.broadcast_to(values[:, None, None, None], (len(values), 4, 4, 1)).astype(np.uint8)
+        }
     if kind == "translation":
         return {"translated": given["image"] + np.uint8(mark)}
     if kind == "reenactment":
@@ -190,6 +208,7 @@ def _graph(kind: str, inputs: list[Tensor], outputs: list[Tensor], mark: int) ->
         "transcription": _transcription,
         "segmentation": _segmentation,
         "detection": _detection,
+        "text_to_image": _text_to_image,
     }.get(kind)
     if kind in ("classification", "density", "slow"):
         nodes, constants = _sums(mark, density=kind == "density", slow=kind == "slow")
@@ -197,6 +216,8 @@ def _graph(kind: str, inputs: list[Tensor], outputs: list[Tensor], mark: int) ->
         nodes, constants = make(mark)
     else:
         nodes, constants = _generator(mark, conditional=kind == "conditional")
+    if kind == "text_to_image":  # as PyTorch has it: the strings are put in afterwards
+        inputs = [Tensor("prompt", "int64", (-1, LONGEST_CAPTION)), *inputs[1:]]
     graph = helper.make_graph(
         nodes,
         kind,
@@ -204,7 +225,7 @@ def _graph(kind: str, inputs: list[Tensor], outputs: list[Tensor], mark: int) ->
         [_value(tensor) for tensor in outputs],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
 def _sums(mark: int, *, density: bool, slow: bool):
@@ -350,6 +371,38 @@ def _generator(mark: int, *, conditional: bool):
         helper.make_node("Add", ["marked", "label"] if conditional else ["marked", "zero"], ["start"]),
         helper.make_node("Add", ["range", "start"], ["place"]),
         helper.make_node("Mod", ["place", "levels"], ["level"]),
+        helper.make_node("Cast", ["level"], ["grey"], to=TensorProto.UINT8),
+        helper.make_node("Unsqueeze", ["grey", "axes"], ["column"]),
+        helper.make_node("Concat", ["count", "tail"], ["size"], axis=0),
+        helper.make_node("Expand", ["column", "size"], ["image"]),
+    ]
+    return nodes, constants
+
+
+def _text_to_image(mark: int):
+    """Image i shows the grey level of its caption's weighed tokens + seed + mark + i."""
+    constants = {
+        "zero": np.int64(0),
+        "one": np.int64(1),
+        "first": np.array([0]),
+        "axis": np.array([1]),
+        "weights": WEIGHTS,
+        "mark": np.array([mark]),
+        "levels": np.int64(251),
+        "axes": np.array([1, 2, 3]),
+        "tail": np.array([4, 4, 1]),
+    }
+    nodes = [
+        helper.make_node("Mul", ["prompt", "weights"], ["weighed"]),
+        helper.make_node("ReduceSum", ["weighed", "axis"], ["told"], keepdims=0),
+        helper.make_node("Shape", ["prompt"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["count"]),
+        helper.make_node("Squeeze", ["count"], ["number"]),
+        helper.make_node("Range", ["zero", "number", "one"], ["range"]),
+        helper.make_node("Add", ["seed", "mark"], ["start"]),
+        helper.make_node("Add", ["range", "start"], ["place"]),
+        helper.make_node("Add", ["told", "place"], ["sum"]),
+        helper.make_node("Mod", ["sum", "levels"], ["level"]),
         helper.make_node("Cast", ["level"], ["grey"], to=TensorProto.UINT8),
         helper.make_node("Unsqueeze", ["grey", "axes"], ["column"]),
         helper.make_node("Concat", ["count", "tail"], ["size"], axis=0),

@@ -17,7 +17,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[3]
 START_S = 60
-DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32"}
+DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "object": "BYTES"}
 
 
 class Server:
@@ -114,17 +114,18 @@ class Client:
 
 def binary(inputs: dict[str, np.ndarray]) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of a request with binary tensors, answered with such."""
+    contents = [raw(values) for values in inputs.values()]
     described = [
         {
             "name": name,
             "datatype": DATATYPES[values.dtype.name],
             "shape": list(values.shape),
-            "parameters": {"binary_data_size": values.nbytes},
+            "parameters": {"binary_data_size": len(content)},
         }
-        for name, values in inputs.items()
+        for (name, values), content in zip(inputs.items(), contents, strict=True)
     ]
     head = json.dumps({"inputs": described, "parameters": {"binary_data_output": True}}).encode()
-    body = head + b"".join(values.tobytes() for values in inputs.values())
+    body = head + b"".join(contents)
     return body, {"Inference-Header-Content-Length": str(len(head))}
 
 
@@ -135,13 +136,21 @@ def parse(body: bytes, headers: http.client.HTTPMessage) -> tuple[str, dict[str,
     answer, outputs = json.loads(body[:start]), {}
     for output in answer["outputs"]:
         size = output["parameters"]["binary_data_size"]
-        raw = body[start : start + size]
+        part = body[start : start + size]
         values = (
-            texts(raw) if output["datatype"] == "BYTES" else np.frombuffer(raw, dtypes[output["datatype"]])
+            texts(part) if output["datatype"] == "BYTES" else np.frombuffer(part, dtypes[output["datatype"]])
         )
         outputs[output["name"]] = values.reshape(output["shape"])
         start += size
     return answer["model_version"], outputs
+
+
+def raw(values: np.ndarray) -> bytes:
+    """Return a raw tensor."""
+    if values.dtype != object:
+        return values.tobytes()
+    encoded = [text.encode() for text in values.reshape(-1)]
+    return b"".join(struct.pack("<I", len(text)) + text for text in encoded)
 
 
 def texts(raw: bytes) -> np.ndarray:

@@ -10,18 +10,19 @@ import models
 from components import onnx_export, onnx_text, tasks
 from components.onnx_graph import OnnxGraph
 from components.reference import arguments
+from components.tasks import prompts
 from models.registry import FAMILIES
 from tests.components.serving import bundles
 from tests.components.serving.server import Server
 from tests.components.serving.test_tritonclient import ask
 from tests.models import tiny
-from tests.models.conftest import digit_edges, digit_lines, digit_scenes, digits, faces  # noqa: F401 -- fixtures
+from tests.models.conftest import digit_captions, digit_edges, digit_lines, digit_scenes, digits, faces  # noqa: F401 -- fixtures
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def exported(digits, digit_edges, faces, digit_scenes, digit_lines, tmp_path_factory):  # noqa: F811
+def exported(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions, tmp_path_factory):  # noqa: F811
     """A bundle of each family, trained a little: name to folder, and to questions with their answers."""
     special = {
         "translation": digit_edges,
@@ -29,6 +30,7 @@ def exported(digits, digit_edges, faces, digit_scenes, digit_lines, tmp_path_fac
         "detection": digit_scenes,
         "segmentation": digit_scenes,
         "transcription": digit_lines,
+        "text_to_image": digit_captions,
     }
     folders, known = {}, {}
     for family in FAMILIES:
@@ -37,9 +39,12 @@ def exported(digits, digit_edges, faces, digit_scenes, digit_lines, tmp_path_fac
         graph = module.graph(tiny.fitted(family, data)[0])
         task = tasks.of(module.TASK, arguments(graph))
         inputs, outputs = signature = task.signature(data.spec)
-        content = onnx_export.convert(graph, inputs, outputs, task.inputs(data, "validation", 0, 2))
+        example = prompts.tokens(task.inputs(data, "validation", 0, 2), data.spec)
+        content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
         if module.TASK == "transcription":
             content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
+        if module.TASK == "text_to_image":
+            content = onnx_text.read(content, "prompt", data.spec.words)
         folder = folders[family] = tmp_path_factory.mktemp("families") / family
         folder.mkdir()
         (folder / "graph.onnx").write_bytes(content)

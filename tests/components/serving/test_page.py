@@ -9,6 +9,7 @@ import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from components.serving import page, tokens
@@ -161,6 +162,74 @@ def test_generators_draw_for_a_seed_and_a_class(tab):
     assert tab.run("document.querySelector('#label').length") == 4
 
 
+PAINTED = "[...document.querySelectorAll('#said .images img')].map(image => image.src)"
+
+
+def paint(tab, prompt: str) -> None:
+    tab.run(SET.format(json.dumps(["#prompt", prompt, "input"])))
+
+
+def test_a_prompt_is_drawn_from_a_seed(tab):
+    tab.until(f"{PAINTED}.length === 4")
+    assert tab.run("document.querySelector('#prompt').value")  # an example
+    paint(tab, "A big, RING")
+    told = "a big ring, 4 times, by shapes-text_to_image from seed 0"
+    tab.until(f"document.querySelector('#said .images').ariaLabel === '{told}'")
+    grey = """(async () => {
+        const image = document.querySelector("#said img");
+        await image.decode();
+        const pen = new OffscreenCanvas(1, 1).getContext("2d");
+        pen.drawImage(image, 0, 0);
+        return pen.getImageData(0, 0, 1, 1).data[0];
+    })()"""
+
+    def expected(seed: int) -> int:
+        given = {"prompt": np.array(["a big ring"], dtype=object), "seed": np.array([seed])}
+        return int(bundles.answers("text_to_image", given)["image"][0, 0, 0, 0])
+
+    assert tab.run(grey) == expected(0)
+    tab.run(SET.format('["#say-seed", 7, "input"]'))
+    tab.until("document.querySelector('#said .images').ariaLabel.endsWith('seed 7')")
+    assert tab.run(grey) == expected(7)
+    tab.run(SET.format('["#say-count", 9, "change"]'))
+    tab.until(f"{PAINTED}.length === 9")
+
+
+def test_words_are_offered_and_unknown_ones_told(tab):
+    tab.until(f"{PAINTED}.length === 4")
+    chips = "[...document.querySelectorAll('#words button')].map(one => one.innerText)"
+    assert tab.run(chips) == bundles.WORDS
+    told = "document.querySelector('#prompt-told').innerText"
+    before = tab.run(PAINTED)
+    paint(tab, "a b")
+    assert "do not know “b”" in tab.run(told) and tab.run(PAINTED) == before
+    assert tab.run("[...document.querySelectorAll('#words .fits')].map(one => one.innerText)") == [
+        "bar",
+        "big",
+    ]
+    paint(tab, "a a a a")
+    assert "at most 3 words" in tab.run(told)
+    # By keys: the words are one stop, arrows go on, and what was begun is finished.
+    paint(tab, "small ri")
+    tab.run("document.querySelector('#words button').focus()")
+    for _ in range(2):
+        tab.key("ArrowLeft", 37)
+    tab.key(" ", 32)
+    assert tab.run("document.querySelector('#prompt').value") == "small ring "
+    assert tab.run(told) == ""
+    tab.until("document.querySelector('#said .images').ariaLabel.startsWith('small ring,')")
+
+
+def test_an_example_of_a_prompt_is_taken_by_a_finger(chromium, served):
+    chromium.size(390, 844, phone=True)
+    chromium.open(f"http://127.0.0.1:{served.port}/")
+    chromium.until("document.querySelectorAll('#prompts button').length === 4")
+    chromium.run("document.querySelector('#prompts').scrollIntoView({behavior: 'instant', block: 'center'})")
+    chromium.touch(place(chromium, "#prompts li:last-child button", 0.5, 0.5))
+    prompt = chromium.run("document.querySelector('#prompts li:last-child button').innerText")
+    chromium.until(f"document.querySelector('#prompt').value === {json.dumps(prompt.strip())}")
+
+
 def test_a_face_follows_its_points(tab):
     tab.until("document.querySelector('#faces .images img')?.src")
     assert tab.run("document.querySelectorAll('#points circle').length") == 5
@@ -263,7 +332,19 @@ def test_everything_that_can_be_used_has_a_name_and_is_reached_by_tab(tab):
     for _ in range(60):
         tab.key("Tab", 9)
         reached.add(tab.run("document.activeElement.id || document.activeElement.tagName"))
-    assert {"board", "clear", "file", "pen", "fit", "seed", "seed-number", "count", "label"} <= reached
+    assert {
+        "board",
+        "clear",
+        "file",
+        "pen",
+        "fit",
+        "seed",
+        "seed-number",
+        "count",
+        "label",
+        "prompt",
+        "say-seed",
+    } <= reached
 
 
 class Tags(HTMLParser):

@@ -93,6 +93,21 @@ def test_draws(opened):
     assert [int(np.asarray(image)[0, 0]) for image in images] == [4, 5, 6, 7]
 
 
+def test_draws_what_a_text_says(opened):
+    paint = opened("text-to-image", "text_to_image")
+
+    def levels(text):
+        given = {"prompt": np.array([text] * 2, dtype=object), "seed": np.array([3])}
+        return bundles.answers("text_to_image", given)["image"][:, 0, 0, 0].tolist()
+
+    assert [int(np.asarray(image)[0, 0]) for image in paint("Ring, a", seed=3, count=2)] == levels("ring a")
+    several = paint(["a dot", ""], seed=3, count=2)
+    assert [[int(np.asarray(image)[0, 0]) for image in one] for one in several] == [
+        levels("a dot"),
+        levels(""),
+    ]
+
+
 def test_more_pictures_than_are_computed_at_once(served):
     many = np.random.default_rng(1).integers(0, 256, (70, 4, 4), dtype=np.uint8)
     found = pipeline(model=served.folder / "shapes-classification")(list(many), top_k=1)
@@ -129,6 +144,9 @@ def test_versions_of_the_registry(sqlite_project):
         ("image-classification", "generation", [], "is for unconditional-image-generation, not for image-cl"),
         (None, "generation", [PIXELS[0]], "takes a seed and no pictures"),
         (None, "classification", [], "give it a picture"),
+        (None, "text_to_image", [], "give it one"),
+        (None, "text_to_image", ["a bat"], "does not know, 'bat'. Did you mean 'bar'?"),
+        (None, "text_to_image", [PIXELS], "takes a text, or a list of them"),
         (None, "classification", ["nowhere.png"], "nowhere.png: cannot be read: No such file or directory"),
         (None, "classification", [b"no picture"], "not a JPEG, PNG or WebP image"),
         (None, "classification", [3.5], "a picture is a path, bytes, a Pillow image or an array, not float"),

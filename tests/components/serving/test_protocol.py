@@ -12,15 +12,19 @@ from components.serving import inference
 from components.serving.forms import Forms
 from components.serving.messages import Refused, Request
 from tests.components.serving import bundles
-from tests.components.serving.server import binary
+from tests.components.serving.server import DATATYPES, binary
 
 INFER = "/v2/models/classification/infer"
 
 
 def listed(given: dict[str, np.ndarray]) -> list[dict]:
-    names = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32"}
     return [
-        {"name": n, "datatype": names[v.dtype.name], "shape": list(v.shape), "data": v.reshape(-1).tolist()}
+        {
+            "name": n,
+            "datatype": DATATYPES[v.dtype.name],
+            "shape": list(v.shape),
+            "data": v.reshape(-1).tolist(),
+        }
         for n, v in given.items()
     ]
 
@@ -188,6 +192,48 @@ def test_generators_are_not_asked_for_the_impossible(client, name, value, told):
     given = bundles.example("conditional", 2) | {name: np.array([value])}
     status, answer, _ = client.ask("POST", "/v2/models/conditional/infer", {"inputs": listed(given)})
     assert status == 400 and told in json.loads(answer)["error"]
+
+
+def test_words_a_model_does_not_know_are_read_as_unknown_and_those_beyond_its_longest_left_out(client):
+    texts = ["a bar", "  a   bar ", "a bar x", "a bar ring dot", "A bar", "a\tbar", "", "ä ☃"]
+    given = {"prompt": np.array(texts, dtype=object), "seed": np.array([0])}
+    _, outputs = client.infer("text_to_image", given)
+    levels = outputs["image"][:, 0, 0, 0].astype(int) - np.arange(len(texts))
+    a, bar, ring, unknown = 2, 3, 6, 1
+    known = [a + 8 * bar, a + 8 * bar, a + 8 * bar + 64 * unknown, a + 8 * bar + 64 * ring]
+    assert levels.tolist() == [
+        *(n % 251 for n in known),
+        unknown + 8 * bar,
+        unknown,
+        0,
+        unknown + 8 * unknown,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        (["x" * 1001], "a text of 1001 characters; at most 1000"),
+        (["a"] * 257, "257 rows in one request; at most 256"),
+        ([], "is empty"),
+        ([["a"]], "'prompt' is string [-1] (-1: any), not string [1, 1]"),
+    ],
+)
+def test_prompts_that_are_too_much(client, prompt, told):
+    given = {"prompt": np.array(prompt, dtype=object), "seed": np.array([0])}
+    status, answer, _ = client.ask("POST", "/v2/models/text_to_image/infer", *binary(given))
+    assert status == 400 and told in json.loads(answer)["error"]
+
+
+def test_a_prompt_that_is_no_text(client):
+    seed = {"name": "seed", "datatype": "INT64", "shape": [1], "data": [0]}
+    for prompt, told in (
+        ({"datatype": "INT64", "data": [7]}, "'prompt' is string [-1] (-1: any), not int64 [1]"),
+        ({"datatype": "BYTES", "data": [7]}, "BYTES are strings in JSON"),
+    ):
+        body = {"inputs": [{"name": "prompt", "shape": [1], **prompt}, seed]}
+        status, answer, _ = client.ask("POST", "/v2/models/text_to_image/infer", body)
+        assert status == 400 and told in json.loads(answer)["error"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -102,6 +102,7 @@ def test_lists_that_do_not_fit(datatype, shape, data, told):
         ("BYTES", (1,), b"\x01\x00\x00\x00ab", "1 bytes after"),
         ("BYTES", (2**31 - 1,), b"", "need more than"),
         ("BYTES", (1,), b"\x01\x00\x00\x00\xff", "not UTF-8"),
+        ("BYTES", (70000,), bytes(280000), "at most 65536"),
     ],
 )
 def test_bytes_that_do_not_fit(datatype, shape, content, told):

@@ -25,6 +25,9 @@ def test_a_layer_equals_pytorchs_with_the_same_weights():
         theirs.linear2.load_state_dict(ours.feed_forward[3].state_dict())
     x = torch.randn(3, 5, 8)
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-6)
+    padding = torch.arange(5) >= torch.tensor([[5], [3], [1]])
+    filled, expected = ours(x, padding), theirs(x, src_key_padding_mask=padding)
+    torch.testing.assert_close(filled[~padding], expected[~padding], rtol=1e-5, atol=1e-6)
 
 
 def test_a_rollout_is_a_share_and_without_layers_each_place_is_its_own():

@@ -89,6 +89,11 @@ def test_the_best_by_validation_is_kept_and_the_last_told_apart(digits):
     assert not torch.equal(model.linear.weight, run.outcome.last["linear.weight"])
 
 
+def test_no_gradient_is_left_to_count_in_the_training_of_a_whole_that_the_model_is_a_part_of(digits):
+    model, _ = train(digits, Recipe(epochs=1))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_a_diverging_training_says_what_to_change(digits):
     with pytest.raises(UserError, match=r"loss became nan by step 4.*learning_rate \(now 0.001\)"):
         train(

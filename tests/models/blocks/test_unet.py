@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.blocks.unet import ResidualBlock, SpatialAttention, TimeEmbedding, UNet
+from models.blocks.unet import CrossAttention, ResidualBlock, SpatialAttention, TimeEmbedding, UNet
 
 
 def scrambled(module: nn.Module) -> nn.Module:
@@ -80,6 +80,65 @@ def test_attention_between_places_equals_diffusers():
     x = torch.randn(3, 16, 4, 5)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), theirs(x), atol=1e-6, rtol=1e-5)
+
+
+def test_attention_to_words_equals_diffusers():
+    from diffusers.models.attention_processor import Attention
+
+    ours = scrambled(CrossAttention(16, heads=2, memory=10))
+    theirs = Attention(
+        16,
+        cross_attention_dim=10,
+        heads=2,
+        dim_head=8,
+        bias=True,
+        residual_connection=True,
+        norm_num_groups=ours.norm.num_groups,
+    ).eval()
+    theirs.group_norm.load_state_dict(ours.norm.state_dict())
+    theirs.to_q.load_state_dict(ours.attention.query.state_dict())
+    weight, bias = ours.attention.key_value.weight, ours.attention.key_value.bias
+    for module, w, b in zip((theirs.to_k, theirs.to_v), weight.chunk(2), bias.chunk(2), strict=True):
+        module.load_state_dict({"weight": w, "bias": b})
+    theirs.to_out[0].load_state_dict(ours.attention.out.state_dict())
+    x, words = torch.randn(3, 16, 4, 5), torch.randn(3, 6, 10)
+    padding = torch.arange(6) >= torch.tensor([[6], [2], [1]])
+    with torch.no_grad():
+        expected = theirs(x, encoder_hidden_states=words, attention_mask=-1e9 * padding[:, None].float())
+        torch.testing.assert_close(ours(x, words, padding), expected, atol=1e-6, rtol=1e-5)
+        maps = ours.map(x, words, padding)
+    assert maps.shape == (3, 6, 4, 5)
+    torch.testing.assert_close(maps.sum(dim=1), torch.ones(3, 4, 5))
+    assert not maps[2, 1:].any()
+
+
+def test_a_residual_block_without_a_condition_equals_diffusers():
+    from diffusers.models.resnet import ResnetBlock2D
+
+    ours = scrambled(ResidualBlock(16, 24, 0))
+    theirs = ResnetBlock2D(
+        in_channels=16,
+        out_channels=24,
+        temb_channels=None,
+        groups=ours.norm_in.num_groups,
+        groups_out=ours.norm_out.num_groups,
+        eps=1e-5,
+    ).eval()
+    pairs = {"norm1": "norm_in", "conv1": "conv_in", "norm2": "norm_out", "conv2": "conv_out"}
+    for name, mine in (pairs | {"conv_shortcut": "shortcut"}).items():
+        getattr(theirs, name).load_state_dict(getattr(ours, mine).state_dict())
+    x = torch.randn(2, 16, 5, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x, None), atol=1e-6, rtol=1e-5)
+
+
+def test_words_reach_every_place_and_filling_none():
+    network = scrambled(unet(memory=6))
+    words = torch.randn(2, 3, 6, requires_grad=True)
+    padding = torch.tensor([[False, False, True], [False, False, False]])
+    network(torch.randn(2, 2, 8, 8), torch.randn(2, 12), words, padding)[0, 0, 0, 0].backward()
+    assert words.grad[0, :2].any(dim=1).all()
+    assert not words.grad[0, 2].any() and not words.grad[1].any()
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (1, 5), (28, 28)])

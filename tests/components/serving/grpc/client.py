@@ -10,9 +10,16 @@ from google.protobuf.message import Message
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc.server import SERVICE
+from tests.components.serving import server
 from tests.components.serving.server import DATATYPES, texts
 
 TIMEOUT_S = 30
+FIELDS = {
+    "UINT8": "uint_contents",
+    "INT64": "int64_contents",
+    "FP32": "fp32_contents",
+    "BYTES": "bytes_contents",
+}
 
 
 class Caller:
@@ -65,10 +72,11 @@ def asked(
         datatype = DATATYPES[values.dtype.name]
         tensor = request.inputs.add(name=name, datatype=datatype, shape=values.shape)
         if raw:
-            request.raw_input_contents.append(values.tobytes())
+            request.raw_input_contents.append(server.raw(values))
         else:
-            field = {"UINT8": "uint_contents", "INT64": "int64_contents", "FP32": "fp32_contents"}[datatype]
-            getattr(tensor.contents, field).extend(values.reshape(-1).tolist())
+            listed = values.reshape(-1).tolist()
+            listed = [text.encode() for text in listed] if datatype == "BYTES" else listed
+            getattr(tensor.contents, FIELDS[datatype]).extend(listed)
     return request
 
 

@@ -32,9 +32,9 @@ _PARAMETERS = st.dictionaries(
     _PARAMETER,
     max_size=2,
 )
-_NAMES = st.sampled_from(["image", "seed", "count", "label", "landmarks", "shots", "size"]) | st.text(
-    max_size=4
-)
+_NAMES = st.sampled_from(
+    ["image", "seed", "count", "label", "landmarks", "shots", "size", "prompt"]
+) | st.text(max_size=4)
 _INPUT = st.builds(
     pb.ModelInferRequest.InferInputTensor,
     name=_NAMES,

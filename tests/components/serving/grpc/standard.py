@@ -32,7 +32,11 @@ def ask(
     """Ask each model its question; return what the client tells of the server, and the answers by model."""
     folder.mkdir()
     for model, given in questions.items():
-        np.savez(folder / model, **given)
+        # As bytes: strings would be saved by pickle.
+        np.savez(
+            folder / model,
+            **{n: np.char.encode(v.astype(str)) if v.dtype == object else v for n, v in given.items()},
+        )
     script = Path(__file__).with_name("standard_client.py")
     command = [python, "-E", script, str(port), folder]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400)

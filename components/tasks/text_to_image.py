@@ -1,0 +1,182 @@
+"""Text to image: an image for a caption. How often the data set's judge sees the class that the caption is of.
+
+The test split's captions are asked for, one image each, in its order and from fixed seeds: two models draw from the
+same words and the same noise, and are compared pairwise.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+from components.judging.judge import Judge
+from components.tasks import (
+    Arrays,
+    Measurement,
+    Predict,
+    Tensor,
+    Tolerance,
+    images,
+    judged,
+    prompts,
+    samples,
+    walks,
+)
+from components.tasks.confusion import confusion_table
+from data.captions import PADDING
+from data.prepared import DataSpec, PreparedData
+
+TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
+
+DIVERGED = 0.01
+"""Of so many images of another runtime the judge may see another class: what is between two classes may tip over."""
+
+CAPTIONS = 512
+"""At most so many captions of the test split are asked for, evenly spread: a sampler takes many steps for each."""
+
+BATCH = 64
+
+SHOWN, SEEDS = 24, 8
+WIDTH = 22
+"""Characters of a line below an image."""
+
+
+def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
+    """Return inputs and outputs of the exported graph; in PyTorch a prompt is its tokens (:mod:`.prompts`)."""
+    return [Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))], [images.tensor(spec)]
+
+
+def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
+    """Return ``count`` captions of ``split`` from ``start`` on, and another seed for each ``start``."""
+    rows = images.cycled(getattr(data, split).captions, start, count)
+    return _request(prompts.spelled(rows, data.spec), start)
+
+
+def asked(data: PreparedData) -> np.ndarray:
+    """Return the places in the test split of the examples whose captions are asked for, int64 [N]."""
+    return samples.evenly(data.test.places, CAPTIONS)
+
+
+def answer(predict: Predict, data: PreparedData) -> Arrays:
+    """Return an image for each caption that is asked for, and some captions' from several seeds, for pictures.
+
+    Returns:
+        ``image`` uint8 [N, H, W, C], as :func:`asked`; ``by_seed`` uint8 [R, S, H, W, C], as :func:`.prompts.shown`.
+    """
+    texts = prompts.spelled(data.test.captions[asked(data)], data.spec)
+    parts = [
+        predict(_request(texts[start : start + BATCH], seed))["image"]
+        for seed, start in enumerate(range(0, len(texts), BATCH))
+    ]
+    repeated = prompts.spelled(prompts.shown(data), data.spec)
+    by_seed = [predict(_request(repeated, seed))["image"] for seed in range(SEEDS)]
+    return {"image": np.concatenate(parts), "by_seed": np.stack(by_seed, axis=1)}
+
+
+def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
+    """Return 1 for each image in which the judge sees the class of its caption, and 0 for each other one."""
+    seen = _probabilities(answers, data).argmax(axis=1)
+    return (seen == data.test.labels[asked(data)]).astype(np.float64)
+
+
+def measure(answers: Arrays, data: PreparedData) -> Measurement:
+    """Return how often images are of their caption's class, over all and by class, and how near real ones they are."""
+    labels = data.test.labels[asked(data)]
+    looked = judged.look(answers["image"], data, labels)
+    agreement = images.mean_by_class(looked.seen == labels, labels, data.spec.num_classes)
+    per_class = [
+        {"class": name, "examples": int((labels == k).sum()), "class_agreement": agreement[k]}
+        for k, name in enumerate(data.spec.classes)
+    ]
+    return Measurement("class_agreement", looked.metrics, per_class, looked.judge)
+
+
+def rows(answers: Arrays, data: PreparedData) -> Arrays:
+    """Return, of the captions that are asked for, the text and what the judge sees in the image: class, how sure."""
+    places = asked(data)
+    probabilities = _probabilities(answers, data)
+    seen = probabilities.argmax(axis=1)
+    return {
+        "id": np.array(data.test.ids)[places],
+        "label": data.test.labels[places],
+        "caption": prompts.spelled(data.test.captions[places], data.spec),
+        "predicted": seen,
+        "confidence": probabilities.max(axis=1),
+        "correct": seen == data.test.labels[places],
+    }
+
+
+def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
+    """Draw images with their captions, the same captions from several seeds, the worst mistakes, and what is seen."""
+    from components.pictures import confusion, grid
+
+    spec, labels = data.spec, data.test.labels[asked(data)]
+    texts = prompts.spelled(data.test.captions[asked(data)], spec)
+    probabilities = _probabilities(answers, data)
+    seen, drawn = probabilities.argmax(axis=1), answers["image"]
+    some = samples.evenly(np.arange(len(drawn)), SHOWN)
+    worst = np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")[:SHOWN]
+    told = {i: f"seen as {spec.classes[seen[i]]}, {probabilities[i, seen[i]]:.0%}" for i in worst}
+    grid.draw(
+        folder / "samples.png",
+        drawn[some],
+        [textwrap.fill(texts[i], WIDTH) for i in some],
+        columns=6,
+        title="Images for captions of the test split",
+        cell=160,
+    )
+    grid.draw(
+        folder / "mistakes.png",
+        drawn[worst],
+        [f"{textwrap.fill(texts[i], WIDTH)}\n{told[i]}" for i in worst],
+        seen[worst] != labels[worst],
+        columns=6,
+        title="Images in which the judge sees least of what was asked for",
+        cell=160,
+    )
+    captions = [
+        text if seed == 0 else ""
+        for text in prompts.spelled(prompts.shown(data), spec)
+        for seed in range(SEEDS)
+    ]
+    by_seed = answers["by_seed"].reshape(-1, *spec.shape)
+    grid.draw(
+        folder / "seeds.png",
+        by_seed,
+        captions,
+        columns=SEEDS,
+        title="One caption in each row, a seed in each column",
+    )
+    confusion.draw(folder / "confusion.png", confusion_table(labels, seen, spec.num_classes), spec.classes)
+    confusion.write(folder / "confusion.csv", labels, seen, spec.classes)
+    walks.draw(folder, answers, data)
+    if "word_attention" in answers:
+        _draw_words(folder / "words.png", answers, data)
+
+
+def _draw_words(path: Path, answers: Arrays, data: PreparedData) -> None:
+    """Draw where each word looks: in each row an image of the first seed, and its words, bright where they look."""
+    from components.pictures import grid, overlay
+
+    names = ["", "(unknown)", *data.spec.words]
+    tiles, told = [], []
+    for image, maps, tokens in zip(
+        answers["by_seed"][:, 0], answers["word_attention"], prompts.shown(data), strict=True
+    ):
+        coloured = np.broadcast_to(image, (*image.shape[:2], 3))
+        looked = overlay.shade(np.broadcast_to(image, (len(maps), *image.shape)), maps)
+        looked[tokens == PADDING] = 255
+        tiles += [coloured, *looked]
+        told += ["", *(names[token] for token in tokens)]
+    columns = 1 + data.spec.longest_caption
+    grid.draw(path, np.stack(tiles), told, columns=columns, title="Where each word looks")
+
+
+def _request(texts: np.ndarray, seed: int) -> Arrays:
+    return {"prompt": texts, "seed": np.array([seed], dtype=np.int64)}
+
+
+def _probabilities(answers: Arrays, data: PreparedData) -> np.ndarray:
+    return Judge.of(data.spec).look(answers["image"])[1]

@@ -1,0 +1,207 @@
+"""A registered version made again: its code, data and parameters in a folder of their own, and what came of it.
+
+What is compared are the bytes: of each stage's outs with the ``dvc.lock`` of the version, and of the bundle with the
+one that is registered. Where they differ, the metrics say by how much.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import bundle, layout, params, registry, store
+from components.registry import Version
+from data.errors import UserError
+from flows import dag, pins
+from flows.retraining import TIME_LIMITS
+from flows.stage_process import StageFailed, StageProcess
+
+MADE_AGAIN = ("train", "evaluate", "export")
+"""The kinds of stages that run in any case; data comes from DVC's cache or remote where it is there."""
+
+_LOCK = Path("dvc.lock")
+_SPELLED = re.compile(r"(?:models:/)?(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<number>\d+))?")
+
+Tell = Callable[[str, str], None]
+"""Called with a stage's address and what is to be said of it."""
+
+
+@dataclass
+class Reproduction:
+    """What became of a version that was made again.
+
+    Attributes:
+        name: the model.
+        version: its number.
+        commit: the code's.
+        stages: by address, whether its outs are the recorded ones, byte for byte.
+        bundle: whether the bundle is the registered one, byte for byte.
+        metrics: of each metric the registered value and that of now.
+        libraries: what is installed in another version than that code was locked to: name, then, now.
+        folder: where it was made; it is kept where something differs.
+    """
+
+    name: str
+    version: int
+    commit: str
+    stages: dict[str, bool] = field(default_factory=dict)
+    bundle: bool = False
+    metrics: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    libraries: list[tuple[str, str, str]] = field(default_factory=list)
+    folder: Path | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether everything is as it was, byte for byte."""
+        return self.bundle and all(self.stages.values())
+
+
+def find(spelled: str) -> Version:
+    """Return the version that ``NAME``, ``NAME@ALIAS``, ``NAME/NUMBER``, each maybe after ``models:/``, means.
+
+    A name alone is its champion.
+
+    Raises:
+        UserError: there is none.
+    """
+    match = _SPELLED.fullmatch(spelled)
+    if match is None:
+        raise UserError(f"{spelled}: name a version as NAME, models:/NAME@champion or models:/NAME/3.")
+    name, alias, number = match.group("name", "alias", "number")
+    if number is not None:
+        return registry.find(name, int(number))
+    registry.find(name)  # names what there is when there is no such model
+    model = registry.model(name)
+    found = model.alias(alias or "champion")
+    if found is None:
+        known = ", ".join(f"{name}@{alias}" for alias in model.aliases) or "none"
+        raise UserError(f"{name}: no version is its {alias or 'champion'}. Its aliases: {known}.")
+    return found
+
+
+def run(version: Version, tell: Tell) -> Reproduction:
+    """Make ``version`` again in ``.darkroom/reproduce`` and compare.
+
+    Raises:
+        UserError: its code or its record cannot be had, or a stage failed.
+    """
+    made = Reproduction(version.name, version.number, _commit(version))
+    folder = layout.STATE.absolute() / "reproduce" / f"{version.name}-{version.number}"
+    registered = json.loads((registry.fetch(version).folder / bundle.DESCRIPTION).read_text())["metrics"]
+    with tempfile.TemporaryDirectory() as temporary:
+        source = _record(version, Path(temporary))
+        project = _check_out(made.commit, folder, source)
+        recorded = yaml.safe_load((source / _LOCK).read_text())["stages"]
+    made.libraries = pins.others(project / pins.LOCK) if (project / pins.LOCK).exists() else []
+    with contextlib.chdir(project):
+        _make(made, recorded, tell)
+        made.bundle = bundle.sha256(layout.bundle(made.name)) == version.bundle_sha256
+        now = json.loads((layout.evaluated(made.name) / "metrics.json").read_text())["metrics"]
+    made.metrics = {
+        metric: (told["value"], now.get(metric, {}).get("value")) for metric, told in registered.items()
+    }
+    if made.exact:
+        shutil.rmtree(folder)
+    else:
+        made.folder = project
+    return made
+
+
+def _commit(version: Version) -> str:
+    """Return the commit of a version's code."""
+    told = f"{version.name} version {version.number}"
+    commit = version.tags.get("git_commit", "none")
+    if commit == "none":
+        raise UserError(f"{told}: no git commit is on record for it.")
+    if version.tags.get("git_dirty") != "false":
+        raise UserError(
+            f"{told}: was made of files that were not committed to git ({commit[:12]} and changes), so that its code "
+            "cannot be had again. Commit, and run darkroom run: what it registers then can."
+        )
+    if _git("cat-file", "-e", f"{commit}^{{commit}}") is None:
+        raise UserError(f"{told}: this repository has no commit {commit[:12]}. Get it: git fetch --all")
+    return commit
+
+
+def _record(version: Version, folder: Path) -> Path:
+    """Return the folder with the ``dvc.lock`` and ``params.yaml`` that were registered with a version."""
+    try:
+        source = Path(store.client().download_artifacts(version.run_id, "source", str(folder)))
+    except (store.MlflowException, OSError) as error:
+        told = f"{version.name} version {version.number}"
+        raise UserError(f"{told}: its dvc.lock cannot be downloaded: {str(error).splitlines()[0]}") from None
+    return source
+
+
+def _check_out(commit: str, folder: Path, source: Path) -> Path:
+    """Clone this repository's ``commit`` into ``folder``, with this workspace's cache; return the project in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    top, below = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "--show-prefix")
+    for arguments in (
+        ("clone", "--quiet", "--shared", "--no-checkout", top, str(folder)),
+        ("-C", str(folder), "checkout", "--quiet", "--detach", commit),
+    ):
+        if _git(*arguments) is None:
+            raise UserError(f"git {' '.join(arguments)}: failed.")
+    project = folder / below
+    for file in (_LOCK, params.FILE):
+        shutil.copy(source / file, project / file)
+    cache = _dvc(Path.cwd(), "cache", "dir").strip()
+    local = Path(".dvc/config.local")
+    if local.exists():
+        shutil.copy(local, project / local)
+    _dvc(project, "cache", "dir", "--local", cache)
+    return project
+
+
+def _make(made: Reproduction, recorded: dict[str, Any], tell: Tell) -> None:
+    """Bring everything that the model is made from into the folder, and make the model."""
+    stages = dag.select(dag.read(), [made.name])
+    data = [stage.address for stage in stages if stage.kind not in MADE_AGAIN]
+    # What the remote does not have is made again from its source.
+    subprocess.run([sys.executable, "-m", "dvc", "fetch", "--quiet", *data], capture_output=True, check=False)
+    for stage in stages:
+        again = stage.kind in MADE_AGAIN
+        log = layout.STATE / "runs/reproduce" / f"{stage.address}.log"
+        if again:
+            tell(stage.address, "is made again")
+        try:
+            how = StageProcess(stage.address, log, {}, force=again).run(60 * TIME_LIMITS[stage.kind])
+        except StageFailed as failed:
+            raise UserError(f"{stage.address}: {failed}") from None
+        then, now = (_outs(lock, stage.address) for lock in (recorded, _read_lock()))
+        made.stages[stage.address] = then == now
+        tell(stage.address, f"{how}; {'the same bytes' if then == now else 'other bytes'}")
+
+
+def _read_lock() -> dict[str, Any]:
+    return yaml.safe_load(_LOCK.read_text())["stages"]
+
+
+def _outs(stages: dict[str, Any], address: str) -> dict[str, str]:
+    """Return the hash of each out of a stage in ``dvc.lock``."""
+    return {out["path"]: out["md5"] for out in stages.get(address, {}).get("outs", ())}
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git prints; None where it fails."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _dvc(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout

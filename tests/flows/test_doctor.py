@@ -1,0 +1,93 @@
+"""``darkroom doctor``: what is wrong is named with how to mend it; one fault hides no other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from flows import doctor, locks, pins
+from flows.cli import app
+from flows.doctor_command import doctor as command
+from tests.flows.pipeline import Pipeline
+
+app.command("doctor")(command)
+
+
+@pytest.fixture
+def project(toy, request, monkeypatch):
+    template = request.getfixturevalue("sqlite_template")
+    store = toy / ".darkroom/mlflow/mlflow.db"
+    store.parent.mkdir(parents=True)
+    store.write_bytes(template.read_bytes())
+    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    Pipeline(toy, "one", "two")
+    (toy / ".gitignore").write_text("artifacts/\n.darkroom/\n")
+    (toy / "requirements.lock").write_text("")
+    subprocess.run(["git", "add", "-A"], cwd=toy, check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all"], cwd=toy, check=True
+    )
+    return toy
+
+
+def found() -> dict[str, list[doctor.Finding]]:
+    findings: dict[str, list[doctor.Finding]] = {}
+    for finding in doctor.examine():
+        findings.setdefault(finding.about, []).append(finding)
+    return findings
+
+
+def test_a_sound_project(project):
+    assert {finding.state for findings in found().values() for finding in findings} <= {"good", "note"}
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 0, done.output
+    told = {entry["about"]: entry["says"] for entry in json.loads(done.output)}
+    assert told["params.yaml"] == "2 models, 1 data sets, 0 schedules"
+    assert "9 of 9 stages are not up to date; remote r: " in told["dvc"]
+    assert told["gpu"].startswith("none")
+
+
+def test_each_fault_is_named_with_its_mend(project, monkeypatch):
+    shutil.rmtree(project / ".git")
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    del params["gate"]["two"]
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    (project / "requirements.lock").write_text("pyyaml==1.0\n")
+    with (project / ".dvc/config").open("a") as config:
+        config.write("[cache]\n    type = symlink\n")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setattr(doctor, "ROOM_GB", 10**9)
+    held = locks.hold(locks.RUN)
+    findings = found()
+    held.release()
+    bad = {about for about, these in findings.items() if any(finding.state == "bad" for finding in these)}
+    assert bad == {"git", "dvc", "prefect", "mlflow", "disk"}
+    assert findings["dvc"][0].mend == "dvc config cache.type reflink,copy"
+    assert "pyyaml" in findings["libraries"][0].says
+    assert "gate.two: no thresholds" in findings["params.yaml"][1].says
+    assert "PREFECT_API_URL=http://127.0.0.1:1/api: no answer" in findings["prefect"][0].says
+    assert "MLFLOW_TRACKING_URI=http://127.0.0.1:1" in findings["mlflow"][0].says
+    assert findings["locks"][0].says == "a run goes on in this folder"
+
+    (project / "params.yaml").write_text("models: [")
+    assert found()["params.yaml"][0].state == "bad"
+    assert CliRunner().invoke(app, ["doctor"]).exit_code == 1
+
+
+def test_pins_are_read_for_this_machine(tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("PyYAML==1.0\nnumpy==1.0 ; python_version < '3'\nno_such-thing==7\n")
+    assert [(name, then) for name, then, _ in pins.others(lock)] == [
+        ("PyYAML", "1.0"),
+        ("no_such-thing", "7"),
+    ]
+    assert pins.others(lock)[1][2] == "none"
