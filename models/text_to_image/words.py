@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from data.captions import FIRST, PADDING
+from data.captions import FIRST
 from models.blocks.encoder import Encoder
 
 WIDER = 2
@@ -16,7 +16,7 @@ class TextEncoder(nn.Module):
     """Tokens int64 [N, L] to what the U-Net's places look at.
 
     Before the first word stands a vector that is the same for every caption: of a caption without words it is all that
-    there is to look at.
+    there is to look at. A word that is not known says nothing, and is not looked at either.
     """
 
     def __init__(self, words: int, longest: int, width: int, heads: int, depth: int) -> None:
@@ -31,6 +31,6 @@ class TextEncoder(nn.Module):
         """Return the words float [N, 1 + L, width] and which of them are none, bool [N, 1 + L]."""
         words = self.embed(tokens) + self.places
         sequence = torch.cat([self.start.expand(words.shape[0], -1, -1), words], dim=1)
-        missing = tokens == PADDING
+        missing = tokens < FIRST
         padding = torch.cat([torch.zeros_like(missing[:, :1]), missing], dim=1)
         return self.encoder(sequence, padding), padding

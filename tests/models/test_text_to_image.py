@@ -105,6 +105,13 @@ def test_the_length_of_the_padding_does_not_matter(fresh):
     assert padding.tolist() == [[False, False, False, True, True]]
 
 
+def test_an_unknown_word_is_not_looked_at(fresh):
+    with torch.no_grad():
+        words, padding = fresh.text(torch.tensor([[3, captions.UNKNOWN, 5, 0], [3, 0, 5, 0]]))
+    assert padding.tolist() == 2 * [[False, False, True, False, True]]
+    torch.testing.assert_close(words[0, ~padding[0]], words[1, ~padding[1]])
+
+
 @pytest.mark.parametrize("size", [(16, 16), (28, 28), (9, 14)])
 @pytest.mark.parametrize(("widths", "shrunk"), [((4, 8), 2), ((4, 8, 8), 4)])
 def test_latents_are_so_much_smaller_and_images_of_any_size_come_back(size, widths, shrunk, digit_captions):
