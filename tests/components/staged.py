@@ -178,8 +178,8 @@ STAGED = {
         dataset="digit_captions",
         prepare=tiny.prepare_captions,
         small={
-            "autoencoder_widths": [16, 32], "autoencoder_epochs": 20, "widths": [32, 48], "epochs": 60,
-            "batch_size": 32, "steps": 8,
+            "autoencoder_widths": [16, 32], "autoencoder_epochs": 12, "divergence_weight": 0.01, "widths": [32],
+            "epochs": 90, "batch_size": 16, "learning_rate": 4e-3, "guidance": 4.0, "steps": 8,
         },
         learns={},
         forgets={"learning_rate": 1e-6},
