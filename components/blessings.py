@@ -127,7 +127,7 @@ def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, pol
     evidence = {
         "champion": champion.sha256,
         "test_split_of": present.spec.sha256,
-        "examples": len(present.test),
+        "examples": differences[0].count,
         "differences": [difference.to_json() for difference in differences],
     }
     # Of the good, the overall ones say enough.

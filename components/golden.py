@@ -47,7 +47,7 @@ def _packed(values: np.ndarray) -> np.ndarray:
     if values.dtype != object:
         return values
     texts = [text.encode() for text in values]
-    length = max(map(len, texts))
+    length = max(1, *map(len, texts))  # all of them may be empty
     return np.frombuffer(b"".join(text.ljust(length, b"\0") for text in texts), np.uint8).reshape(-1, length)
 
 

@@ -4,7 +4,7 @@ python read_bundle.py artifacts/bundles/digits-cnn picture.png              clas
 python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... and say how likely it is
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
-python read_bundle.py artifacts/bundles/digit-captions-text-to-image grid.png --prompt "a red 7"   ... by words
+python read_bundle.py artifacts/bundles/digit-captions-text-to-image grid.png --prompt "a red seven"   ... by words
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
 python read_bundle.py artifacts/bundles/digit-scenes-segmenter picture.png --output mask.png     a class for each pixel
 python read_bundle.py artifacts/bundles/digit-scenes-detr picture.png        boxes of objects in the picture's pixels
