@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from unicodedata import category
 
 import numpy as np
 
@@ -16,12 +16,13 @@ UNKNOWN = 1
 FIRST = 2
 """The token of the first known word; the others follow."""
 
-_WORD = re.compile(r"[^\W_]+")
+_OF_WORDS = "LMN"
+"""The categories of Unicode that words are made of: letters, the marks that belong to them, numbers."""
 
 
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case: what letters and digits are together, and nothing between them."""
-    return _WORD.findall(text.lower())
+    return "".join(c if category(c)[0] in _OF_WORDS else " " for c in text.lower()).split()
 
 
 def encode(captions: Sequence[Sequence[str]], known: Sequence[str], longest: int) -> np.ndarray:

@@ -14,8 +14,8 @@ python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    tran
 
 import argparse
 import json
-import re
 from pathlib import Path
+from unicodedata import category
 
 import numpy as np
 import onnxruntime
@@ -58,7 +58,9 @@ def main() -> None:
     if description["task"] == "text_to_image":
         if arguments.prompt is None:
             parser.error(f"{description['name']} needs --prompt; it knows {', '.join(description['words'])}")
-        words = re.findall(r"[^\W_]+", arguments.prompt.lower())
+        # Words are of letters, the marks that belong to them, and numbers.
+        kept = (c if category(c)[0] in "LMN" else " " for c in arguments.prompt.lower())
+        words = "".join(kept).split()
         if unknown := [word for word in words if word not in description["words"]]:
             parser.error(f"--prompt: unknown {unknown[0]!r}; it knows {', '.join(description['words'])}")
         prompt = np.array([" ".join(words)] * arguments.count, dtype=object)

@@ -23,10 +23,11 @@ ROOT = Path(__file__).parents[2]
 NAME = "shapes-cnn"
 EAGER = f"""
 import functools
+import math
 from components import train
 from models.run import Run
 
-train.Run = functools.partial(Run, save_seconds=0.0, save_share=1.0)
+train.Run = functools.partial(Run, save_seconds=0.0, save_share=math.inf)
 train.run({NAME!r})
 """
 """The stage with a resume point at every opportunity."""

@@ -13,6 +13,10 @@ def test_words_are_letters_and_digits_in_lower_case():
     assert words(" ,_-") == []
 
 
+def test_marks_belong_to_their_letters():
+    assert words("लाल सात, e\u0301te\u0301") == ["लाल", "सात", "e\u0301te\u0301"]
+
+
 def test_tokens():
     rows = encode([["a", "red", "cat"], ["a"], []], ["a", "red"], 2)
     assert rows.tolist() == [[FIRST, FIRST + 1], [FIRST, PADDING], [PADDING, PADDING]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_killed_in_the_fine_tuning_goes_on_there(digits, tmp_path):
 
     def fit(resume_file: Path, stop_at: tuple[str, int] | None):
         saves = []
-        with Run("fine", resume_file=resume_file, save_seconds=0.0, save_share=1.0) as run:
+        with Run("fine", resume_file=resume_file, save_seconds=0.0, save_share=math.inf) as run:
             save = run.save
 
             def saved(state):
@@ -98,7 +99,7 @@ def test_killed_in_the_fine_tuning_goes_on_there(digits, tmp_path):
                 if saves[-1] == stop_at:
                     raise Killed
 
-            run.save, run.save_due = saved, lambda: True
+            run.save = saved
             model = models.family(FAMILY).build(config, digits.spec)
             try:
                 models.family(FAMILY).fit(model, digits, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -266,7 +267,7 @@ def _fit(digits, point, overrides, stop):
     module = models.family("svm")
     saved = 0
 
-    with Run("svm", resume_file=point, save_seconds=0.0, save_share=1.0) as run:
+    with Run("svm", resume_file=point, save_seconds=0.0, save_share=math.inf) as run:
         write = run.save
 
         def save(state):

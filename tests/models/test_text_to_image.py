@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 
 import numpy as np
 import pytest
@@ -173,7 +174,7 @@ def test_a_training_stopped_in_either_phase_ends_as_if_it_had_not_been(
         if run.phase == phase and state["step"] >= 9:
             raise Stopped
 
-    points = {"resume_file": tmp_path / "point.safetensors", "save_seconds": 0.0, "save_share": 1.0}
+    points = {"resume_file": tmp_path / "point.safetensors", "save_seconds": 0.0, "save_share": math.inf}
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(Run, "save", save_and_stop)
         tiny.fitted("text_to_image", digit_captions, overrides=SMALL, **points)

@@ -5,6 +5,7 @@ It writes a resume point at every opportunity, so that a kill falls between any 
 
 from __future__ import annotations
 
+import math
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -39,7 +40,7 @@ def _train(family: str, data_folder: Path, out: Path) -> None:
     known = {key: value for key, value in OVERRIDES.items() if key in module.Config.model_fields}
     config = tiny.settings(family, **known)
     resume_file = out / "point.safetensors"
-    with Run(family, resume_file=resume_file, save_seconds=0.0, save_share=1.0) as run:
+    with Run(family, resume_file=resume_file, save_seconds=0.0, save_share=math.inf) as run:
         model = module.build(config, data.spec)
         module.fit(model, data, run)
     tiny.save(out, family, config, data, model, run)

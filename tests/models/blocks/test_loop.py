@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -117,7 +119,7 @@ def test_the_fused_optimizer_keeps_its_memory_format_when_resumed(digits, tmp_pa
         return {"loss": 1.0 / len(calls)}
 
     def fit(resume_file):
-        with Run("x", resume_file=resume_file, save_seconds=0.0, save_share=1.0) as run:
+        with Run("x", resume_file=resume_file, save_seconds=0.0, save_share=math.inf) as run:
             model = Convolution()
             loop.train(model, digits, run, Recipe(epochs=6, batch_size=60), loss=cross_entropy, validate=stop)
         return run.outcome.last
