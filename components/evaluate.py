@@ -37,11 +37,12 @@ def run(name: str) -> Measurement:
         answer
             is not finite.
     """
-    settings = params.load().model(name)
+    everything = params.load()
+    settings, where = everything.model(name), everything.where(name)
     trained, data = open_trained(name, settings)
     graph = trained.family.graph(trained.model)
     task = tasks.of(trained.family.TASK, arguments(graph))
-    device = find_device(settings.device, f"{params.FILE}: models.{name}.device")
+    device = find_device(settings.device, f"{where}.device")
     predict = Reference(graph, data.spec, task.signature(data.spec)[1], device, settings.threads)
     try:
         answers = task.answer(predict, data)

@@ -17,10 +17,11 @@ StageName = Literal["ingest", "validate", "prepare", "judge", "train", "evaluate
 
 
 class ModelParams(BaseModel):
-    """One entry of ``models:``.
+    """One entry of ``models:`` or ``fine_tuned:``.
 
     Attributes:
         family: a folder of ``models/``.
+        base: of ``fine_tuned:``, the model whose weights this one starts from; None under ``models:``.
         dataset: an entry of ``datasets:``.
         preset: ``quick`` (two CPU cores, up to about a minute) or ``full`` (one GPU).
         overrides: settings of the family's ``Config`` in place of the preset's.
@@ -32,6 +33,7 @@ class ModelParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: str
+    base: str | None = None
     dataset: str
     preset: Literal["quick", "full"] = "quick"
     overrides: dict[str, Any] = Field(default_factory=dict)
@@ -101,8 +103,10 @@ class Params(BaseModel):
         datasets: data sets that the pipeline keeps up to date, each with a folder in ``data/``; and what the ingest of
             each reads, which is the DVC dep that orders it after the data set that it is derived from.
         models: models that the pipeline keeps up to date.
+        fine_tuned: so are these, each of which starts from the weights of one of ``models``. They have a section of
+            their own because DVC gives every item of a section the same deps.
         gate: promotion policy of each model.
-        shelf: ready-made entries that ``darkroom run NAME`` moves to ``models``.
+        shelf: ready-made entries that ``darkroom run NAME`` moves to ``models`` or ``fine_tuned``.
         serve: bounds of a model's queue in the server, in place of the defaults (``components/serving/settings.py``).
         schedules: when ``darkroom schedule`` retrains.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
@@ -112,21 +116,31 @@ class Params(BaseModel):
 
     datasets: dict[str, str]
     models: dict[str, ModelParams]
+    fine_tuned: dict[str, ModelParams] = Field(default_factory=dict)
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     shelf: dict[str, ModelParams] = Field(default_factory=dict)
     serve: dict[str, dict[str, Any]] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
     time_limits: dict[StageName, float] = Field(default_factory=dict)
 
+    @property
+    def all_models(self) -> dict[str, ModelParams]:
+        """``models`` and ``fine_tuned``."""
+        return self.models | self.fine_tuned
+
     def model(self, name: str) -> ModelParams:
-        """Return the entry of ``models:`` called ``name``.
+        """Return the entry of ``models:`` or ``fine_tuned:`` called ``name``.
 
         Raises:
             UserError: there is none.
         """
-        if name not in self.models:
-            raise UserError(f"{FILE}: no model {name!r} under 'models'.{nearest(name, self.models)}")
-        return self.models[name]
+        if name not in self.all_models:
+            raise UserError(f"{FILE}: no model {name!r} under 'models'.{nearest(name, self.all_models)}")
+        return self.all_models[name]
+
+    def where(self, name: str) -> str:
+        """Return where a message says that the entry of ``name`` is: ``params.yaml: models.digits-cnn``."""
+        return f"{FILE}: {'fine_tuned' if name in self.fine_tuned else 'models'}.{name}"
 
 
 def load(path: Path = FILE) -> Params:
@@ -157,18 +171,19 @@ def families() -> list[str]:
 
 
 def _check_names(path: Path, params: Params) -> None:
-    for section in ("models", "shelf"):
+    for section in ("models", "fine_tuned", "shelf"):
         for name, model in getattr(params, section).items():
             where = f"{path}: {section}.{name}"
             if model.family not in families():
                 raise UserError(
                     f"{where}.family: no family {model.family!r}.{nearest(model.family, families())}"
                 )
-            known = params.datasets if section == "models" else _dataset_folders()
+            known = _dataset_folders() if section == "shelf" else params.datasets
             if model.dataset not in known:
                 raise UserError(
                     f"{where}.dataset: no data set {model.dataset!r}.{nearest(model.dataset, known)}"
                 )
+            _check_base(where, section, model, params)
     for name in params.datasets:
         if name not in _dataset_folders():
             raise UserError(
@@ -176,13 +191,26 @@ def _check_names(path: Path, params: Params) -> None:
             )
     for section in ("gate", "serve"):
         for name in getattr(params, section):
-            if name not in {*params.models, *params.shelf}:
-                raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, params.models)}")
+            if name not in {*params.all_models, *params.shelf}:
+                raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, params.all_models)}")
     for schedule, policy in params.schedules.items():
         for name in policy.models:
-            if name not in params.models:
+            if name not in params.all_models:
                 where = f"{path}: schedules.{schedule}.models"
-                raise UserError(f"{where}: no model {name!r} under 'models'.{nearest(name, params.models)}")
+                known = nearest(name, params.all_models)
+                raise UserError(f"{where}: no model {name!r} under 'models'.{known}")
+    for name in params.models.keys() & params.fine_tuned.keys():
+        raise UserError(f"{path}: {name!r} is there twice, under 'models' and under 'fine_tuned'.")
+
+
+def _check_base(where: str, section: str, model: ModelParams, params: Params) -> None:
+    if section == "models" and model.base is not None:
+        raise UserError(f"{where}.base: what starts from another model's weights belongs under 'fine_tuned'.")
+    if section == "fine_tuned" and model.base is None:
+        raise UserError(f"{where}.base: is missing: the model of 'models' whose weights it starts from.")
+    known = params.models if section == "fine_tuned" else params.models | params.shelf
+    if model.base is not None and model.base not in known:
+        raise UserError(f"{where}.base: no model {model.base!r}.{nearest(model.base, known)}")
 
 
 def _dataset_folders() -> list[str]:
@@ -200,6 +228,7 @@ def _fields(location: tuple) -> list[str]:
     """Return the valid keys beside the unknown key at ``location``."""
     owners: dict[str, type[BaseModel]] = {
         "models": ModelParams,
+        "fine_tuned": ModelParams,
         "shelf": ModelParams,
         "gate": GatePolicy,
         "schedules": SchedulePolicy,

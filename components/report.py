@@ -52,7 +52,7 @@ def gather() -> list[ModelSheet]:
             registered.get(name, registry.Model(name)),
             [one for one in entries if one.model == name],
         )
-        for name, entry in settings.models.items()
+        for name, entry in settings.all_models.items()
     ]
 
 

@@ -11,12 +11,14 @@ from types import ModuleType
 import torch
 
 import models
-from components import layout, params
+from components import layout, params, starting_point
 from components.command import main
 from components.params import ModelParams
 from data import atomic
+from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 from models import checkpoint
+from models.checkpoint import Checkpoint
 from models.run import Run, find_device, forget
 from models.settings import Settings, configure
 
@@ -29,16 +31,20 @@ def run(name: str) -> Path:
     Raises:
         UserError: a wrong entry in ``params.yaml``, no prepared data, or a GPU demanded where there is none.
     """
-    entry = params.load().model(name)
-    family, config = _settings(name, entry)
-    device = find_device(entry.device, f"{params.FILE}: models.{name}.device")
+    settings = params.load()
+    entry, where = settings.model(name), settings.where(name)
+    base = starting_point.load(entry, where)
+    family, config = _settings(where, entry, base)
+    device = find_device(entry.device, f"{where}.device")
     data = PreparedData(layout.prepared(entry.dataset))
-    data.spec.require(family.TASK, f"{params.FILE}: models.{name}.dataset")
+    data.spec.require(family.TASK, f"{where}.dataset")
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"
     with Run(
         name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file
     ) as training:
         model = family.build(config, data.spec)
+        if base is not None:
+            family.start(model, base)
         family.fit(model, data, training)
         speed = training.speed()
     with atomic.folder(layout.trained(name)) as folder:
@@ -59,16 +65,24 @@ def run(name: str) -> Path:
     return layout.trained(name)
 
 
-def _settings(name: str, entry: ModelParams) -> tuple[ModuleType, Settings]:
+def _settings(where: str, entry: ModelParams, base: Checkpoint | None) -> tuple[ModuleType, Settings]:
     family = models.family(entry.family)
-    where = f"{params.FILE}: models.{name}.overrides"
-    return family, configure(family.Config, entry.preset, entry.overrides, where)
+    config = configure(family.Config, entry.preset, entry.overrides, f"{where}.overrides")
+    if base is None:
+        return family, config
+    if "base" in entry.overrides:
+        raise UserError(
+            f"{where}.overrides.base: is what {entry.base!r} was trained with; nothing else fits."
+        )
+    return family, config.model_copy(update={"base": base.config})
 
 
 def _key(entry: ModelParams, config: Settings, spec: DataSpec, device: torch.device) -> str:
     """Return a hash of everything that the training depends on: another key never resumes this training."""
     root = Path(models.__file__).parent
-    code = [*root.glob("*.py"), *root.glob("blocks/*.py"), *root.glob(f"{entry.family}/*.py"), Path(__file__)]
+    families = [entry.family] + ([models.family(entry.family).BASE] if entry.base else [])
+    code = [file for folder in (".", "blocks", *families) for file in root.glob(f"{folder}/*.py")]
+    start = [layout.trained(entry.base) / checkpoint.WEIGHTS] if entry.base else []
     recipe = {
         "config": config.model_dump(mode="json"),
         "data": spec.to_json(),
@@ -76,9 +90,13 @@ def _key(entry: ModelParams, config: Settings, spec: DataSpec, device: torch.dev
         "threads": entry.threads,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "torch": torch.__version__,
-        "code": [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(code)],
+        "files": [_sha256(file) for file in (*sorted(code), Path(__file__), *start)],
     }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _write_history(path: Path, rows: list[dict[str, float]]) -> None:

@@ -14,9 +14,11 @@ class Stage:
     """A stage of ``dvc.yaml``.
 
     Attributes:
-        address: as DVC names it, ``train@digits-cnn``.
+        address: its kind and its item, ``train@digits-lora``.
         kind: what it does, ``train``.
-        item: the data set or model it does it for, ``digits-cnn``.
+        item: the data set or model it does it for, ``digits-lora``.
+        name: as DVC names it, ``train_fine_tuned@digits-lora``: what stands behind ``_`` says which section of
+            ``params.yaml`` the item is in, as DVC has no deps that only some items of a section have.
         command: what it runs, in a shell.
         upstream: addresses of the stages whose outs it reads.
         paths: its deps and outs, absolute.
@@ -25,6 +27,7 @@ class Stage:
     address: str
     kind: str
     item: str
+    name: str
     command: str
     upstream: tuple[str, ...]
     paths: tuple[Path, ...]
@@ -74,13 +77,12 @@ def changed(stages: Iterable[Stage]) -> set[str]:
 
     A stage whose upstream is in the set may turn out up to date once that has run.
     """
-    asked = {stage.address for stage in stages}
+    asked = {stage.name: stage.address for stage in stages}
     repo = _open()
     with repo.lock:
         # Not one by one by name: DVC would parse dvc.lock again for each.
-        return {
-            stage.addressing for stage in repo.index.stages if stage.addressing in asked and stage.changed()
-        }
+        found = (stage for stage in repo.index.stages if stage.addressing in asked)
+        return {asked[stage.addressing] for stage in found if stage.changed()}
 
 
 def may_run(stages: Iterable[Stage], stale: Collection[str], forced: Collection[str] = ()) -> list[Stage]:
@@ -106,13 +108,20 @@ def _open():
 
 
 def _stage(stage, upstream) -> Stage:
-    kind, _, item = stage.addressing.partition("@")
+    kind, item = _what(stage.addressing)
     paths = [Path(output.fs_path) for output in [*stage.deps, *stage.outs] if output.protocol == "local"]
     return Stage(
-        stage.addressing,
+        f"{kind}@{item}",
         kind,
         item,
+        stage.addressing,
         stage.cmd,
-        tuple(sorted(s.addressing for s in upstream)),
+        tuple(sorted("@".join(_what(other.addressing)) for other in upstream)),
         tuple(paths),
     )
+
+
+def _what(name: str) -> tuple[str, str]:
+    """Return the kind and the item of what DVC calls ``name``."""
+    group, _, item = name.partition("@")
+    return group.partition("_")[0], item

@@ -104,9 +104,9 @@ def _git() -> Iterator[Finding]:
 def _params() -> Iterator[Finding]:
     settings = params.load()
     lineage.check(settings.datasets)
-    many = f"{len(settings.models)} models, {len(settings.datasets)} data sets, {len(settings.schedules)} schedules"
+    many = f"{len(settings.all_models)} models, {len(settings.datasets)} data sets, {len(settings.schedules)} schedules"
     yield Finding("params.yaml", "good", many)
-    for name in settings.models:
+    for name in settings.all_models:
         if not (name in settings.gate and settings.gate[name].thresholds):
             yield Finding(
                 "params.yaml",

@@ -17,15 +17,16 @@ def show(as_json: bool) -> None:
     if as_json:
         sections = {
             name: {key: entry.model_dump() for key, entry in getattr(settings, name).items()}
-            for name in ("models", "shelf")
+            for name in ("models", "fine_tuned", "shelf")
         }
         print(json.dumps({**sections, "families": FAMILIES}, indent=2))
         return
     console = Console()
-    table = Table("model", "family", "data set", "preset", "", box=None, header_style="bold")
-    for section, note in (("models", ""), ("shelf", "on the shelf: `darkroom run` takes it into use")):
-        for name, model in getattr(settings, section).items():
-            table.add_row(name, model.family, model.dataset, model.preset, note)
+    table = Table("model", "family", "starts from", "data set", "preset", "", box=None, header_style="bold")
+    on_shelf = "on the shelf: `darkroom run` takes it into use"
+    for models, note in ((settings.all_models, ""), (settings.shelf, on_shelf)):
+        for name, model in models.items():
+            table.add_row(name, model.family, model.base or "", model.dataset, model.preset, note)
     console.print(table)
     families = Table("family", "what it is", box=None, header_style="bold")
     for name, summary in FAMILIES.items():

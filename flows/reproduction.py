@@ -169,7 +169,7 @@ def _check_out(commit: str, folder: Path, source: Path) -> Path:
 def _make(made: Reproduction, recorded: dict[str, Any], tell: Tell) -> None:
     """Bring everything that the model is made from into the folder, and make the model."""
     stages = dag.select(dag.read(), [made.name])
-    data = [stage.address for stage in stages if stage.kind not in MADE_AGAIN]
+    data = [stage.name for stage in stages if stage.kind not in MADE_AGAIN]
     # What the remote does not have is made again from its source.
     subprocess.run([sys.executable, "-m", "dvc", "fetch", "--quiet", *data], capture_output=True, check=False)
     for stage in stages:
@@ -178,10 +178,10 @@ def _make(made: Reproduction, recorded: dict[str, Any], tell: Tell) -> None:
         if again:
             tell(stage.address, "is made again")
         try:
-            how = StageProcess(stage.address, log, {}, force=again).run(60 * TIME_LIMITS[stage.kind])
+            how = StageProcess(stage.name, log, {}, force=again).run(60 * TIME_LIMITS[stage.kind])
         except StageFailed as failed:
             raise UserError(f"{stage.address}: {failed}") from None
-        then, now = (_outs(lock, stage.address) for lock in (recorded, _read_lock()))
+        then, now = (_outs(lock, stage.name) for lock in (recorded, _read_lock()))
         made.stages[stage.address] = then == now
         tell(stage.address, f"{how}; {'the same bytes' if then == now else 'other bytes'}")
 
@@ -190,9 +190,9 @@ def _read_lock() -> dict[str, Any]:
     return yaml.safe_load(_LOCK.read_text())["stages"]
 
 
-def _outs(stages: dict[str, Any], address: str) -> dict[str, str]:
+def _outs(stages: dict[str, Any], name: str) -> dict[str, str]:
     """Return the hash of each out of a stage in ``dvc.lock``."""
-    return {out["path"]: out["md5"] for out in stages.get(address, {}).get("outs", ())}
+    return {out["path"]: out["md5"] for out in stages.get(name, {}).get("outs", ())}
 
 
 def _git(*arguments: str) -> str | None:

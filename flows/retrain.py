@@ -43,7 +43,7 @@ def retrain(models: list[str] | None = None, force: bool = False) -> list[dict]:
     """Bring ``models`` (all of ``params.yaml`` when None) up to date, register them and put them to the gate.
 
     Args:
-        models: names under ``models:`` of ``params.yaml``.
+        models: names under ``models:`` or ``fine_tuned:`` of ``params.yaml``.
         force: run the stages of these models again even where DVC finds them up to date.
 
     Returns:
@@ -53,7 +53,7 @@ def retrain(models: list[str] | None = None, force: bool = False) -> list[dict]:
         RetrainFailed: a step failed; what did not depend on it was still done.
     """
     settings = params.load()
-    names = list(models or settings.models)
+    names = list(models or settings.all_models)
     stages = dag.select(dag.read(), names)
     with Retraining(uuid.uuid4().hex[:8], settings, names, stages, force, Console(stderr=True)) as retraining:
         try:

@@ -134,7 +134,7 @@ class Retraining:
             if gpu is not None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpu
             process = StageProcess(
-                stage.address,
+                stage.name,
                 self.folder / f"{stage.address}.log",
                 environment,
                 # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
@@ -154,10 +154,10 @@ class Retraining:
     def _threads(self, stage: dag.Stage) -> int:
         if stage.kind in ("ingest", "prepare"):
             return self._machine.cores
-        return 1 if stage.kind in ("validate", "judge") else self._settings.models[stage.item].threads
+        return 1 if stage.kind in ("validate", "judge") else self._settings.model(stage.item).threads
 
     def _wants_gpu(self, stage: dag.Stage) -> bool:
-        return stage.kind in ("train", "evaluate") and self._settings.models[stage.item].device != "cpu"
+        return stage.kind in ("train", "evaluate") and self._settings.model(stage.item).device != "cpu"
 
     def _register(self, model: str) -> str:
         from components import register

@@ -19,7 +19,7 @@ def run(names: list[str], force: bool, as_json: bool, *, patient: bool = False) 
     """Bring the models ``names`` (all when empty) up to date, register and gate them, and print the table.
 
     Args:
-        names: entries of ``models:`` or of the shelf.
+        names: entries of ``models:``, of ``fine_tuned:`` or of the shelf.
         force: run the stages of these models even if they are up to date.
         as_json: print the table as JSON.
         patient: wait for a run that goes on in this folder instead of refusing.
@@ -34,9 +34,9 @@ def run(names: list[str], force: bool, as_json: bool, *, patient: bool = False) 
     held = locks.hold(locks.RUN, patient=patient)
     try:
         for name in shelf.take(names):
-            console.print(f"params.yaml: moved {name} from shelf to models")
+            console.print(f"params.yaml: took {name} from the shelf")
         settings = params.load()
-        models = [settings.model(name) and name for name in names] or list(settings.models)
+        models = [settings.model(name) and name for name in names] or list(settings.all_models)
         _look_at_folders(settings, console)
         _mend_locks(console)
         kept = None if force else snapshot.recall(models)

@@ -10,9 +10,9 @@ from data import atomic
 
 
 def take(names: Iterable[str]) -> list[str]:
-    """Move those of ``names`` that are on the shelf to ``models``.
+    """Move those of ``names`` that are on the shelf to ``models`` or ``fine_tuned``.
 
-    Their data sets, and what those are made from, go to ``datasets``.
+    Their data sets, and what those are made from, go to ``datasets``; a model that one of them starts from comes along.
 
     Returns:
         The names that were moved.
@@ -21,7 +21,9 @@ def take(names: Iterable[str]) -> list[str]:
         UserError: ``params.yaml`` is not valid.
     """
     settings = params.load()
-    wanted = [name for name in names if name in settings.shelf and name not in settings.models]
+    named = [name for name in names if name in settings.shelf and name not in settings.all_models]
+    bases = [settings.shelf[name].base for name in named]
+    wanted = list(dict.fromkeys([*(base for base in bases if base in settings.shelf), *named]))
     if not wanted:
         return []
     from ruamel.yaml import YAML
@@ -32,7 +34,7 @@ def take(names: Iterable[str]) -> list[str]:
     document = yaml.load(params.FILE.read_text())
     for name in wanted:
         entry = document["shelf"].pop(name)
-        document["models"][name] = entry
+        document.setdefault("fine_tuned" if "base" in entry else "models", {})[name] = entry
         for dataset, reads in lineage.entries(entry["dataset"]).items():
             document["datasets"].setdefault(dataset, reads)
     text = io.StringIO()

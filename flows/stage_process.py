@@ -33,23 +33,23 @@ class StageProcess:
 
     def __init__(
         self,
-        address: str,
+        name: str,
         log: Path,
         environment: dict[str, str],
         *,
         programs: Path | None = None,
         force: bool = False,
     ) -> None:
-        """Prepare to reproduce ``address``; everything it prints goes to ``log``.
+        """Prepare to reproduce the stage ``name``; everything it prints goes to ``log``.
 
         Args:
-            address: as DVC names it, ``train@digits-cnn``.
+            name: as DVC names it, ``train@digits-cnn``.
             log: file for standard output and error.
             environment: variables to add to this process's.
             programs: folder of the ``python`` that runs DVC and the stage's command; by default this one's.
             force: run the command even when DVC finds the stage up to date.
         """
-        self.address = address
+        self.name = name
         self.log = log
         self._options = ["--single-item", "--force"] if force else ["--single-item"]
         self._python = programs / "python" if programs else sys.executable
@@ -73,7 +73,7 @@ class StageProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [self._python, "-m", DVC, "--wait-for-lock", "repro", *self._options, self.address],
+                [self._python, "-m", DVC, "--wait-for-lock", "repro", *self._options, self.name],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -88,10 +88,10 @@ class StageProcess:
             self.stop()
             self._process.wait()
             raise StageFailed(
-                f"{self.address} ran out of its {time_limit / 60:g} minutes. Log: {self.log}"
+                f"{self.name} ran out of its {time_limit / 60:g} minutes. Log: {self.log}"
             ) from None
         if self._stopped.is_set():
-            raise StageFailed(f"{self.address} was stopped. Log: {self.log}")
+            raise StageFailed(f"{self.name} was stopped. Log: {self.log}")
         printed = self.log.read_text(errors="replace")
         if status != 0:
             raise self._failure(printed)

@@ -48,7 +48,7 @@ def test_no_stage_declares_code_that_it_does_not_run(stage):
 
 def test_registry_folders_params_and_tests_name_the_same_families():
     folders = {init.parent.name for init in (ROOT / "models").glob("*/__init__.py")} - {"blocks"}
-    used = {entry["family"] for section in ("models", "shelf") for entry in PARAMS[section].values()}
+    used = {entry["family"] for section in ("models", "fine_tuned", "shelf") for entry in PARAMS[section].values()}
     tested = {file.stem.removeprefix("test_") for file in (ROOT / "tests/models").glob("test_*.py")}
     contract = next(c for c in _lint_contracts() if c["type"] == "independence")
     assert set(FAMILIES) == folders == used == {name.removeprefix("models.") for name in contract["modules"]}
@@ -56,7 +56,7 @@ def test_registry_folders_params_and_tests_name_the_same_families():
 
 
 def test_every_model_has_thresholds():
-    for name in {**PARAMS["models"], **PARAMS["shelf"]}:
+    for name in {**PARAMS["models"], **PARAMS["fine_tuned"], **PARAMS["shelf"]}:
         assert PARAMS["gate"][name]["thresholds"], f"params.yaml: gate.{name} has no thresholds"
 
 
@@ -98,9 +98,10 @@ def test_training_imports_little():
 
 def _ran_by(stage: str) -> set[Path]:
     """Return the files that a stage runs, with those it imports by name: its family and its task."""
-    ran = closure(f"components.{stage}", ROOT)
-    by_name = [f"models.{family}" for family in FAMILIES] if stage in ("train", "evaluate", "export") else []
-    if stage in ("evaluate", "export"):
+    kind = stage.partition("_")[0]
+    ran = closure(f"components.{kind}", ROOT)
+    by_name = [f"models.{family}" for family in FAMILIES] if kind in ("train", "evaluate", "export") else []
+    if kind in ("evaluate", "export"):
         by_name += [f"components.tasks.{file.stem}" for file in (ROOT / "components/tasks").glob("[!_]*.py")]
     return ran.union(*(closure(module, ROOT) for module in by_name))
 
