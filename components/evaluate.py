@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components import layout, params, tasks
+from components import layout, params, starting_point, tasks
 from components.command import main
 from components.reference import Reference, arguments, open_trained
 from components.tasks import DRAWING, Arrays, Measurement, filling, personal, prompts, walks
@@ -39,6 +39,7 @@ def run(name: str) -> Measurement:
     """
     everything = params.load()
     settings, where = everything.model(name), everything.where(name)
+    base = starting_point.load(settings, where)
     trained, data = open_trained(name, settings)
     graph = trained.family.graph(trained.model)
     task = tasks.of(trained.family.TASK, arguments(graph))
@@ -51,6 +52,10 @@ def run(name: str) -> Measurement:
             f"{layout.trained(name)}: {error}. The training diverged: lower its learning rate."
         ) from None
     answers |= _by_family(trained, data, device)
+    if base is not None:
+        from components import before
+
+        answers |= before.answers(base, data, device, settings.threads)
     if "label" in answers:
         from components.judging import augmentation
 

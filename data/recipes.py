@@ -64,6 +64,20 @@ class LinesSpec(BaseModel):
         return self
 
 
+class SubjectSpec(BaseModel):
+    """One image that pictures come back to.
+
+    Attributes:
+        word: what captions call it, before the name of its class.
+        id: of an image of the train split.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    word: str = Field(pattern=r"^\w+$")
+    id: str
+
+
 class TintedSpec(BaseModel):
     """Pictures of another data set's grey images, each in one ink on one ground, with a caption.
 
@@ -73,6 +87,9 @@ class TintedSpec(BaseModel):
         grounds: likewise, those that black pixels take.
         names: what captions call a class, where that is not the class itself.
         wordings: captions, each as likely as any other, with ``{ink}``, ``{ground}`` and ``{name}`` where those stand.
+        outlined: a word. As many pictures show the outlines of images, which are classes of their own: ``WORD CLASS``,
+            in captions the word before the name.
+        subject: one image that is a class of its own as well, ``WORD CLASS``.
         seed: of all random numbers.
     """
 
@@ -85,6 +102,8 @@ class TintedSpec(BaseModel):
     grounds: dict[str, Colour] = Field(min_length=1)
     names: dict[str, str] = Field(default_factory=dict)
     wordings: tuple[str, ...] = Field(min_length=1)
+    outlined: str | None = Field(default=None, pattern=r"^\w+$")
+    subject: SubjectSpec | None = None
     seed: int = Field(default=0, ge=0)
 
     @field_validator("wordings")

@@ -22,6 +22,7 @@ from components.tasks import (
     judged,
     prompts,
     samples,
+    taught,
     walks,
 )
 from components.tasks.confusion import confusion_table
@@ -65,14 +66,19 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
     Returns:
         ``image`` uint8 [N, H, W, C], as :func:`asked`; ``by_seed`` uint8 [R, S, H, W, C], as :func:`.prompts.shown`.
     """
+    repeated = prompts.spelled(prompts.shown(data), data.spec)
+    by_seed = [predict(_request(repeated, seed))["image"] for seed in range(SEEDS)]
+    return {"image": asked_for(predict, data), "by_seed": np.stack(by_seed, axis=1)}
+
+
+def asked_for(predict: Predict, data: PreparedData) -> np.ndarray:
+    """Return an image for each caption that is asked for, uint8 [N, H, W, C]."""
     texts = prompts.spelled(data.test.captions[asked(data)], data.spec)
     parts = [
         predict(_request(texts[start : start + BATCH], seed))["image"]
         for seed, start in enumerate(range(0, len(texts), BATCH))
     ]
-    repeated = prompts.spelled(prompts.shown(data), data.spec)
-    by_seed = [predict(_request(repeated, seed))["image"] for seed in range(SEEDS)]
-    return {"image": np.concatenate(parts), "by_seed": np.stack(by_seed, axis=1)}
+    return np.concatenate(parts)
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
@@ -85,12 +91,15 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     """Return how often images are of their caption's class, over all and by class, and how near real ones they are."""
     labels = data.test.labels[asked(data)]
     looked = judged.look(answers["image"], data, labels)
+    metrics = looked.metrics
+    if "before" in answers:
+        metrics = metrics | taught.measure(looked.seen, answers, data, labels)
     agreement = images.mean_by_class(looked.seen == labels, labels, data.spec.num_classes)
     per_class = [
         {"class": name, "examples": int((labels == k).sum()), "class_agreement": agreement[k]}
         for k, name in enumerate(data.spec.classes)
     ]
-    return Measurement("class_agreement", looked.metrics, per_class, looked.judge)
+    return Measurement("class_agreement", metrics, per_class, looked.judge)
 
 
 def rows(answers: Arrays, data: PreparedData) -> Arrays:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from data import lines, scenes, tinted
+from data import lines, motifs, scenes, tinted
 from data.edges import edges
 from data.errors import UserError, nearest
 from data.image_statistics import grey
 from data.objects import Objects
 from data.prepared import SPLITS, PreparedData, Split
+from data.recipes import TintedSpec
 from data.sources import Arrays
 from data.spec import DatasetSpec
 
@@ -35,23 +36,21 @@ def load(name: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
 
 def _captions(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
     """Return pictures of one item each in an ink on a ground, with captions, of the items' classes."""
-    _require_tints(where, spec, parent)
     settings, shape = spec.captions.tinted, (spec.image.height, spec.image.width)
+    _require_tints(where, spec, parent)
     factor = min(shape[0] // parent.spec.height, shape[1] // parent.spec.width)
+    pools = [motifs.pool(parent, split, factor, settings) for split in SPLITS]
+    _require_pictures(where, settings, pools)
     images, sources, splits, labels, captions = [], [], [], [], []
-    for number, split in enumerate(SPLITS):
-        part = getattr(parent, split)
-        items = tinted.enlarged(part.images[..., 0], factor)
-        looks = tinted.looks(part.labels, getattr(settings, split), settings, number)
-        for index, look in enumerate(looks):
-            label = parent.spec.classes[part.labels[look.item]]
-            name = settings.names.get(label, label)
-            image, caption = tinted.draw(look, items[look.item], name, shape, settings, (number, index))
+    for number, (split, pool) in enumerate(zip(SPLITS, pools, strict=True)):
+        for index, look in enumerate(tinted.looks(pool.labels, getattr(settings, split), settings, number)):
+            motif = pool.motifs[look.item]
+            image, caption = tinted.draw(look, motif.light, motif.name, shape, settings, (number, index))
             images.append(image)
             captions.append(caption)
-            labels.append(label)
+            labels.append(motif.label)
             splits.append(split)
-            sources.append(f"{parent.spec.name}: {part.ids[look.item]}")
+            sources.append(f"{parent.spec.name}: {motif.id}")
     return Arrays(
         ids=[f"{split}-{index:06d}" for split in SPLITS for index in range(getattr(settings, split))],
         sources=sources,
@@ -175,11 +174,20 @@ def _require_tints(where: str, spec: DatasetSpec, parent: PreparedData) -> None:
                 raise UserError(
                     f"{key}.{kind}.{name}: no {other} differs from it by {tinted.APART} levels of grey, of 255."
                 )
-    for split in SPLITS:
-        count, most = getattr(settings, split), tinted.room(getattr(parent, split).labels, settings)
+    if settings.subject is not None and settings.subject.id not in parent.train.ids:
+        known = nearest(settings.subject.id, parent.train.ids)
+        raise UserError(
+            f"{key}.subject.id: the train split of {parent.spec.name!r} has no {settings.subject.id!r}.{known}"
+        )
+
+
+def _require_pictures(where: str, settings: TintedSpec, pools: list[motifs.Pool]) -> None:
+    for split, pool in zip(SPLITS, pools, strict=True):
+        count, most = getattr(settings, split), tinted.room(pool.labels, settings)
         if count > most:
             raise UserError(
-                f"{key}.{split}: {count:,}; there are {most:,} different pictures of its items, each class as often."
+                f"{where}: captions.tinted.{split}: {count:,}; there are {most:,} different pictures of its items, "
+                "each class as often."
             )
 
 

@@ -14,7 +14,18 @@ from models.text_to_image.fit import fit
 from models.text_to_image.looking import word_attention
 from models.text_to_image.network import LatentDiffusion, build
 from models.text_to_image.sample import graph, reconstruct
+from models.text_to_image.start import start
 
 TASK = "text_to_image"
 
-__all__ = ["TASK", "Config", "LatentDiffusion", "build", "fit", "graph", "reconstruct", "word_attention"]
+__all__ = [
+    "TASK",
+    "Config",
+    "LatentDiffusion",
+    "build",
+    "fit",
+    "graph",
+    "reconstruct",
+    "start",
+    "word_attention",
+]

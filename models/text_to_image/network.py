@@ -37,7 +37,7 @@ class LatentDiffusion(nn.Module):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
-        self.config, self.prediction = config, config.prediction
+        self.config, self.spec, self.prediction = config, spec, config.prediction
         self.autoencoder = Autoencoder(config, spec)
         self.shape = self.autoencoder.shape
         self.dim = math.prod(self.shape)

@@ -1,0 +1,42 @@
+"""What fine-tuning taught a text-to-image model, and what it made it forget: its classes are new, or old ones.
+
+New are those that the data set has and the data of the model that it started from had not. Both models are asked for
+the same captions, from the same seeds, and the data set's judge looks at either's images.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from components import bootstrap
+from components.judging.judge import Judge
+from components.tasks import Arrays, Metric
+from data.prepared import PreparedData
+
+
+def measure(seen: np.ndarray, answers: Arrays, data: PreparedData, labels: np.ndarray) -> dict[str, Metric]:
+    """Return what the judge tells of new and old classes.
+
+    Args:
+        seen: int64 [N], the class that the judge sees in each image.
+        answers: ``before`` and ``is_new`` of :func:`components.before.answers`.
+        data: the data set.
+        labels: int64 [N], the class that each image was asked to be of.
+
+    Returns:
+        ``new_agreement`` and ``old_agreement``, how often images of new and old classes are of the class that was asked
+        for; ``new_recognised``, how often those of new classes are of any new one; ``old_change``, by how much
+        ``old_agreement`` differs from that of the model before, pairwise. Those of classes that are not there are left
+        out.
+    """
+    is_new = answers["is_new"]
+    new, right = is_new[labels], seen == labels
+    metrics = {}
+    if new.any():
+        metrics["new_agreement"] = bootstrap.proportion(right[new])
+        metrics["new_recognised"] = bootstrap.proportion(is_new[seen[new]])
+    if not new.all():
+        before = Judge.of(data.spec).look(answers["before"])[1].argmax(axis=1) == labels
+        metrics["old_agreement"] = bootstrap.proportion(right[~new])
+        metrics["old_change"] = bootstrap.paired(right[~new], before[~new])
+    return {name: Metric.of(interval, "higher") for name, interval in metrics.items()}
