@@ -66,9 +66,10 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
     Returns:
         ``image`` uint8 [N, H, W, C], as :func:`asked`; ``by_seed`` uint8 [R, S, H, W, C], as :func:`.prompts.shown`.
     """
+    image = asked_for(predict, data)
     repeated = prompts.spelled(prompts.shown(data), data.spec)
     by_seed = [predict(_request(repeated, seed))["image"] for seed in range(SEEDS)]
-    return {"image": asked_for(predict, data), "by_seed": np.stack(by_seed, axis=1)}
+    return {"image": image, "by_seed": np.stack(by_seed, axis=1)}
 
 
 def asked_for(predict: Predict, data: PreparedData) -> np.ndarray:
