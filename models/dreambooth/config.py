@@ -16,7 +16,7 @@ class Config(Teaching):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about half a minute."""
-        return cls(epochs=25, batch_size=32, learning_rate=1e-3, ema_decay=0.99)
+        return cls(prior_images=400, epochs=40, batch_size=32, learning_rate=2e-3)
 
     @classmethod
     def full(cls) -> Config:

@@ -2,18 +2,18 @@
 Large Language Models").
 
 Beside each projection ``W x`` of the U-Net's attentions goes ``(alpha / rank) B A x``, with A of ``rank`` rows and B
-of as many columns. Only A and B are trained: one or two numbers in a hundred of all. B starts at zero, so that at first
-nothing is changed, and in the end the product is added to W: what is exported is as large and as fast as before.
+of as many columns. Only A and B are trained, one or two numbers in a hundred of all, and the vectors of words that the
+model did not know. B starts at zero, so that at first nothing is changed, and in the end the product is added to W:
+what is exported is as large and as fast as before.
 
 Shapes: as of ``text_to_image``, whose checkpoint it starts from: prompt int64 [N, L] -> image uint8 [N, H, W, C].
 """
 
 from models.lora.config import Config
 from models.lora.folder import save_pretrained
-from models.lora.network import build, fit, graph
+from models.lora.network import build, fit, graph, start
 from models.text_to_image.looking import word_attention
 from models.text_to_image.sample import reconstruct
-from models.text_to_image.teaching import start
 
 TASK = "text_to_image"
 BASE = "text_to_image"

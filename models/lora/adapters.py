@@ -1,4 +1,4 @@
-"""Low-rank adapters: beside a linear layer, and in it."""
+"""What is learned beside a layer: a low-rank adapter of a linear one, new words of an embedding."""
 
 from __future__ import annotations
 
@@ -41,6 +41,30 @@ class AdaptedLinear(nn.Linear):
         return layer
 
 
+class AdaptedEmbedding(nn.Embedding):
+    """Vectors of words, of which only those of new words can change (Gal et al. 2022, "An Image is Worth One Word").
+
+    Attributes:
+        is_new: bool [V, 1], the words that may.
+        change: float [V, D], what is added to their vectors; zero at first.
+    """
+
+    def __init__(self, layer: nn.Embedding) -> None:
+        """Adapt ``layer``, whose vectors are taken over; no word is new yet."""
+        super().__init__(layer.num_embeddings, layer.embedding_dim, _weight=layer.weight.detach().clone())
+        self.register_buffer("is_new", torch.zeros(layer.num_embeddings, 1, dtype=torch.bool))
+        self.change = nn.Parameter(torch.zeros_like(layer.weight))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map int64 [...] to float [..., D]."""
+        return functional.embedding(tokens, self.weight + self.is_new * self.change)
+
+    @torch.no_grad()
+    def merged(self) -> nn.Embedding:
+        """Return the vectors as they are now."""
+        return nn.Embedding.from_pretrained(self.weight + self.is_new * self.change)
+
+
 def adapt(module: nn.Module, rank: int, alpha: float) -> None:
     """Put an adapter beside each linear layer in ``module``."""
     for name, layer in list(module.named_children()):
@@ -51,9 +75,9 @@ def adapt(module: nn.Module, rank: int, alpha: float) -> None:
 
 
 def merge(module: nn.Module) -> None:
-    """Put each adapter in ``module`` into the weights of its layer."""
+    """Put what was learned beside each layer in ``module`` into its weights."""
     for name, layer in list(module.named_children()):
-        if isinstance(layer, AdaptedLinear):
+        if isinstance(layer, AdaptedLinear | AdaptedEmbedding):
             setattr(module, name, layer.merged())
         else:
             merge(layer)

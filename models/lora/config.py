@@ -24,7 +24,14 @@ class Config(Teaching):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about half a minute."""
-        return cls(epochs=30, batch_size=32, learning_rate=1e-2, weight_decay=0.0, ema_decay=0.99)
+        return cls(
+            prior_images=800,
+            new_share=1 / 3,
+            epochs=20,
+            batch_size=32,
+            learning_rate=1e-2,
+            weight_decay=0.0,
+        )
 
     @classmethod
     def full(cls) -> Config:
