@@ -1,6 +1,7 @@
 """What every data set of ``data/`` keeps to: each is ingested, validated and prepared for real."""
 
 import contextlib
+import functools
 import os
 from pathlib import Path
 
@@ -32,19 +33,31 @@ def is_here(name: str) -> bool:
     )
 
 
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """Give the working copy of the project, and what runs the three stages of a data set in it: of each only once."""
+    root = tmp_path_factory.mktemp("workshop")
+    (root / "data").symlink_to(ROOT / "data")
+
+    @functools.cache
+    def make(name: str) -> None:
+        ingest.run(name)
+        validate.run(name)
+        prepare.run(name)
+
+    return root, make
+
+
 @pytest.fixture(scope="module", params=DATASETS)
-def dataset(request, tmp_path_factory):
+def dataset(request, workshop):
     """Run the three stages of a data set in a copy of the project; return its name and what was prepared."""
     name = request.param
     if not is_here(name):
         pytest.skip(f"the files of {name} are not on this machine")
-    root = tmp_path_factory.mktemp(name)
-    (root / "data").symlink_to(ROOT / "data")
+    root, make = workshop
     with contextlib.chdir(root):
         for needed in lineage.entries(name):
-            ingest.run(needed)
-            validate.run(needed)
-            prepare.run(needed)
+            make(needed)
         folder = Path("artifacts/data") / name
         yield name, PreparedData(folder / "prepared"), manifest.read(folder / "ingest")
 
