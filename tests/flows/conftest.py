@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.components.conftest import sqlite_template  # noqa: F401 -- a fixture that both need
+from tests.flows.pipeline import Pipeline
 
 DVC_YAML = """
 stages:
@@ -66,6 +67,36 @@ def toy(_toy_template, tmp_path, monkeypatch) -> Path:
     shutil.copytree(_toy_template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def pipeline(toy, sqlite_template, monkeypatch) -> Pipeline:  # noqa: F811
+    """A toy pipeline of the models ``one`` and ``two`` in it, with an empty embedded registry."""
+    store = toy / ".darkroom/mlflow/mlflow.db"
+    store.parent.mkdir(parents=True)
+    shutil.copy(sqlite_template, store)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Pipeline(toy, "one", "two")
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory):
+    """One real Prefect server for all tests of a module: each run would else start its own."""
+    from flows import prefect_server
+
+    before = Path.cwd()
+    saved = {name: os.environ.pop(name, None) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    os.chdir(tmp_path_factory.mktemp("prefect"))
+    try:
+        with prefect_server.api():
+            prefect_server.wait()
+            os.chdir(before)
+            yield
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @pytest.fixture(autouse=True)

@@ -13,21 +13,16 @@ from typer.testing import CliRunner
 from flows import doctor, locks, pins
 from flows.cli import app
 from flows.doctor_command import doctor as command
-from tests.flows.pipeline import Pipeline
 
 app.command("doctor")(command)
 
 
 @pytest.fixture
-def project(toy, request, monkeypatch):
-    template = request.getfixturevalue("sqlite_template")
-    store = toy / ".darkroom/mlflow/mlflow.db"
-    store.parent.mkdir(parents=True)
-    store.write_bytes(template.read_bytes())
-    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
-        monkeypatch.delenv(name, raising=False)
+def project(pipeline, monkeypatch):
+    """The toy pipeline with all of it committed, on a machine without a GPU."""
+    toy = pipeline.folder
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    Pipeline(toy, "one", "two")
     (toy / ".gitignore").write_text("artifacts/\n.darkroom/\n")
     (toy / "requirements.lock").write_text("")
     subprocess.run(["git", "add", "-A"], cwd=toy, check=True)

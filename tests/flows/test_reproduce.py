@@ -10,23 +10,20 @@ import pytest
 
 from tests.flows.pipeline import ROOT, Pipeline
 
+pytestmark = pytest.mark.usefixtures("prefect")
+
 
 @pytest.fixture
-def pipeline(_toy_template, toy, request, monkeypatch) -> Pipeline:
-    """The toy project with all of it committed."""
-    template = request.getfixturevalue("sqlite_template")
-    store = toy / ".darkroom/mlflow/mlflow.db"
-    store.parent.mkdir(parents=True)
-    store.write_bytes(template.read_bytes())
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def pipeline(pipeline, monkeypatch) -> Pipeline:
+    """The toy pipeline with all of it committed."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    made = Pipeline(toy, "one", "two")
+    toy = pipeline.folder
     (toy / ".gitignore").write_text("artifacts/\n.darkroom/\n*.log\n.pytest_cache/\n__pycache__/\n")
     (toy / "requirements.lock").write_text(
         "pyyaml==1.0\nnumpy==1.0; python_version < '3'\nno-such-thing==7\n"
     )
-    commit(made)
-    return made
+    commit(pipeline)
+    return pipeline
 
 
 def commit(pipeline: Pipeline) -> None:

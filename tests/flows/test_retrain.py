@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.flows.pipeline import Pipeline, kill_9, steps
+from tests.flows.pipeline import kill_9, steps
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _prefect(tmp_path_factory):
-    """One real Prefect server for all tests here: each run would else start its own."""
-    from flows import prefect_server
-
-    before = Path.cwd()
-    saved = {name: os.environ.pop(name, None) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
-    os.chdir(tmp_path_factory.mktemp("prefect"))
-    try:
-        with prefect_server.api():
-            prefect_server.wait()
-            os.chdir(before)
-            yield
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-@pytest.fixture
-def pipeline(_toy_template, toy, request, monkeypatch) -> Pipeline:
-    template = request.getfixturevalue("sqlite_template")
-    store = toy / ".darkroom/mlflow/mlflow.db"
-    store.parent.mkdir(parents=True)
-    store.write_bytes(template.read_bytes())
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return Pipeline(toy, "one", "two")
+pytestmark = pytest.mark.usefixtures("prefect")
 
 
 def test_from_nothing_to_champions_then_nothing_to_do(pipeline):

@@ -26,15 +26,10 @@ STARTED: list[subprocess.Popen] = []
 
 
 @pytest.fixture
-def pipeline(_toy_template, toy, request, monkeypatch) -> Iterator[Pipeline]:
-    """The toy project; what was started in it is killed at the end, also when a test fails."""
-    template = request.getfixturevalue("sqlite_template")
-    store = toy / ".darkroom/mlflow/mlflow.db"
-    store.parent.mkdir(parents=True)
-    store.write_bytes(template.read_bytes())
-    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
-        monkeypatch.delenv(name, raising=False)
-    yield Pipeline(toy, "one", "two")
+def pipeline(pipeline, monkeypatch) -> Iterator[Pipeline]:
+    """The toy pipeline; what was started in it is killed at the end, also when a test fails."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    yield pipeline
     while STARTED:
         process = STARTED.pop()
         process.kill()
