@@ -18,6 +18,7 @@ from components.tasks import (
     Metric,
     Predict,
     Tensor,
+    Tolerance,
     images,
     judged,
     prompts,
@@ -25,7 +26,7 @@ from components.tasks import (
 )
 from components.tasks.edge_agreement import f1
 from components.tasks.samples import evenly
-from components.tasks.text_to_image import BATCH, DIVERGED, TOLERANCES, WIDTH, asked
+from components.tasks.text_to_image import BATCH, DIVERGED, WIDTH, asked
 from data.prepared import DataSpec, PreparedData
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
     "scores",
     "signature",
 ]
+
+TOLERANCES = {"drawn": Tolerance(1.0)}  # as of text to image
 
 SHOWN = 12
 
