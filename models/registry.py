@@ -4,6 +4,7 @@ FAMILIES = {
     "cnn": "Residual convolutional network (He et al. 2016): classification",
     "ddpm": "Denoising diffusion, class-conditional (Ho et al. 2020): generation",
     "detr": "A set of boxes from queries that look at the picture (Carion et al. 2020): detection",
+    "dreambooth": "A subject from five pictures, by a trained text-to-image model (Ruiz et al. 2023): text to image",
     "encoder_decoder": "Recurrent encoder and decoder with attention (Bahdanau et al. 2015): transcription",
     "gan": "Generative adversarial network (Goodfellow et al. 2014): generation, by class",
     "gmm": "A Gaussian mixture per class, fitted by EM (Dempster et al. 1977): density, class by Bayes",
