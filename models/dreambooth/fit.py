@@ -48,7 +48,7 @@ def fit(model: SubjectDiffusion, data: PreparedData, run: Run) -> None:
     settings, generator = model.tuning, run.generator
     model.to(run.device)
     shown = subject(model, data)
-    remembered = prior.draw(model, data, run)
+    remembered = prior.draw(model, shown, data.train, run)
     pictures = unit(torch.as_tensor(shown.images).to(run.device))
     captions = torch.as_tensor(shown.captions).to(run.device)
     # The paper trains the U-Net and the text encoder; the autoencoder is a part of what is saved, and stays as it is.

@@ -20,13 +20,13 @@ CHUNK = 100
 
 
 @torch.no_grad()
-def draw(model: SubjectDiffusion, data: PreparedData, run: Run) -> Split:
+def draw(model: SubjectDiffusion, shown: Split, train: Split, run: Run) -> Split:
     """Return ``prior_images`` images by ``model``, and the captions that they were drawn from.
 
     Their noise follows from ``run.generator``. A training that goes on draws them again, from the same weights: they
     are the same.
     """
-    captions, drawn = prompts(model, data.train), []
+    captions, drawn = prompts(model, shown, train), []
     graph = text_to_image.graph(model)
     for start in range(0, len(captions), CHUNK):
         prompt = torch.as_tensor(captions[start : start + CHUNK]).to(run.device)
@@ -37,13 +37,13 @@ def draw(model: SubjectDiffusion, data: PreparedData, run: Run) -> Split:
     return Split(np.concatenate(drawn), np.full(len(captions), -1), ids, captions=captions)
 
 
-def prompts(model: SubjectDiffusion, train: Split) -> np.ndarray:
+def prompts(model: SubjectDiffusion, shown: Split, train: Split) -> np.ndarray:
     """Return what the prior images are of, int64 [N, L]: captions of new classes without new words, and of old ones.
 
     Each half is spread evenly over the captions that there are.
     """
     count, is_new = model.tuning.prior_images, np.isin(train.labels, model.new)
-    nouns = without(evenly(train.captions[is_new], (count + 1) // 2), model.learned)
+    nouns = without(evenly(shown.captions, (count + 1) // 2), model.learned)
     return np.concatenate([nouns, evenly(train.captions[~is_new], count // 2)])
 
 
