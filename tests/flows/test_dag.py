@@ -24,6 +24,21 @@ def test_upstream_comes_first(toy):
     assert toy / "out/ingest-digits" in stages[1].paths
 
 
+def test_a_section_of_params_does_not_change_what_a_stage_is_called(toy):
+    text = Path("dvc.yaml").read_text()
+    Path("dvc.yaml").write_text(
+        text
+        + "  train_fine_tuned:\n    foreach: [three]\n    do:\n      cmd: date > out/three\n"
+        + "      deps: [out/train-one]\n      outs: [out/three]\n"
+    )
+    found = {stage.address: stage for stage in dag.read()}
+    assert found["train@three"].name == "train_fine_tuned@three"
+    assert (found["train@three"].kind, found["train@three"].item) == ("train", "three")
+    assert found["train@three"].upstream == ("train@one",)
+    assert _addresses(dag.select(found.values(), ["three"])) == ["ingest@digits", "train@one", "train@three"]
+    assert "train@three" in dag.changed(found.values())
+
+
 def test_select_takes_what_is_upstream(toy):
     assert _addresses(dag.select(dag.read(), ["two"])) == ["ingest@digits", "train@two"]
 

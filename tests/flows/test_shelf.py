@@ -34,6 +34,17 @@ def test_take_moves_the_entry_and_adds_its_data_set(project):
     assert {**after.models, **after.shelf} == {**before.models, **before.shelf}
 
 
+def test_take_brings_along_what_the_model_starts_from(project):
+    path = Path("params.yaml")
+    entries = "  b: {family: cnn, dataset: digits}\n  a: {family: vae, base: b, dataset: digits}\n"
+    path.write_text(path.read_text().replace("\nshelf:\n", f"\nshelf:\n{entries}"))
+    before = params.load()
+    assert shelf.take(["a"]) == ["b", "a"]
+    after = params.load()
+    assert after.models["b"] == before.shelf["b"] and after.fine_tuned["a"] == before.shelf["a"]
+    assert not {"a", "b"} & after.shelf.keys()
+
+
 def test_take_keeps_every_comment(project):
     comments = [line for line in Path("params.yaml").read_text().splitlines() if line.startswith("#")]
     shelf.take(["fashion-cnn"])

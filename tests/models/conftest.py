@@ -49,6 +49,16 @@ def digit_captions(tmp_path_factory) -> PreparedData:
 
 
 @pytest.fixture(scope="session")
+def digit_outlines(tmp_path_factory, digit_captions) -> PreparedData:
+    """Digits in colours, every other one in outline; beside them, in ``base``, a model of the plain ones."""
+    data = tiny.prepare_captions(tmp_path_factory.mktemp("digit_outlines"), outlined=True)
+    (data.folder / "base").mkdir()
+    fitted = tiny.fitted("text_to_image", digit_captions)
+    tiny.save(data.folder / "base", "text_to_image", tiny.settings("text_to_image"), digit_captions, *fitted)
+    return data
+
+
+@pytest.fixture(scope="session")
 def faces(tmp_path_factory) -> PreparedData:
     """Drawn faces of 16 x 16 pixels: 12 people to train on, 4 to validate, 4 to test."""
     return tiny.prepare_faces(tmp_path_factory.mktemp("faces"))

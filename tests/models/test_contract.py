@@ -37,7 +37,7 @@ FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
 @pytest.fixture(scope="module")
-def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions):
+def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions, digit_outlines):
     """Give each family data for its task: name to prepared data."""
     special = {
         "translation": digit_edges,
@@ -47,7 +47,12 @@ def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captio
         "transcription": digit_lines,
         "text_to_image": digit_captions,
     }
-    return {family: special.get(models.family(family).TASK, digits) for family in FAMILIES}
+    fine_tuned = {"text_to_image": digit_outlines}
+    modules = {family: models.family(family) for family in FAMILIES}
+    return {
+        family: (fine_tuned if hasattr(module, "BASE") else special).get(module.TASK, digits)
+        for family, module in modules.items()
+    }
 
 
 @pytest.fixture
@@ -109,6 +114,7 @@ def test_exports_the_contract(family):
     assert callable(module.build)
     assert callable(module.fit)
     assert callable(module.graph)
+    assert not hasattr(module, "BASE") or (module.BASE in FAMILIES and callable(module.start))
     assert module.TASK != "density" or callable(module.log_likelihood)
 
 

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import models
-from data import captions, lines, scenes, text
+from data import captions, lines, motifs, scenes, text
 from data.edges import edges
 from data.prepared import NO_OBJECT, SPLITS, DataSpec, PreparedData
 from data.sources import heads
@@ -33,20 +33,29 @@ GROUNDS = {"white": (250, 250, 250), "black": (10, 10, 10)}
 
 
 def settings(family: str, **overrides: object) -> Settings:
-    """Return the quick preset, shrunk, with ``overrides``."""
-    config = models.family(family).Config
-    shrunk = {key: value for key, value in SHRINK.items() if key in config.model_fields}
-    return configure(config, "quick", shrunk | overrides, "tests")
+    """Return the quick preset, shrunk, with ``overrides``, and with the settings of the model that it starts from."""
+    module = models.family(family)
+    shrunk = {key: value for key, value in SHRINK.items() if key in module.Config.model_fields}
+    config = configure(module.Config, "quick", shrunk | overrides, "tests")
+    return config.model_copy(update={"base": settings(module.BASE)}) if hasattr(module, "BASE") else config
+
+
+def begin(family: str, config: Settings, data: PreparedData) -> nn.Module:
+    """Return an untrained model; one that starts from another model has the weights of that in ``data``'s folder."""
+    module = models.family(family)
+    model = module.build(config, data.spec)
+    if hasattr(module, "BASE"):
+        module.start(model, checkpoint.load(data.folder / "base"))
+    return model
 
 
 def fitted(
     family: str, data: PreparedData, *, overrides: Mapping[str, object] = MappingProxyType({}), **run: object
 ):
     """Train a shrunk model of ``family``, with ``overrides`` in its settings; return it and its run."""
-    module = models.family(family)
     with Run(f"tiny-{family}", **run) as training:
-        model = module.build(settings(family, **overrides), data.spec)
-        module.fit(model, data, training)
+        model = begin(family, settings(family, **overrides), data)
+        models.family(family).fit(model, data, training)
     return model, training
 
 
@@ -206,11 +215,22 @@ def prepare_scenes(folder: Path, sizes: tuple[int, int, int] = (96, 24, 24)) -> 
     return PreparedData(folder)
 
 
-def prepare_captions(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> PreparedData:
-    """Write real digits in one of two inks on one of two grounds, as ``prepare`` would, and captions that say so."""
+def prepare_captions(
+    folder: Path, sizes: tuple[int, int, int] = (240, 80, 80), *, outlined: bool = False
+) -> PreparedData:
+    """Write real digits in one of two inks on one of two grounds, as ``prepare`` would, and captions that say so.
+
+    With ``outlined``, every other one is in outline, and of a class of its own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     grey, labels = digits()
-    known = tuple(sorted([*NUMBERS, *INKS, *GROUNDS, "on"]))
+    if outlined:
+        grey, labels = grey.copy(), labels.copy()
+        grey[::2] = motifs.outlines(grey[::2, ..., 0])[..., None]
+        labels[::2] += 10
+    names = [*NUMBERS, *(f"outlined {name}" for name in NUMBERS)]
+    known = tuple(sorted([*NUMBERS, *INKS, *GROUNDS, "on", *(["outlined"] if outlined else [])]))
+    longest = 4 + outlined
     ids, drawn = {}, []
     bounds = np.cumsum([0, *sizes])
     for split, start, stop in zip(SPLITS, bounds[:-1], bounds[1:], strict=True):
@@ -222,20 +242,20 @@ def prepare_captions(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) 
         shade = grey[start:stop] / 255
         pictures = shade * inks[:, None, None] + (1 - shade) * grounds[:, None, None]
         told = [
-            (list(INKS)[ink], NUMBERS[label], "on", list(GROUNDS)[ground])
+            (list(INKS)[ink], *names[label].split(), "on", list(GROUNDS)[ground])
             for ink, ground, label in zip(*chosen, labels[start:stop], strict=True)
         ]
         # Every fourth caption leaves the ground out: not all are of one length.
-        told = [words[:2] if place % 4 == 0 else words for place, words in enumerate(told)]
+        told = [words[:-2] if place % 4 == 0 else words for place, words in enumerate(told)]
         tensors = {"images": np.round(pictures).astype(np.uint8), "labels": labels[start:stop]}
-        tensors["captions"] = captions.encode(told, known, 4)
+        tensors["captions"] = captions.encode(told, known, longest)
         save_file(tensors, folder / f"{split}-00000.safetensors")
         ids[split] = [f"digits-{number:04d}" for number in range(start, stop)]
         drawn.append(tensors["images"])
     spec = DataSpec(
-        name="digit_captions",
+        name="digit_outlines" if outlined else "digit_captions",
         task="text_to_image",
-        classes=tuple("0123456789"),
+        classes=tuple("0123456789") + tuple(f"outlined {k}" for k in range(10) if outlined),
         height=8,
         width=8,
         channels=3,
@@ -244,7 +264,7 @@ def prepare_captions(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) 
         std=(0.38, 0.4, 0.37),
         sha256=hashlib.sha256(np.concatenate(drawn).tobytes()).hexdigest(),
         words=known,
-        longest_caption=4,
+        longest_caption=longest,
     )
     (folder / "spec.json").write_text(json.dumps(spec.to_json()))
     (folder / "ids.json").write_text(json.dumps(ids))

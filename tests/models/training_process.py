@@ -41,6 +41,6 @@ def _train(family: str, data_folder: Path, out: Path) -> None:
     config = tiny.settings(family, **known)
     resume_file = out / "point.safetensors"
     with Run(family, resume_file=resume_file, save_seconds=0.0, save_share=math.inf) as run:
-        model = module.build(config, data.spec)
+        model = tiny.begin(family, config, data)
         module.fit(model, data, run)
     tiny.save(out, family, config, data, model, run)
