@@ -69,6 +69,8 @@ def draw(path: Path, answers: Arrays, labels: np.ndarray, texts: np.ndarray) -> 
     for group in groups:
         places = samples.evenly(group, columns)
         tiles += [*answers["before"][places], *answers["image"][places]]
-        told += ["before"] * len(places) + [textwrap.fill(f"after: {texts[place]}", WIDTH) for place in places]
+        told += ["before"] * len(places) + [
+            textwrap.fill(f"after: {texts[place]}", WIDTH) for place in places
+        ]
     title = "Before fine-tuning above, after it below: captions of new classes, then of old ones"
     grid.draw(path, np.stack(tiles), told, columns=columns, title=title)

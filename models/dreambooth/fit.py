@@ -18,7 +18,6 @@ from models.dreambooth import prior
 from models.dreambooth.network import SubjectDiffusion
 from models.run import Run
 
-
 MOST = 128
 """Pictures of old classes that weights are validated on, and as often those of the subject."""
 
@@ -65,7 +64,9 @@ def fit(model: SubjectDiffusion, data: PreparedData, run: Run) -> None:
         chosen = torch.randint(len(pictures), (len(x_bchw),), generator=generator, device=run.device)
         learned = errors(network, pictures[chosen], captions[chosen])
         # What is drawn without a caption, which guidance leads away from, is to be remembered as well.
-        hidden = torch.rand(len(told), generator=generator, device=run.device) < network.config.caption_dropout
+        hidden = (
+            torch.rand(len(told), generator=generator, device=run.device) < network.config.caption_dropout
+        )
         kept = errors(network, x_bchw, told.masked_fill(hidden[:, None], PADDING))
         return learned.mean() + settings.prior_weight * kept.mean()
 
@@ -98,7 +99,9 @@ def subject(model: SubjectDiffusion, data: PreparedData) -> Split:
         )
     chosen = prior.evenly(places, wanted)
     ids = [data.train.ids[place] for place in chosen]
-    return Split(data.train.images[chosen], data.train.labels[chosen], ids, captions=data.train.captions[chosen])
+    return Split(
+        data.train.images[chosen], data.train.labels[chosen], ids, captions=data.train.captions[chosen]
+    )
 
 
 def _validation(model: SubjectDiffusion, shown: Split, split: Split) -> Split:
