@@ -1,4 +1,4 @@
-"""What tinted pictures show: a data set's images as they are, their outlines, or one of them again and again."""
+"""What tinted pictures show: a data set's images, as they are or inverted, or one of them again and again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from data.recipes import TintedSpec
 from data.tinted import enlarged
 
 _MOVED = {
-    "train": ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)),
-    "validation": ((-1, -1), (1, 1)),
-    "test": ((-1, 1), (1, -1)),
+    "train": ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (0, -2), (0, 2)),
+    "validation": ((-1, -1), (1, 1), (-1, 2), (1, -2)),
+    "test": ((-1, 1), (1, -1), (-1, -2), (1, 2)),
 }
 """Rows and columns by which a subject is moved in the pictures of each split: none is in two splits."""
 
@@ -27,12 +27,14 @@ class Motif:
         label: its class.
         name: what captions call it.
         light: uint8 [h, w], as large as it is to be seen.
+        inverted: whether ink and ground change places.
     """
 
     id: str
     label: str
     name: str
     light: np.ndarray
+    inverted: bool
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Pool:
     motifs: list[Motif]
     labels: np.ndarray
 
+    @property
+    def inverted(self) -> np.ndarray:
+        """Which motifs are inverted, bool [M]."""
+        return np.array([motif.inverted for motif in self.motifs])
+
 
 def pool(parent: PreparedData, split: str, factor: int, settings: TintedSpec) -> Pool:
     """Return what the pictures of ``split`` can show of ``parent``'s grey images, ``factor`` times as large.
@@ -59,10 +66,10 @@ def pool(parent: PreparedData, split: str, factor: int, settings: TintedSpec) ->
     labels = part.labels[~is_subject]
     lights = enlarged(part.images[~is_subject, ..., 0], factor)
     words = [""] * len(ids)
-    if settings.outlined is not None:
-        ids, words = ids * 2, words + [settings.outlined] * len(ids)
+    if settings.inverted is not None:
+        ids, words = ids * 2, words + [settings.inverted] * len(ids)
         labels = np.concatenate([labels, count + labels])
-        lights = np.concatenate([lights, outlines(lights)])
+        lights = np.concatenate([lights, lights])
     if settings.subject is not None:
         place = parent.train.ids.index(settings.subject.id)
         light, shown = enlarged(parent.train.images[[place], ..., 0], factor)[0], _MOVED[split]
@@ -73,18 +80,9 @@ def pool(parent: PreparedData, split: str, factor: int, settings: TintedSpec) ->
     for id, label, word, light in zip(ids, labels, words, lights, strict=True):
         known = parent.spec.classes[label % count]
         name = settings.names.get(known, known)
-        motifs.append(Motif(id, f"{word} {known}".lstrip(), f"{word} {name}".lstrip(), light))
+        inverted = word != "" and word == settings.inverted
+        motifs.append(Motif(id, f"{word} {known}".lstrip(), f"{word} {name}".lstrip(), light, inverted))
     return Pool(motifs, labels)
-
-
-def outlines(lights_nhw: np.ndarray) -> np.ndarray:
-    """Return uint8 [N, H, W]: how much each pixel's neighbourhood of 3 x 3 differs, brightest less darkest."""
-    height, width = lights_nhw.shape[1:]
-    padded = np.pad(lights_nhw, ((0, 0), (1, 1), (1, 1)))
-    beside = [
-        padded[:, row : row + height, column : column + width] for row in range(3) for column in range(3)
-    ]
-    return np.maximum.reduce(beside) - np.minimum.reduce(beside)
 
 
 def moved(light_hw: np.ndarray, down: int, right: int) -> np.ndarray:

@@ -87,8 +87,8 @@ class TintedSpec(BaseModel):
         grounds: likewise, those that black pixels take.
         names: what captions call a class, where that is not the class itself.
         wordings: captions, each as likely as any other, with ``{ink}``, ``{ground}`` and ``{name}`` where those stand.
-        outlined: a word. As many pictures show the outlines of images, which are classes of their own: ``WORD CLASS``,
-            in captions the word before the name.
+        inverted: a word. As many pictures have ink and ground in each other's place, in colours that no other picture
+            has there; they are of classes of their own, ``WORD CLASS``, in captions the word before the name.
         subject: one image that is a class of its own as well, ``WORD CLASS``.
         seed: of all random numbers.
     """
@@ -102,7 +102,7 @@ class TintedSpec(BaseModel):
     grounds: dict[str, Colour] = Field(min_length=1)
     names: dict[str, str] = Field(default_factory=dict)
     wordings: tuple[str, ...] = Field(min_length=1)
-    outlined: str | None = Field(default=None, pattern=r"^\w+$")
+    inverted: str | None = Field(default=None, pattern=r"^\w+$")
     subject: SubjectSpec | None = None
     seed: int = Field(default=0, ge=0)
 

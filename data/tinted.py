@@ -38,33 +38,48 @@ def pairs(settings: TintedSpec) -> list[tuple[str, str]]:
     ]
 
 
-def room(labels: np.ndarray, settings: TintedSpec) -> int:
-    """Return how many looks :func:`looks` can give of images with ``labels`` [M]."""
-    counts = np.unique(labels, return_counts=True)[1]
-    return int(counts.min()) * len(counts) * len(pairs(settings))
+def invertible(settings: TintedSpec) -> np.ndarray:
+    """Return for each of :func:`pairs` whether no other picture looks like it with ink and ground exchanged, bool."""
+    seen = pairs(settings)
+    return np.array([(ground, ink) not in seen for ink, ground in seen])
 
 
-def looks(labels: np.ndarray, count: int, settings: TintedSpec, split: int) -> list[Look]:
+def room(labels: np.ndarray, inverted: np.ndarray, settings: TintedSpec) -> int:
+    """Return how many looks :func:`looks` can give of such images."""
+    colours = np.where(inverted, invertible(settings).sum(), len(pairs(settings)))
+    classes = np.unique(labels)
+    return len(classes) * min(int(colours[labels == label].sum()) for label in classes)
+
+
+def looks(
+    labels: np.ndarray, inverted: np.ndarray, count: int, settings: TintedSpec, split: int
+) -> list[Look]:
     """Return ``count`` different looks, no more than :func:`room`; of more, the first are the same.
 
     Classes take turns; of a class its images do, in a random order, and each image comes in other colours each time.
 
     Args:
         labels: int64 [M], the class of each image.
+        inverted: bool [M], whether it is to be seen inverted, for which some colours do not serve.
         count: how many.
         settings: the colours, and the seed.
         split: number of the split, which has random numbers of its own.
     """
     random = np.random.default_rng([settings.seed, split])
     members = [random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
-    colours = pairs(settings)
-    order = random.permuted(np.tile(np.arange(len(colours)), (len(labels), 1)), axis=1)
+    colours, serves = pairs(settings), invertible(settings)
+    order = [
+        row[serves[row]] if only_some else row
+        for row, only_some in zip(
+            random.permuted(np.tile(np.arange(len(colours)), (len(labels), 1)), axis=1), inverted, strict=True
+        )
+    ]
     found = []
     for number in range(count):
         turn, place = divmod(number, len(members))
         time, turn = divmod(turn, len(members[place]))
         item = int(members[place][turn])
-        found.append(Look(item, *colours[order[item, time]]))
+        found.append(Look(item, *colours[order[item][time]]))
     return found
 
 
@@ -75,6 +90,8 @@ def draw(
     shape: tuple[int, int],
     settings: TintedSpec,
     stream: tuple[int, int],
+    *,
+    inverted: bool = False,
 ) -> tuple[np.ndarray, str]:
     """Return the picture of a look, and its caption.
 
@@ -85,6 +102,7 @@ def draw(
         shape: height and width of the picture, no less than the item's.
         settings: the colours, and the wordings.
         stream: which split and which picture of it; each has random numbers of its own.
+        inverted: the ink is where the ground is said to be, and the ground where the ink is.
 
     Returns:
         uint8 [H, W, 3] and the caption.
@@ -96,6 +114,7 @@ def draw(
     light[top : top + height, left : left + width] = item
     wording = settings.wordings[random.integers(len(settings.wordings))]
     caption = wording.format(ink=look.ink, ground=look.ground, name=name)
+    light = 255 - light if inverted else light
     return _mixed(light, settings.inks[look.ink], settings.grounds[look.ground]), caption
 
 

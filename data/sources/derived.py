@@ -43,9 +43,12 @@ def _captions(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
     _require_pictures(where, settings, pools)
     images, sources, splits, labels, captions = [], [], [], [], []
     for number, (split, pool) in enumerate(zip(SPLITS, pools, strict=True)):
-        for index, look in enumerate(tinted.looks(pool.labels, getattr(settings, split), settings, number)):
+        looks = tinted.looks(pool.labels, pool.inverted, getattr(settings, split), settings, number)
+        for index, look in enumerate(looks):
             motif = pool.motifs[look.item]
-            image, caption = tinted.draw(look, motif.light, motif.name, shape, settings, (number, index))
+            image, caption = tinted.draw(
+                look, motif.light, motif.name, shape, settings, (number, index), inverted=motif.inverted
+            )
             images.append(image)
             captions.append(caption)
             labels.append(motif.label)
@@ -183,7 +186,7 @@ def _require_tints(where: str, spec: DatasetSpec, parent: PreparedData) -> None:
 
 def _require_pictures(where: str, settings: TintedSpec, pools: list[motifs.Pool]) -> None:
     for split, pool in zip(SPLITS, pools, strict=True):
-        count, most = getattr(settings, split), tinted.room(pool.labels, settings)
+        count, most = getattr(settings, split), tinted.room(pool.labels, pool.inverted, settings)
         if count > most:
             raise UserError(
                 f"{where}: captions.tinted.{split}: {count:,}; there are {most:,} different pictures of its items, "

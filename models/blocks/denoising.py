@@ -59,10 +59,20 @@ def errors(
         noised: standard normal noise of the image's shape.
         condition: what else the network is told.
     """
+    mixture, right = task(network, image, times, noised)
+    return distance(network(mixture, times, *condition), right)
+
+
+def task(network: Network, image: Tensor, times: Tensor, noised: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the network is shown of an image, and the right answer, [N, C, H, W] each; as of :func:`errors`."""
     alpha, sigma = mixing(network, times)
-    answer = network(diffusion.diffuse(image, noised, alpha, sigma), times, *condition).float()
-    right = diffusion.target(network.prediction, image, noised, alpha, sigma)
-    return (answer - right).square().mean(dim=(1, 2, 3))
+    mixture = diffusion.diffuse(image, noised, alpha, sigma)
+    return mixture, diffusion.target(network.prediction, image, noised, alpha, sigma)
+
+
+def distance(answer: Tensor, right: Tensor) -> Tensor:
+    """Return the mean squared difference [N] of an answer and the right one, [N, C, H, W] each."""
+    return (answer.float() - right).square().mean(dim=(1, 2, 3))
 
 
 def even(places: Tensor, times: int) -> Tensor:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from data.errors import UserError
-from data.prepared import PreparedData
+from data.prepared import Split
 from models.blocks.batches import Batches
 from models.blocks.ema import EMA
 from models.blocks.pixels import unit
@@ -25,6 +25,15 @@ Validate = Callable[[nn.Module, Batches], dict[str, float]]
 """(model, the validation split) -> metrics; ``loss`` among them chooses the best weights, lower is better."""
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """(images as above, generator) -> images as above."""
+Keep = Literal["best", "last"]
+"""Which of the averaged weights are used: those that validated best, or the last, whatever they validate at."""
+
+
+class Splits(Protocol):
+    """What is trained on, and what chooses the best weights."""
+
+    train: Split
+    validation: Split
 
 
 class Recipe(Settings):
@@ -53,7 +62,7 @@ class Recipe(Settings):
 
 def train(
     model: nn.Module,
-    data: PreparedData,
+    data: Splits,
     run: Run,
     recipe: Recipe,
     *,
@@ -61,8 +70,9 @@ def train(
     validate: Validate,
     augment: Augment | None = None,
     tensors: tuple[str, ...] = ("images", "labels"),
+    keep: Keep = "best",
 ) -> None:
-    """Train ``model`` in place; at the end it holds the averaged weights that validated best.
+    """Train ``model`` in place; at the end it holds the averaged weights that validated best, or the last ones.
 
     ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order.
     Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
@@ -72,7 +82,7 @@ def train(
     """
     model.to(run.device, memory_format=torch.channels_last)
     batches = Batches(data.train, run.device, tensors=tensors)
-    training = _Training(model, recipe, run, len(batches))
+    training = _Training(model, recipe, run, len(batches), keep)
     held_out = Batches(data.validation, run.device, tensors=tensors)
     for images, *targets in training.steps.batches(batches):
         x_bchw = unit(images)
@@ -97,8 +107,8 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
 class _Training:
     """Everything that changes while training, so that all of it can be saved and restored."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, run: Run, num_images: int) -> None:
-        self.model, self.recipe, self.run = model, recipe, run
+    def __init__(self, model: nn.Module, recipe: Recipe, run: Run, num_images: int, keep: Keep) -> None:
+        self.model, self.recipe, self.run, self.keep = model, recipe, run, keep
         self.steps = Steps(recipe, run, num_images)
         self.optimizer = _adamw(model, recipe)
         self.ema = EMA(model, recipe.ema_decay)
@@ -141,7 +151,7 @@ class _Training:
         self.loss_count = 0
         named = {f"validation_{name}": value for name, value in metrics.items()}
         self.run.record(step=self.steps.done, train_loss=mean, **named)
-        if not self.best or metrics["loss"] < self.best["value"]:
+        if not self.best or self.keep == "last" or metrics["loss"] < self.best["value"]:
             self.best = {"metric": "validation_loss", "value": metrics["loss"], "step": self.steps.done}
             self.best_weights = {key: value.clone() for key, value in self.ema.average.state_dict().items()}
 

@@ -1,31 +1,20 @@
-"""A subject from a handful of pictures (Ruiz et al. 2023, "DreamBooth: Fine Tuning Text-to-Image Diffusion Models for
+"""A subject from a few of its pictures (Ruiz et al. 2022, "DreamBooth: Fine Tuning Text-to-Image Diffusion Models for
 Subject-Driven Generation").
 
-A trained text-to-image model goes on learning, the whole of its U-Net and of its text encoder, from about five pictures
-of one subject. Their captions name it by a word that means nothing yet, before the noun of its class: "a red zib four"
-(section 3.2). Beside each picture it learns one that it drew itself beforehand, from a caption without the subject, so
-that what it knew stays known and not every four becomes that four (section 3.3, prior preservation).
+Captions call the subject by a word that the model did not know, before the name of its class: "a zib four". The whole
+network but the autoencoder is trained on the pictures, and at the same time on pictures that it drew of other captions
+before: without them it would forget how other fours look, and draw the subject for each.
 
-Shapes: those of ``text_to_image``, which it is after the training, with more words.
+Shapes: as of ``text_to_image``, whose checkpoint it starts from: prompt int64 [N, L] -> image uint8 [N, H, W, C].
 """
 
 from models.dreambooth.config import Config
-from models.dreambooth.fit import fit
-from models.dreambooth.network import SubjectDiffusion, build, start
-from models.text_to_image import graph, reconstruct, word_attention
+from models.dreambooth.fit import build, fit
+from models.text_to_image.looking import word_attention
+from models.text_to_image.sample import graph, reconstruct
+from models.text_to_image.teaching import start
 
-BASE = "text_to_image"
 TASK = "text_to_image"
+BASE = "text_to_image"
 
-__all__ = [
-    "BASE",
-    "TASK",
-    "Config",
-    "SubjectDiffusion",
-    "build",
-    "fit",
-    "graph",
-    "reconstruct",
-    "start",
-    "word_attention",
-]
+__all__ = ["BASE", "TASK", "Config", "build", "fit", "graph", "reconstruct", "start", "word_attention"]

@@ -14,7 +14,7 @@ from models.text_to_image.fit import fit
 from models.text_to_image.looking import word_attention
 from models.text_to_image.network import LatentDiffusion, build
 from models.text_to_image.sample import graph, reconstruct
-from models.text_to_image.start import start
+from models.text_to_image.starting import start
 
 TASK = "text_to_image"
 

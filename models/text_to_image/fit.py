@@ -69,21 +69,34 @@ def _scale(model: LatentDiffusion, split: Batches) -> None:
 
 
 def _diffuse(model: LatentDiffusion, data: PreparedData, run: Run) -> None:
-    config, generator = model.config, run.generator
-
     def loss(network: LatentDiffusion, x_bchw: Tensor, captions: Tensor) -> Tensor:
-        with torch.no_grad():
-            latent = network.encode(x_bchw)
-        times, noised = denoising.draw(network, latent, generator)
-        hidden = torch.rand(len(latent), generator=generator, device=run.device) < config.caption_dropout
-        told = network.text(captions.masked_fill(hidden[:, None], PADDING))
+        latent, times, noised = drawn(network, x_bchw, run)
+        told = network.text(hidden(captions, model.config.caption_dropout, run))
         return denoising.errors(network, latent, times, noised, *told).mean()
 
-    def validate(network: LatentDiffusion, split: Batches) -> dict[str, float]:
-        def losses(x_bchw: Tensor, captions: Tensor, drawn: Tensor, places: Tensor) -> Tensor:
-            times, noised = denoising.even(places, config.times), drawn.unflatten(1, network.shape)
-            return denoising.errors(network, network.encode(x_bchw), times, noised, *network.text(captions))
+    tensors = ("images", "captions")
+    loop.train(model, data, run, model.config, loss=loss, validate=validate, tensors=tensors)
 
-        return {"loss": held_out.mean(split, network.dim, losses)}
 
-    loop.train(model, data, run, config, loss=loss, validate=validate, tensors=("images", "captions"))
+def drawn(network: LatentDiffusion, x_bchw: Tensor, run: Run) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what a step trains on: latents of images [N, C, H, W] in [0, 1], times and noise."""
+    with torch.no_grad():
+        latent = network.encode(x_bchw)
+    return latent, *denoising.draw(network, latent, run.generator)
+
+
+def hidden(captions: Tensor, share: float, run: Run) -> Tensor:
+    """Return captions int64 [N, L] with a ``share`` of them hidden, for guidance."""
+    chosen = torch.rand(len(captions), generator=run.generator, device=run.device) < share
+    return captions.masked_fill(chosen[:, None], PADDING)
+
+
+def validate(network: LatentDiffusion, split: Batches) -> dict[str, float]:
+    """Return the mean error over the split's images and captions, as ``loss``."""
+
+    def losses(x_bchw: Tensor, captions: Tensor, *belonging: Tensor) -> Tensor:
+        *_, noise, places = belonging
+        times, noised = denoising.even(places, network.config.times), noise.unflatten(1, network.shape)
+        return denoising.errors(network, network.encode(x_bchw), times, noised, *network.text(captions))
+
+    return {"loss": held_out.mean(split, network.dim, losses)}

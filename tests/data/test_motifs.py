@@ -1,10 +1,11 @@
-"""What tinted pictures show: outlines, a subject that is a class alone, and pictures of it that no two splits share."""
+"""What tinted pictures show: images as they are or inverted, and a subject, of which no two splits share a picture."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
-import scipy.ndimage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from data.prepared import SPLITS
 from data.recipes import SubjectSpec, TintedSpec
 from data.sources import derived
 from data.tinted import enlarged
-from tests.data.test_tinted import SMALL, spec
+from tests.data.test_tinted import COLOURS, SMALL, spec
 from tests.models import tiny
 
 
@@ -30,17 +31,6 @@ def subject(digits):
 
 def pool(digits, split: str = "train", **settings) -> motifs.Pool:
     return motifs.pool(digits, split, 2, TintedSpec(**SMALL | settings))
-
-
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 9))
-def test_an_outline_is_the_range_of_the_pixels_around(height, width, seed):
-    lights = np.random.default_rng(seed).integers(0, 256, (3, height, width)).astype(np.uint8)
-    expected = [
-        scipy.ndimage.maximum_filter(light, 3, mode="constant")
-        - scipy.ndimage.minimum_filter(light, 3, mode="constant")
-        for light in lights
-    ]
-    np.testing.assert_array_equal(motifs.outlines(lights), expected)
 
 
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(-8, 8), st.integers(-8, 8))
@@ -65,20 +55,34 @@ def test_what_there_is_without_extras_is_the_split_s_images_in_their_order(digit
         np.testing.assert_array_equal(lights, enlarged(part.images[..., 0], 2))
 
 
-def test_outlined_images_are_classes_of_their_own_after_all_others(digits):
-    plain, found = pool(digits), pool(digits, outlined="outlined")
+def test_inverted_images_are_classes_of_their_own_after_all_others(digits):
+    plain, found = pool(digits), pool(digits, inverted="inverted")
     count = len(plain.motifs)
     assert [motif.id for motif in found.motifs] == 2 * [motif.id for motif in plain.motifs]
     assert [motif.label for motif in found.motifs[:count]] == [motif.label for motif in plain.motifs]
-    for outlined, motif in zip(found.motifs[count:], plain.motifs, strict=True):
-        assert outlined.label == f"outlined {motif.label}" and outlined.name == f"outlined {motif.name}"
-        np.testing.assert_array_equal(outlined.light, motifs.outlines(motif.light[None])[0])
+    for inverted, motif in zip(found.motifs[count:], plain.motifs, strict=True):
+        assert inverted.label == f"inverted {motif.label}" and inverted.name == f"inverted {motif.name}"
+        # As it is: whoever draws it exchanges ink and ground.
+        np.testing.assert_array_equal(inverted.light, motif.light)
     np.testing.assert_array_equal(found.labels, np.concatenate([plain.labels, 10 + plain.labels]))
+    assert found.inverted.tolist() == [False] * count + [True] * count and not plain.inverted.any()
+
+
+def test_what_is_inverted_looks_like_no_picture_that_is_not(digits):
+    """A red seven inverted on blue is drawn as a blue one on red: where both are captions, neither is inverted."""
+    made = derived.load("c", spec({"train": 100, "inverted": "inverted"}), digits)
+    names = "|".join(COLOURS)
+    colours: dict[bool, set[tuple[str, ...]]] = {False: set(), True: set()}
+    for caption in made.captions:
+        first, second = re.findall(names, caption)
+        inverted = "inverted" in caption
+        colours[inverted].add((second, first) if inverted else (first, second))
+    assert colours[True] and not colours[True] & colours[False]
 
 
 def test_a_subject_is_in_no_other_class(digits, subject):
     for split in SPLITS:
-        found = pool(digits, split, outlined="outlined", subject=subject, names={"4": "four"})
+        found = pool(digits, split, inverted="inverted", subject=subject, names={"4": "four"})
         its = [motif for motif in found.motifs if motif.id == subject.id]
         assert {motif.label for motif in its} == {"zib 4"} and {motif.name for motif in its} == {"zib four"}
         others = len(getattr(digits, split)) - (split == "train")
@@ -95,13 +99,13 @@ def test_no_picture_of_a_subject_is_in_two_splits(digits, subject):
         assert len({motif.light.tobytes() for motif in its}) == len(its) >= 2
         for motif in its:
             assert seen.setdefault(motif.light.tobytes(), split) == split
-    assert len(seen) == 9
+    assert len(seen) == 15
 
     small = {"train": 44, "validation": 33, "test": 33, "subject": subject}
     made = derived.load("c", spec(small), digits)
     pictures = {(label, image.tobytes()) for label, image in zip(made.labels, made.images, strict=True)}
     assert len(pictures) == len(made.ids)
-    assert made.labels.count("zib 4") == 10
+    assert made.labels.count("zib 4") == 10 and len(set(made.splits)) == 3
     assert all("zib" in text for text, label in zip(made.captions, made.labels, strict=True) if " " in label)
 
 

@@ -12,7 +12,7 @@ from models.text_to_image.network import LatentDiffusion
 
 @torch.no_grad()
 def start(model: LatentDiffusion, base: Checkpoint) -> None:
-    """Give ``model``, which has the settings of ``base``, its weights.
+    """Give ``model``, which has the settings of ``base``, its weights; what ``base`` lacks stays as it is.
 
     A word that ``base`` does not know keeps its random vector, and so does a place beyond its longest caption.
 
@@ -35,4 +35,4 @@ def start(model: LatentDiffusion, base: Checkpoint) -> None:
     shared = min(ours.longest_caption, theirs.longest_caption)
     places[:, :shared] = weights["text.places"][:, :shared]
     own = {"text.embed.weight": vectors, "text.places": places}
-    model.load_state_dict(weights | own)
+    model.load_state_dict(model.state_dict() | weights | own)
