@@ -16,10 +16,10 @@ from components.judging.judge import Judge
 from components.tasks import Arrays, Metric, samples
 from data.prepared import PreparedData
 
-SHOWN = 8
+SHOWN = 10
 """Captions of new classes, and as many of old ones, are shown with either model's image."""
 
-WIDTH = 18
+WIDTH = 17
 """Characters of a line below an image."""
 
 
@@ -63,7 +63,8 @@ def draw(path: Path, answers: Arrays, labels: np.ndarray, texts: np.ndarray) -> 
     from components.pictures import grid
 
     is_new = answers["is_new"][labels]
-    groups = [np.flatnonzero(group) for group in (is_new, ~is_new) if group.any()]
+    by_class = np.argsort(labels, kind="stable")  # evenly spread, every class is among them
+    groups = [by_class[group[by_class]] for group in (is_new, ~is_new) if group.any()]
     columns = min(SHOWN, *map(len, groups))
     tiles, told = [], []
     for group in groups:
