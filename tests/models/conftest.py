@@ -49,9 +49,9 @@ def digit_captions(tmp_path_factory) -> PreparedData:
 
 
 @pytest.fixture(scope="session")
-def digit_outlines(tmp_path_factory, digit_captions) -> PreparedData:
-    """Digits in colours, every other one in outline; beside them, in ``base``, a model of the plain ones."""
-    data = tiny.prepare_captions(tmp_path_factory.mktemp("digit_outlines"), outlined=True)
+def digit_negatives(tmp_path_factory, digit_captions) -> PreparedData:
+    """Digits in colours, every other one inverted; beside them, in ``base``, a model of the plain ones."""
+    data = tiny.prepare_captions(tmp_path_factory.mktemp("digit_negatives"), inverted=True)
     (data.folder / "base").mkdir()
     fitted = tiny.fitted("text_to_image", digit_captions)
     tiny.save(data.folder / "base", "text_to_image", tiny.settings("text_to_image"), digit_captions, *fitted)

@@ -37,7 +37,7 @@ FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
 @pytest.fixture(scope="module")
-def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions, digit_outlines):
+def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions, digit_negatives):
     """Give each family data for its task: name to prepared data."""
     special = {
         "translation": digit_edges,
@@ -47,7 +47,7 @@ def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captio
         "transcription": digit_lines,
         "text_to_image": digit_captions,
     }
-    fine_tuned = {"text_to_image": digit_outlines}
+    fine_tuned = {"text_to_image": digit_negatives}
     modules = {family: models.family(family) for family in FAMILIES}
     return {
         family: (fine_tuned if hasattr(module, "BASE") else special).get(module.TASK, digits)

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import models
-from data import captions, lines, motifs, scenes, text
+from data import captions, lines, scenes, text
 from data.edges import edges
 from data.prepared import NO_OBJECT, SPLITS, DataSpec, PreparedData
 from data.sources import heads
@@ -24,7 +24,7 @@ from models import checkpoint
 from models.run import Run
 from models.settings import Settings, configure
 
-SHRINK = {"epochs": 2, "least_steps": 1, "batch_size": 32, "iterations": 60}
+SHRINK = {"epochs": 2, "least_steps": 1, "batch_size": 32, "iterations": 60, "steps": 6, "prior_images": 40}
 """Put in place of a preset's values where a family has the setting; so a new family needs no line here."""
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 INKS = {"red": (230, 30, 30), "blue": (20, 60, 230)}
@@ -216,21 +216,21 @@ def prepare_scenes(folder: Path, sizes: tuple[int, int, int] = (96, 24, 24)) -> 
 
 
 def prepare_captions(
-    folder: Path, sizes: tuple[int, int, int] = (240, 80, 80), *, outlined: bool = False
+    folder: Path, sizes: tuple[int, int, int] = (240, 80, 80), *, inverted: bool = False
 ) -> PreparedData:
     """Write real digits in one of two inks on one of two grounds, as ``prepare`` would, and captions that say so.
 
-    With ``outlined``, every other one is in outline, and of a class of its own.
+    With ``inverted``, every other one has ink and ground in each other's place, and is of a class of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     grey, labels = digits()
-    if outlined:
+    if inverted:
         grey, labels = grey.copy(), labels.copy()
-        grey[::2] = motifs.outlines(grey[::2, ..., 0])[..., None]
+        grey[::2] = 255 - grey[::2]
         labels[::2] += 10
-    names = [*NUMBERS, *(f"outlined {name}" for name in NUMBERS)]
-    known = tuple(sorted([*NUMBERS, *INKS, *GROUNDS, "on", *(["outlined"] if outlined else [])]))
-    longest = 4 + outlined
+    names = [*NUMBERS, *(f"inverted {name}" for name in NUMBERS)]
+    known = tuple(sorted([*NUMBERS, *INKS, *GROUNDS, "on", *(["inverted"] if inverted else [])]))
+    longest = 4 + inverted
     ids, drawn = {}, []
     bounds = np.cumsum([0, *sizes])
     for split, start, stop in zip(SPLITS, bounds[:-1], bounds[1:], strict=True):
@@ -253,9 +253,9 @@ def prepare_captions(
         ids[split] = [f"digits-{number:04d}" for number in range(start, stop)]
         drawn.append(tensors["images"])
     spec = DataSpec(
-        name="digit_outlines" if outlined else "digit_captions",
+        name="digit_negatives" if inverted else "digit_captions",
         task="text_to_image",
-        classes=tuple("0123456789") + tuple(f"outlined {k}" for k in range(10) if outlined),
+        classes=tuple("0123456789") + tuple(f"inverted {k}" for k in range(10) if inverted),
         height=8,
         width=8,
         channels=3,
