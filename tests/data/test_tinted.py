@@ -119,8 +119,8 @@ def test_all_looks_that_there_is_room_for_are_different(inverted):
 def test_inverted_ink_and_ground_change_places():
     chosen, item = TintedSpec(**SMALL), np.full((8, 8), 255, np.uint8)
     look = tinted.Look(0, "red", "blue")
-    image, caption = tinted.draw(look, item, "seven", (10, 10), chosen, (0, 0))
-    swapped, same = tinted.draw(look, item, "seven", (10, 10), chosen, (0, 0), inverted=True)
+    image, *_, caption = tinted.draw(look, item, "seven", (10, 10), chosen, (0, 0))
+    swapped, *_, same = tinted.draw(look, item, "seven", (10, 10), chosen, (0, 0), inverted=True)
     red, blue = np.array(COLOURS["red"]), np.array(COLOURS["blue"])
     is_red = (image == red).all(axis=2)
     assert same == caption and is_red.sum() == 64
