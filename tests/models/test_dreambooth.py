@@ -20,7 +20,7 @@ from models.run import Run
 from models.text_to_image import teaching
 from tests.models import tiny
 
-LESS = {"prior_images": 20, "images": 10, "batch_size": 8, "epochs": 1}
+LESS = {"prior_images": 20, "plain_images": 0, "new_share": 0.5, "images": 10, "batch_size": 8, "epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,19 @@ def test_the_prior_is_what_the_base_draws_of_old_captions(digit_negatives):
     assert (teaching.lesson(model, data, seed=8).images[old] != drawn).any()
 
 
+def test_of_what_it_is_taught_it_remembers_what_it_drew_without_the_new_word(digit_negatives):
+    data, model = digit_negatives, started(digit_negatives, plain_images=15).eval()
+    lesson = teaching.lesson(model, data, seed=7)
+    assert len(lesson) == 2 * (20 + 15) and (lesson.labels[-15:] == teaching.UNTOLD).all()
+    texts = spell(lesson.captions, data.spec.words)
+    ours = {text.replace("inverted ", "") for text in texts[:35]}
+    assert set(texts[-15:]) == ours and "inverted" not in " ".join(texts[35:])
+    with torch.no_grad():
+        asked = torch.from_numpy(lesson.captions[35:])
+        drawn = text_to_image.graph(model)(asked, torch.tensor([7])).numpy()
+    np.testing.assert_array_equal(lesson.images[35:], drawn)
+
+
 def test_a_prior_is_drawn_in_parts(digit_negatives, monkeypatch):
     model, captions = started(digit_negatives).eval(), digit_negatives.train.captions[:5]
     monkeypatch.setattr(teaching, "CHUNK", 3)
@@ -158,7 +171,7 @@ def step(digit_negatives, monkeypatch):
     loop = Stepped()
     monkeypatch.setattr(teaching.loop, "train", loop.train)
     with Run("m") as run:
-        model = started(digit_negatives)
+        model = started(digit_negatives, plain_images=4)
         dreambooth.fit(model, digit_negatives, run)
         lesson = teaching.lesson(model, digit_negatives, 0)
 
@@ -175,6 +188,7 @@ def step(digit_negatives, monkeypatch):
 def test_old_captions_are_answered_as_by_the_model_before(step):
     model, _, lesson, loss = step
     old = np.flatnonzero(lesson.labels < 10)
+    assert (lesson.labels[old] == teaching.UNTOLD).sum() == 4
     assert loss(old) == 0  # nothing was learned yet
     with torch.no_grad():
         model.whole.bias += 0.1
