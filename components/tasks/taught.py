@@ -63,15 +63,13 @@ def draw(path: Path, answers: Arrays, labels: np.ndarray, texts: np.ndarray) -> 
     from components.pictures import grid
 
     is_new = answers["is_new"][labels]
-    by_class = np.argsort(labels, kind="stable")  # evenly spread, every class is among them
+    by_class = np.argsort(labels, kind="stable")  # evenly spread over the classes
     groups = [by_class[group[by_class]] for group in (is_new, ~is_new) if group.any()]
     columns = min(SHOWN, *map(len, groups))
     tiles, told = [], []
     for group in groups:
         places = samples.evenly(group, columns)
         tiles += [*answers["before"][places], *answers["image"][places]]
-        told += ["before"] * len(places) + [
-            textwrap.fill(f"after: {texts[place]}", WIDTH) for place in places
-        ]
+        told += ["before"] * len(places) + [textwrap.fill(texts[place], WIDTH) for place in places]
     title = "Before fine-tuning above, after it below: captions of new classes, then of old ones"
     grid.draw(path, np.stack(tiles), told, columns=columns, title=title)
