@@ -162,6 +162,8 @@ def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
         ]
     if task == "text_to_image":
         return [Score("class_agreement", "higher", module.scores(answers, data), labels[module.asked(data)])]
+    if task == "controlled_generation":
+        return [Score("edge_f1", "higher", module.scores(answers, data), labels[module.asked(data)])]
     if task in ("translation", "reenactment"):
         return [Score("l1", "lower", module.scores(answers, data), labels)]
     return [Score("kernel_distance", "lower", module.kernel_distances(answers, data))]

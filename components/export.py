@@ -56,7 +56,7 @@ def run(name: str) -> Bundle:
         content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
         if trained.family.TASK == "transcription":
             content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
-        if trained.family.TASK == "text_to_image":
+        if any(tensor.dtype == "string" for tensor in inputs):
             content = onnx_text.read(content, "prompt", data.spec.words)
         (folder / MODEL).parent.mkdir()
         (folder / MODEL).write_bytes(content)

@@ -83,7 +83,8 @@ def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[
 def _kind(settings: spec.DatasetSpec) -> tuple[pa.Schema, tuple[str, ...]]:
     """Return the columns of the manifest and the files of bytes beside it."""
     if settings.input_channels is not None:
-        return manifest.PAIRED_SCHEMA, (manifest.IMAGES, manifest.INPUTS)
+        schema = manifest.PAIRED_SCHEMA if settings.captions is None else manifest.SKETCH_SCHEMA
+        return schema, (manifest.IMAGES, manifest.INPUTS)
     if settings.objects is not None:
         masks = (manifest.MASKS,) if settings.objects.masks else ()
         return manifest.OBJECT_SCHEMA, (manifest.IMAGES, *masks)

@@ -25,7 +25,7 @@ from components.tasks.samples import evenly
 from data import atomic
 from data.prepared import PreparedData, Split
 
-_WITH_CLASSES = ("classification", "text_to_image")
+_WITH_CLASSES = ("classification", "text_to_image", "controlled_generation")
 """What data is for whose labels are the classes of its images."""
 
 

@@ -78,6 +78,9 @@ TEXT_SCHEMA = pa.schema([*SCHEMA, pa.field("text", pa.string()), pa.field("symbo
 CAPTION_SCHEMA = pa.schema([*SCHEMA, pa.field("text", pa.string()), pa.field("words", pa.list_(pa.string()))])
 """Of data for text to image: the caption, and the words that it is read by; null when missing."""
 
+SKETCH_SCHEMA = pa.schema([*PAIRED_SCHEMA, *(CAPTION_SCHEMA.field(name) for name in ("text", "words"))])
+"""Of data for controlled generation: the input by which the image was drawn, and its caption."""
+
 OBJECT_SCHEMA = pa.schema(
     [
         *SCHEMA,

@@ -33,6 +33,9 @@ _TASKS = {
 }
 """What data is for that has such a tensor."""
 
+_SKETCHED = "controlled_generation"
+"""What data is for that has inputs and captions."""
+
 _WINDOW = 1024
 """So many images are decoded before the first of them is used up."""
 
@@ -268,7 +271,7 @@ def _describe(
         content |= {"words": words}
     return DataSpec(
         name=dataset,
-        task=next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification"),
+        task=_task(layout),
         classes=classes,
         **image.model_dump(),
         mean=tuple((mean / 255).tolist()),
@@ -284,6 +287,12 @@ def _describe(
         max_objects=layout["boxes"][1][0] if "boxes" in layout else None,
         has_masks="masks" in layout,
     )
+
+
+def _task(layout: Layout) -> str:
+    if {"inputs", "captions"} <= layout.keys():
+        return _SKETCHED
+    return next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification")
 
 
 def _require_levels(dataset: str, image: spec.ImageSpec, writers: dict[str, SplitWriter]) -> None:

@@ -39,6 +39,7 @@ TASKS = {
     "detection": ("detection", "segmentation"),
     "transcription": ("transcription",),
     "text_to_image": ("text_to_image",),
+    "controlled_generation": ("controlled_generation", "text_to_image"),
 }
 """What data is for, and the tasks of the families that can be trained on it."""
 
@@ -58,7 +59,8 @@ class DataSpec:
         task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
             input image for each image), ``reenactment`` (faces with landmarks, of people with several images each),
             ``transcription`` (a text for each image), ``text_to_image`` (a caption for each image, which is of one
-            class as well), or ``detection`` (any number of objects in each image, with a box and maybe a mask).
+            class as well), ``controlled_generation`` (so, and an input image that says where everything is), or
+            ``detection`` (any number of objects in each image, with a box and maybe a mask).
         classes: class names; a label is an index into them.
         height: rows of an image, in pixels.
         width: columns of an image, in pixels.
@@ -68,7 +70,7 @@ class DataSpec:
         mean: mean of each channel over the train split, in [0, 1].
         std: standard deviation of each channel over the train split, in [0, 1].
         sha256: hash over all splits' tensors.
-        input_channels: translation: channels of an input image, 1 or 3; else None.
+        input_channels: translation and controlled generation: channels of an input image, 1 or 3; else None.
         num_landmarks: reenactment: points of a face; else None.
         max_objects: detection: the most objects of an image of any split; else None.
         has_masks: detection: whether objects have masks, which segmentation needs.

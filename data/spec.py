@@ -116,7 +116,8 @@ class DatasetSpec(BaseModel):
         classes: class names in the order of their indices; without it they are sorted by name.
         image: what ``prepare`` makes of each image.
         input_channels: of data for translation: channels of the image that is translated, 1 (grey) or 3 (RGB). It
-            is brought to the height and width of ``image``.
+            is brought to the height and width of ``image``. With recipe ``captions``, 1: each picture's edge map goes
+            with it.
         objects: of data for detection: where they are told of.
         scenes: recipe ``scenes``: how many.
         heads: ``heads``: how many.
@@ -179,10 +180,12 @@ class DatasetSpec(BaseModel):
         kinds = [
             key for key in ("objects", "input_channels", "text", "captions") if getattr(self, key) is not None
         ]
-        if len(kinds) > 1:
+        if len(kinds) > 1 and not (kinds == ["input_channels", "captions"] and has_tinted):
             raise ValueError(
                 f"{' and '.join(kinds)}: data is for detection, translation, transcription or text to image"
             )
+        if has_tinted and self.input_channels not in (None, 1):
+            raise ValueError("captions.tinted with inputs has edge maps, which are grey: input_channels: 1")
         return self
 
 

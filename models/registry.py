@@ -2,6 +2,7 @@
 
 FAMILIES = {
     "cnn": "Residual convolutional network (He et al. 2016): classification",
+    "controlnet": "Edge maps beside captions, on a locked text to image (Zhang et al. 2023): controlled generation",
     "ddpm": "Denoising diffusion, class-conditional (Ho et al. 2020): generation",
     "detr": "A set of boxes from queries that look at the picture (Carion et al. 2020): detection",
     "dreambooth": "A subject from a few pictures, by fine-tuning text to image (Ruiz et al. 2022): text to image",

@@ -45,6 +45,7 @@ TASKS = (
     "segmentation",
     "transcription",
     "text_to_image",
+    "controlled_generation",
 )
 
 DRAWING = ("generation", "text_to_image")

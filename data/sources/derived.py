@@ -35,7 +35,10 @@ def load(name: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
 
 
 def _captions(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
-    """Return pictures of one item each in an ink on a ground, with captions, of the items' classes."""
+    """Return pictures of one item each in an ink on a ground, with captions, of the items' classes.
+
+    Their edge maps, where they are asked for, tell no colours: of any two colours the slopes are as steep.
+    """
     settings, shape = spec.captions.tinted, (spec.image.height, spec.image.width)
     _require_tints(where, spec, parent)
     factor = min(shape[0] // parent.spec.height, shape[1] // parent.spec.width)
@@ -60,6 +63,7 @@ def _captions(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
         splits=splits,
         labels=labels,
         images=np.stack(images),
+        inputs=None if spec.input_channels is None else edges(grey(np.stack(images)))[..., None],
         captions=captions,
     )
 

@@ -184,9 +184,30 @@ class UNet(nn.Module):
             memory: float [N, S, memory], the sequence; None where there is none.
             padding: bool [N, S], True where the sequence is filling.
         """
+        *seen, middle = self.encode(x, condition, memory, padding)
+        return self.decode(middle, seen, condition, memory, padding)[:, :, : x.shape[2], : x.shape[3]]
+
+    def encode(
+        self,
+        x: Tensor,
+        condition: Tensor,
+        memory: Tensor | None = None,
+        padding: Tensor | None = None,
+        hint: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Return the features of each stage on the way down, finest first, and those of the middle.
+
+        Args:
+            x: as of :meth:`forward`.
+            condition: as of :meth:`forward`.
+            memory: as of :meth:`forward`.
+            padding: as of :meth:`forward`.
+            hint: float, what is added to the features of the finest resolution before the first stage.
+        """
         height, width = x.shape[2:]
         condition = functional.silu(condition)
         x = self.stem(functional.pad(x, (0, -width % self.patch, 0, -height % self.patch)))
+        x = x if hint is None else x + hint
         seen = []
         for level, stages in enumerate(self.down):
             if level:
@@ -196,12 +217,32 @@ class UNet(nn.Module):
                 seen.append(x)
         for stage in self.middle:
             x = stage(x, condition, memory, padding)
+        return [*seen, x]
+
+    def decode(
+        self,
+        x: Tensor,
+        seen: Sequence[Tensor],
+        condition: Tensor,
+        memory: Tensor | None = None,
+        padding: Tensor | None = None,
+    ) -> Tensor:
+        """Return float [N, channels_out, H, W], H and W multiples of the patch's side.
+
+        Args:
+            x: the features of the middle.
+            seen: those of the way down, as :meth:`encode` gives them.
+            condition: as of :meth:`forward`.
+            memory: as of :meth:`forward`.
+            padding: as of :meth:`forward`.
+        """
+        condition, seen = functional.silu(condition), list(seen)
         for level, stages in enumerate(self.up):
             if level:
                 x = functional.interpolate(self.grow[level - 1](x), size=seen[-1].shape[2:])
             for stage in stages:
                 x = stage(torch.cat([x, seen.pop()], dim=1), condition, memory, padding)
-        return self.head(x)[:, :, :height, :width]
+        return self.head(x)
 
 
 def _places(x: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from models.text_to_image.autoencoder import Autoencoder
 from models.text_to_image.config import Config
 from models.text_to_image.words import TextEncoder
 
-Told = tuple[Tensor, Tensor]
-"""Words float [N, 1 + L, D] and which of them are none, bool [N, 1 + L]."""
+Told = tuple[Tensor, ...]
+"""Words float [N, 1 + L, D] and which of them are none, bool [N, 1 + L]; what else ``forward`` takes comes after."""
 
 
 class LatentDiffusion(nn.Module):

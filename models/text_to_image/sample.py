@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from models.blocks import noise, samplers
 from models.blocks.pixels import picture, unit
-from models.text_to_image.network import LatentDiffusion
+from models.blocks.samplers import Sampler
+from models.text_to_image.network import LatentDiffusion, Told
 
 CHUNK = 500
 
@@ -30,18 +31,29 @@ class Generator(nn.Module):
 
     def draw(self, prompt: Tensor, seed: Tensor) -> Tensor:
         """Return the latents float32 [N, Z, h, w]."""
-        model, count = self.model, prompt.shape[0]
-        asked, free = model.told(prompt)
+        return latents(self.model, self.steps, *self.model.told(prompt), seed)
 
-        def fresh(number: Tensor, count: int) -> Tensor:
-            return noise.normal(seed, count, model.dim, stream=number).unflatten(1, model.shape)
 
-        return samplers.reverse(
-            self.steps,
-            lambda mixture, time: model.estimate(mixture, time, asked, free),
-            lambda number, count: fresh(number + 1, count),
-            fresh(torch.zeros_like(seed), count),
-        )
+def latents(model: LatentDiffusion, steps: Sampler, asked: Told, free: Told, seed: Tensor) -> Tensor:
+    """Return latents float32 [N, Z, h, w].
+
+    Args:
+        model: the networks.
+        steps: its sampler.
+        asked: what ``model.estimate`` is to be told, N rows each.
+        free: what it is to be told where nothing is asked.
+        seed: int64 [1], of the noise.
+    """
+
+    def fresh(number: Tensor, count: int) -> Tensor:
+        return noise.normal(seed, count, model.dim, stream=number).unflatten(1, model.shape)
+
+    return samplers.reverse(
+        steps,
+        lambda mixture, time: model.estimate(mixture, time, asked, free),
+        lambda number, count: fresh(number + 1, count),
+        fresh(torch.zeros_like(seed), asked[0].shape[0]),
+    )
 
 
 def graph(model: LatentDiffusion) -> Generator:

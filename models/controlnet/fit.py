@@ -1,0 +1,36 @@
+"""Training the copy; the locked model stays, bit for bit."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from data.prepared import PreparedData
+from models.blocks import denoising, held_out, loop
+from models.blocks.batches import Batches
+from models.blocks.pixels import unit
+from models.controlnet.network import Controlled
+from models.run import Run
+from models.text_to_image.fit import drawn, hidden
+
+
+def fit(model: Controlled, data: PreparedData, run: Run) -> None:
+    """Train ``model.control`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
+    model.requires_grad_(False)
+    model.control.requires_grad_(True)
+
+    def loss(network: Controlled, x_bchw: Tensor, captions: Tensor, edges: Tensor) -> Tensor:
+        latent, times, noised = drawn(network, x_bchw, run)
+        told = network.text(hidden(captions, network.teaching.caption_dropout, run))
+        hint = network.look(unit(edges))
+        return denoising.errors(network, latent, times, noised, *told, hint).mean()
+
+    def validate(network: Controlled, split: Batches) -> dict[str, float]:
+        def losses(x_bchw: Tensor, captions: Tensor, edges: Tensor, noise: Tensor, places: Tensor) -> Tensor:
+            times, noised = denoising.even(places, network.config.times), noise.unflatten(1, network.shape)
+            told = (*network.text(captions), network.look(unit(edges)))
+            return denoising.errors(network, network.encode(x_bchw), times, noised, *told)
+
+        return {"loss": held_out.mean(split, network.dim, losses)}
+
+    tensors = ("images", "captions", "inputs")
+    loop.train(model, data, run, model.teaching, loss=loss, validate=validate, tensors=tensors)
