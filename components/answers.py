@@ -2,19 +2,20 @@
 
 An answer is a dict of plain JSON values and of pictures (Pillow images):
 
-==================  =====================================================================================
-``classification``  ``scores``: ``[{"label", "score"}, ...]``, the likeliest first
-``density``         ``scores`` as above, ``log_likelihood`` (nats), ``bits_per_dim``
-``translation``     ``image``
-``reenactment``     ``image``
-``generation``      ``images``
-``detection``       ``objects``: ``[{"label", "score", "box": {"xmin", "ymin", "xmax", "ymax"}}, ...]`` in pixels
-                    of the picture as it came, the surest first
-``segmentation``    ``mask``: of the size that the graph reads, with a palette: 0 the ground, k + 1 class k; and
-                    ``segments``: ``[{"label", "share", "color"}, ...]`` of the classes that are on it
-``transcription``   ``text``, ``confidence``
-``text_to_image``   ``images``
-==================  =====================================================================================
+=========================  ==============================================================================
+``classification``         ``scores``: ``[{"label", "score"}, ...]``, the likeliest first
+``density``                ``scores`` as above, ``log_likelihood`` (nats), ``bits_per_dim``
+``translation``            ``image``
+``reenactment``            ``image``
+``generation``             ``images``
+``detection``              ``objects``: ``[{"label", "score", "box": {"xmin", "ymin", "xmax", "ymax"}}, ...]`` in pixels
+                           of the picture as it came, the surest first
+``segmentation``           ``mask``: of the size that the graph reads, with a palette: 0 the ground, k + 1 class k; and
+                           ``segments``: ``[{"label", "share", "color"}, ...]`` of the classes that are on it
+``transcription``          ``text``, ``confidence``
+``text_to_image``          ``images``
+``controlled_generation``  ``image``
+=========================  ==============================================================================
 """
 
 from __future__ import annotations
@@ -89,10 +90,8 @@ def request(
             model draws none by class or by words.
     """
     name = description["name"]
-    for key, value, least, most in (("seed", seed, -(2**63), 2**63 - 1), ("count", count, 1, 2**31 - 1)):
-        if not least <= value <= most:
-            raise UserError(f"{name}: {key} must be {least} to {most}, not {value}.")
-    asked = {"seed": np.array([seed], np.int64)}
+    asked = {"seed": np.array([_within(description, "seed", seed, -(2**63), 2**63 - 1)], np.int64)}
+    _within(description, "count", count, 1, 2**31 - 1)
     if description["task"] == "text_to_image":
         if label is not None:
             raise UserError(f"{name}: draws what a prompt says; leave the label out.")
@@ -106,6 +105,25 @@ def request(
     elif label is not None:
         raise UserError(f"{name}: draws no images by class; leave the label out.")
     return asked
+
+
+def controlled(
+    description: Description, prepared: np.ndarray, prompt: str | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Return what a graph takes that draws by an edge map and by words.
+
+    Args:
+        description: what ``bundle.json`` says of the graph.
+        prepared: the edge map as :meth:`components.bundle.Bundle.prepare_image` made it.
+        prompt: what to draw, as of :func:`request`.
+        seed: -2**63 to 2**63 - 1.
+
+    Raises:
+        UserError: the prompt is missing or too long, or has an unknown word; the seed is out of range.
+    """
+    return {"image": prepared, "prompt": np.array([_known_words(description, prompt)], dtype=object)} | {
+        "seed": np.array([_within(description, "seed", seed, -(2**63), 2**63 - 1)], np.int64)
+    }
 
 
 def draws_by_class(description: Description) -> bool:
@@ -189,6 +207,12 @@ def _known_words(description: Description, prompt: str | None) -> str:
     if len(words) > longest:
         raise UserError(f"{name}: the prompt has {len(words)} words; it reads at most {longest}.")
     return " ".join(words)
+
+
+def _within(description: Description, key: str, value: int, least: int, most: int) -> int:
+    if not least <= value <= most:
+        raise UserError(f"{description['name']}: {key} must be {least} to {most}, not {value}.")
+    return value
 
 
 def _class(description: Description, label: str) -> int:
@@ -295,5 +319,6 @@ READERS: dict[str, Callable[[Description, Mapping[str, np.ndarray]], list[Answer
     "segmentation": _segmentation,
     "transcription": _transcription,
     "text_to_image": _generation,
+    "controlled_generation": _picture,
 }
 """By task, what reads its outputs."""

@@ -54,6 +54,10 @@ def predict(
         Path | None,
         typer.Option(help="Of a head model: JSON, [[x, y], ...] in [0, 1] of the picture's sides."),
     ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Of a ControlNet: what to draw by the edge maps that the files are.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of a ControlNet: the same seed gives the same image.")] = 0,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +73,10 @@ def predict(
     if asked.source.description["task"] == "reenactment":
         _reenact(asked, files, landmarks, out, as_json)
         return
-    found = asked.source.answer(files)
+    if asked.source.description["task"] == "controlled_generation":
+        found = asked.source.paint(files, prompt, seed)
+    else:
+        found = asked.source.answer(files)
     kinds = ("image", "mask")
     if pictures := [answer[kind] for answer in found for kind in kinds if kind in answer]:
         written = _write(pictures, out, [f"{image.stem}.png" for image in images], model)

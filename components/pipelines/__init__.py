@@ -35,7 +35,7 @@ Picture = str | Path | bytes | Image.Image | np.ndarray
 
 TASKS = {
     "image-classification": ("classification", "density"),
-    "image-to-image": ("translation", "reenactment"),
+    "image-to-image": ("translation", "reenactment", "controlled_generation"),
     "unconditional-image-generation": ("generation",),
     "object-detection": ("detection",),
     "image-segmentation": ("segmentation",),
@@ -100,6 +100,7 @@ class Pipeline:
         *,
         top_k: int = 5,
         landmarks: Sequence[Sequence[float]] | None = None,
+        prompt: str | None = None,
         seed: int = 0,
         count: int = 1,
         label: str | None = None,
@@ -109,7 +110,8 @@ class Pipeline:
         ==================================  ==========================================================================
         ``image-classification``            ``[{"label", "score"}, ...]``, the ``top_k`` likeliest
         ``density``                         ``{"scores": as above, "log_likelihood", "bits_per_dim"}``
-        ``image-to-image``                  a Pillow image; of a head model the person of ``inputs`` with ``landmarks``
+        ``image-to-image``                  a Pillow image; of a head model the person of ``inputs`` with ``landmarks``,
+                                            of a ControlNet what ``prompt`` says by the edge map ``inputs``
         ``object-detection``                ``[{"label", "score", "box": {"xmin", ...}}, ...]``, the surest first
         ``image-segmentation``              ``[{"label", "score": None, "mask"}, ...]``, of the picture's size, 0 or 255
         ``image-to-text``                   ``[{"generated_text"}]``
@@ -122,6 +124,7 @@ class Pipeline:
                 ``text-to-image`` a text, or several.
             top_k: so many classes.
             landmarks: points [x, y] in [0, 1] of the picture's sides.
+            prompt: of a ControlNet, what to draw.
             seed: the same seed gives the same images.
             count: so many images.
             label: a class by its name; every class in turn without it.
@@ -144,7 +147,11 @@ class Pipeline:
             if landmarks is None:
                 raise UserError(f"{self.source.description['name']}: needs landmarks.")
             return self.source.reenact(pictures, landmarks)["image"]
-        found = zip(self.source.answer(pictures), pictures, strict=True)
+        if self.source.description["task"] == "controlled_generation":
+            answered = self.source.paint(pictures, prompt, seed)
+        else:
+            answered = self.source.answer(pictures)
+        found = zip(answered, pictures, strict=True)
         answers = [self._shaped(answer, picture, top_k) for answer, picture in found]
         return answers if several else answers[0]
 

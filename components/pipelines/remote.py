@@ -68,6 +68,11 @@ class Remote:
         query |= {key: value for key, value in (("label", label), ("prompt", prompt)) if value is not None}
         return self._read(self._ask(f"{self._path}/generate?{urlencode(query)}"))
 
+    def paint(self, maps: Sequence[Any], prompt: str | None, seed: int) -> list[Answer]:
+        """Draw an image by each edge map, one after the other."""
+        query = urlencode({"seed": seed} | ({} if prompt is None else {"prompt": prompt}))
+        return [self._read(self._ask(f"{self._path}/predict?{query}", content(edges))) for edges in maps]
+
     def _read(self, answer: dict[str, Any]) -> Answer:
         self.version = answer["version"]
         return answers.from_json({key: value for key, value in answer.items() if key not in _HEAD})

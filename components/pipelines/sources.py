@@ -40,6 +40,9 @@ class Source(Protocol):
     def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
         """Draw images."""
 
+    def paint(self, maps: Sequence[Any], prompt: str | None, seed: int) -> list[Answer]:
+        """Draw an image by each edge map."""
+
 
 class Local:
     """A bundle on this machine."""
@@ -68,6 +71,12 @@ class Local:
         """Draw images."""
         asked = answers.request(self.description, seed, count, label, prompt)
         return answers.read(self.description, self.bundle.predict(asked))[0]
+
+    def paint(self, maps: Sequence[Any], prompt: str | None, seed: int) -> list[Answer]:
+        """Draw an image by each edge map; each is from the seed's first noise, as if it were the only one."""
+        prepared = [self._inputs(edges)["image"] for edges in maps]
+        asked = [answers.controlled(self.description, one, prompt, seed) for one in prepared]
+        return [answers.read(self.description, self.bundle.predict(one))[0] for one in asked]
 
     def _inputs(self, picture: Any) -> Arrays:
         image = opened(picture)

@@ -30,6 +30,9 @@ MAX_PIXELS = 25_000_000
 """Of a picture, decoded: some 100 MB, of which no more than a few are held at once."""
 
 _PNG = b"image/png"
+_PARAMETERS = {"reenactment": ("landmarks",), "controlled_generation": ("prompt", "seed")}
+"""By task, what can be said beside the picture."""
+
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _CARD = ("name", "task", "family", "dataset", "classes", "inputs", "outputs", "image", "primary", "metrics")
 
@@ -99,7 +102,7 @@ def _examples(bundle: Bundle) -> int:
 def _words(served: ServedVersion) -> dict[str, Any]:
     """Return what a model that draws by words can be asked, and an example."""
     description = served.bundle.description
-    if description["task"] != "text_to_image":
+    if "words" not in description:
         return {}
     prompts = served.bundle.golden()[0]["prompt"]
     return {key: description[key] for key in ("words", "longest_caption")} | {"prompt": prompts[0]}
@@ -122,7 +125,7 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     if task in DRAWING:
         asked = "prompt=...&seed=0" if task == "text_to_image" else "seed=0"
         raise Refused(400, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}")
-    query = _query(request, ("landmarks",) if task == "reenactment" else ())
+    query = _query(request, _PARAMETERS.get(task, ()))
     if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
         raise Refused(
             415, "send the file as the body itself (curl --data-binary @picture.png), not as a form"
@@ -132,6 +135,8 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     except DecodeError as error:
         raise Refused(400, f"the body is no picture that can be used: {error}") from None
     prepared = served.bundle.prepare_image(image)
+    if task == "controlled_generation":
+        return _controlled(served, prepared, query)
     if task != "reenactment":
         return answers.inputs(description, prepared, image.size)
     try:
@@ -150,18 +155,29 @@ def _request(served: ServedVersion, request: Request) -> Arrays:
         Refused: a value is none that it takes (400).
     """
     query = _query(request, ("seed", "count", "label", "prompt"))
-    numbers = {}
-    for key, default in (("seed", 0), ("count", 1)):
-        text = query.get(key, str(default))
-        if not _INTEGER.fullmatch(text):
-            raise Refused(400, f"{key}={text}: a whole number")
-        numbers[key] = int(text)
+    numbers = {key: _whole(query, key, default) for key, default in (("seed", 0), ("count", 1))}
     limits.check_rows(numbers["count"], served.settings)  # before a prompt is held so many times
     try:
         described = {key: query.get(key) for key in ("label", "prompt")}
         return answers.request(served.bundle.description, **numbers, **described)
     except UserError as error:
         raise Refused(400, str(error)) from None
+
+
+def _controlled(served: ServedVersion, prepared: np.ndarray, query: Mapping[str, str]) -> Arrays:
+    try:
+        return answers.controlled(
+            served.bundle.description, prepared, query.get("prompt"), _whole(query, "seed", 0)
+        )
+    except UserError as error:
+        raise Refused(400, str(error)) from None
+
+
+def _whole(query: Mapping[str, str], key: str, default: int) -> int:
+    text = query.get(key, str(default))
+    if not _INTEGER.fullmatch(text):
+        raise Refused(400, f"{key}={text}: a whole number")
+    return int(text)
 
 
 def _query(request: Request, known: tuple[str, ...]) -> Mapping[str, str]:
@@ -193,7 +209,7 @@ def _picture(answer: Answer) -> Any:
 def _example(served: ServedVersion, place: str) -> dict[str, Any]:
     """Return one golden example: the picture; of a head model a person, and a pose with its landmarks.
 
-    Of a model that draws by words it is a prompt, and the picture that it drew.
+    Of a model that draws by words it is a prompt, and the picture that it drew, or the edge map that it draws by, too.
 
     Raises:
         Refused: there is no such example (404).
@@ -203,6 +219,10 @@ def _example(served: ServedVersion, place: str) -> dict[str, Any]:
     if not place.isascii() or not place.isdigit() or len(place) > 6 or int(place) >= found:
         raise Refused(404, f"{served.name}: no example {place}; it has {found}")
     k = int(place)
+    if "prompt" in inputs and "image" in inputs:
+        return {"prompt": inputs["prompt"][k]} | answers.to_json(
+            {"image": answers.picture(inputs["image"][k])}
+        )
     if "prompt" in inputs:
         return {"prompt": inputs["prompt"][k]} | answers.to_json(
             {"image": answers.picture(outputs["image"][k])}

@@ -5,6 +5,7 @@ python read_bundle.py artifacts/bundles/digits-gmm picture.png              ... 
 python read_bundle.py artifacts/bundles/digits-vae grid.png --seed 3        draw 16 new images from a seed
 python read_bundle.py artifacts/bundles/digits-gan grid.png --class 7       ... of a class, where the model can
 python read_bundle.py artifacts/bundles/digit-captions-text-to-image grid.png --prompt "a red seven"   ... by words
+python read_bundle.py artifacts/bundles/digit-sketches-controlnet edges.png --prompt "seven red on blue" --output x.png
 python read_bundle.py artifacts/bundles/digits-pix2pix edges.png --output digit.png     translate a picture
 python read_bundle.py artifacts/bundles/digit-scenes-segmenter picture.png --output mask.png     a class for each pixel
 python read_bundle.py artifacts/bundles/digit-scenes-detr picture.png        boxes of objects in the picture's pixels
@@ -55,7 +56,7 @@ def main() -> None:
         print(f"{len(images)} images of seed {arguments.seed} in {arguments.picture}")
         return
 
-    if description["task"] == "text_to_image":
+    if "words" in description:
         if arguments.prompt is None:
             parser.error(f"{description['name']} needs --prompt; it knows {', '.join(description['words'])}")
         # Words are of letters, the marks that belong to them, and numbers.
@@ -63,6 +64,7 @@ def main() -> None:
         words = "".join(kept).split()
         if unknown := [word for word in words if word not in description["words"]]:
             parser.error(f"--prompt: unknown {unknown[0]!r}; it knows {', '.join(description['words'])}")
+    if description["task"] == "text_to_image":
         prompt = np.array([" ".join(words)] * arguments.count, dtype=object)
         (images,) = session.run(["image"], {"prompt": prompt, "seed": np.array([arguments.seed], np.int64)})
         grid(images).save(arguments.picture)
@@ -77,6 +79,9 @@ def main() -> None:
             parser.error(f"{description['name']} needs --landmarks")
         points = np.array(json.loads(arguments.landmarks.read_text()), np.float32)
         request = {"landmarks": points[None], "shots": image[None]}
+    if description["task"] == "controlled_generation":
+        request["prompt"] = np.array([" ".join(words)], dtype=object)
+        request["seed"] = np.array([arguments.seed], np.int64)
     if description["task"] == "detection":
         width, height = ImageOps.exif_transpose(Image.open(arguments.picture)).size
         request["size"] = np.array([[height, width]], np.int64)
@@ -91,7 +96,7 @@ def main() -> None:
     if description["task"] == "detection":
         print_boxes(description["classes"], *(answers[name][0] for name in ("boxes", "scores", "labels")))
         return
-    if description["task"] in ("translation", "reenactment"):
+    if description["task"] in ("translation", "reenactment", "controlled_generation"):
         Image.fromarray(answers[outputs[0]][0].squeeze()).save(arguments.output)
         print(f"what {description['name']} made of {arguments.picture} is in {arguments.output}")
         return

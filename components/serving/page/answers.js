@@ -20,6 +20,17 @@ export class Row {
     this.item = document.querySelector("#answer").content.firstElementChild.cloneNode(true);
     this.item.querySelector("h3").append(make("a", { href: `#card-${model.name}` }, model.name));
     [this.said, this.spectrum, this.note] = [".said", ".spectrum", ".note"].map(part => this.item.querySelector(part));
+    if (model.words) this.#prompt();
+  }
+
+  // What a model that draws by words, too, is told beside the picture.
+  #prompt() {
+    this.prompt = make("input", { class: "told", value: this.model.prompt, autocomplete: "off", spellcheck: "false", "aria-label": `What ${this.model.name} shall draw by the lines` });
+    this.said.before(this.prompt, make("p", { class: "muted" }, `It knows: ${this.model.words.join(", ")}.`));
+  }
+
+  get query() {
+    return this.prompt ? `?${new URLSearchParams({ prompt: this.prompt.value })}` : "";
   }
 
   empty() {

@@ -13,7 +13,7 @@ const state = document.querySelector("#state");
 const said = document.querySelector("#verdict");
 const board = new Board(picture => show(picture));
 let rows = [];
-let known = "", drawnFor = "";
+let known = "", drawnFor = "", shown = null;
 
 const reads = model => model.inputs[0].name === "image";
 
@@ -63,6 +63,7 @@ function choose(name, models) {
   rows = readers.map(model => {
     const row = new Row(model);
     row.ask = newest(picture => answer(row, picture));
+    row.prompt?.addEventListener("input", () => { if (shown) row.ask(shown); });
     return row;
   });
   document.querySelector("#answers").replaceChildren(...rows.map(row => row.item));
@@ -89,6 +90,7 @@ async function examples(model) {
 }
 
 function show(picture) {
+  shown = picture;
   if (!picture) {
     rows.forEach(row => row.empty());
     said.textContent = "";
@@ -99,7 +101,7 @@ function show(picture) {
 
 async function answer(row, picture) {
   try {
-    const answered = await ask(to(row.model, "/predict"), picture);
+    const answered = await ask(to(row.model, `/predict${row.query}`), picture);
     row.label = answered.scores?.[0].label;
     await row.show(answered, picture);
   } catch (error) {
