@@ -14,6 +14,10 @@ from components.contact_sheet.files import read_rows
 # In the order of the sheet; pictures that are not named here come after these, learning curves last.
 _CAPTIONS = {
     "samples": ("Samples", "Grid of new images that the model drew."),
+    "before_and_after": (
+        "Before and after",
+        "The same captions and seeds: what the model before made of them, and below it what the fine-tuned one makes.",
+    ),
     "seeds": ("Seeds", "Rows of images, each of one caption from several seeds."),
     "words": (
         "Where each word looks",
