@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
+from models.blocks.pixels import unit
 from models.blocks.unet import UNet
 from models.checkpoint import Checkpoint
 from models.controlnet.config import Config
@@ -39,13 +41,15 @@ class Controlled(LatentDiffusion):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.base, spec)
-        self.teaching = config
-        base = config.base
+        self.teaching, base = config, config.base
+        self.config = base.model_copy(update={"guidance": config.guidance})
         widths = [width for width in base.widths for _ in range(base.depth)] + [base.widths[-1]]
         hint = _hint(spec.input_channels, config.hint_width, base.widths[0], len(base.autoencoder_widths) - 1)
         self.control = Control(self.unet, hint, widths)
 
-    def forward(self, mixture: Tensor, times: Tensor, words: Tensor, padding: Tensor, hint: Tensor) -> Tensor:
+    def forward(
+        self, mixture: Tensor, times: Tensor, words: Tensor, padding: Tensor, hint: Tensor, strength: Tensor
+    ) -> Tensor:
         """Return what ``config.prediction`` names.
 
         Args:
@@ -54,11 +58,12 @@ class Controlled(LatentDiffusion):
             words: float [N, 1 + L, D], from ``text``.
             padding: bool [N, 1 + L], from ``text``.
             hint: float [N, width, h, w], what :meth:`look` makes of the edge maps.
+            strength: float [N, 1, 1, 1], how much what the copy says counts; with 0 it is the locked model's answer.
         """
         condition = self.time(times) + self.whole(gist(words, padding))
         added = self.control(mixture, condition, words, padding, hint)
         features = self.unet.encode(mixture, condition, words, padding)
-        *seen, middle = [feature + more for feature, more in zip(features, added, strict=True)]
+        *seen, middle = [feature + strength * more for feature, more in zip(features, added, strict=True)]
         return self.unet.decode(middle, seen, condition, words, padding)
 
     def look(self, edges_bchw: Tensor) -> Tensor:
@@ -84,6 +89,11 @@ def start(model: Controlled, base: Checkpoint) -> None:
         if name in model.control.copy.state_dict()
     }
     model.control.copy.load_state_dict(weights)
+
+
+def shown(model: Controlled, edges_bhwc: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what ``forward`` is to be told of edge maps uint8 [N, H, W, 1]: hint and strength."""
+    return model.look(unit(edges_bhwc)), torch.ones(len(edges_bhwc), 1, 1, 1, device=edges_bhwc.device)
 
 
 def _hint(channels: int, width: int, out: int, halvings: int) -> nn.Sequential:
