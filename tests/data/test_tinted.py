@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from data import tinted
 from data.captions import words
+from data.edges import edges
 from data.errors import UserError
 from data.image_statistics import grey
 from data.recipes import TintedSpec
@@ -182,6 +183,26 @@ def test_a_picture_does_not_depend_on_how_many_there_are(digits):
     assert (more.images[:40] == fewer.images[:40]).all() and more.captions[:40] == fewer.captions[:40]
 
 
+def test_edge_maps_change_nothing_else_and_tell_next_to_nothing_of_the_colours(digits):
+    plain, sketched = (derived.load("c", spec(**changes), digits) for changes in ({}, {"input_channels": 1}))
+    assert plain.inputs is None
+    np.testing.assert_array_equal(sketched.images, plain.images)
+    assert (sketched.captions, sketched.labels, sketched.ids) == (plain.captions, plain.labels, plain.ids)
+    np.testing.assert_array_equal(sketched.inputs, edges(grey(plain.images))[..., None])
+    assert sketched.inputs.any(axis=(1, 2, 3)).all()
+
+    chosen, items = TintedSpec(**SMALL), tinted.enlarged(digits.train.images[:40, ..., 0], 2)
+    of_pair = []
+    for pair in tinted.pairs(chosen):
+        drawn = [
+            tinted.draw(tinted.Look(k, *pair), item, "x", (16, 18), chosen, (0, k))[0]
+            for k, item in enumerate(items)
+        ]
+        of_pair.append(edges(grey(np.stack(drawn))) > 0)
+    # Rounding to whole levels of grey moves an edge now and then.
+    assert all((maps != of_pair[0]).sum() < 0.05 * of_pair[0].sum() for maps in of_pair)
+
+
 @pytest.mark.parametrize(
     ("tint", "changes", "told"),
     [
@@ -217,6 +238,12 @@ def test_only_grey_images_of_one_class_each_are_tinted(digits):
         ({}, {"image": {"height": 16, "width": 16, "channels": 1}}, "and image.channels: 3"),
         ({}, {"recipe": "edges", "input_channels": 1}, "captions.tinted is for recipe captions"),
         ({}, {"text": {}}, "text and captions: data is for detection"),
+        ({}, {"input_channels": 3}, "has edge maps, which are grey: input_channels: 1"),
+        (
+            {},
+            {"input_channels": 1, "text": {}},
+            "input_channels and text and captions: data is for detection",
+        ),
         ({"wordings": ["a {ink} {name}"]}, {}, "'a {ink} {name}' must have {ink}, {ground} and {name}"),
         ({"wordings": ["{ink} {ground} {name} {0}"]}, {}, "and no other braces"),
         ({"wordings": ["{ink} {ground} {name"]}, {}, "expected '}'"),

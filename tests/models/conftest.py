@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def digit_negatives(tmp_path_factory, digit_captions) -> PreparedData:
     (data.folder / "base").mkdir()
     fitted = tiny.fitted("text_to_image", digit_captions)
     tiny.save(data.folder / "base", "text_to_image", tiny.settings("text_to_image"), digit_captions, *fitted)
+    return data
+
+
+@pytest.fixture(scope="session")
+def digit_sketches(tmp_path_factory, digit_negatives) -> PreparedData:
+    """Digits in colours, each with its edge map; beside them the same ``base``."""
+    data = tiny.prepare_captions(tmp_path_factory.mktemp("digit_sketches"), sketched=True)
+    shutil.copytree(digit_negatives.folder / "base", data.folder / "base")
     return data
 
 
