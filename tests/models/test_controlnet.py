@@ -10,6 +10,7 @@ import torch
 
 from data.errors import UserError
 from models import checkpoint, controlnet, text_to_image
+from models.blocks import denoising
 from models.blocks.pixels import unit
 from models.checkpoint import Checkpoint
 from models.settings import configure
@@ -39,7 +40,8 @@ def shaken(network, seed: int):
 
 
 def begun(base: Checkpoint, spec):
-    config = tiny.settings("controlnet").model_copy(update={"base": base.config})
+    guidance = base.config.guidance
+    config = tiny.settings("controlnet", guidance=guidance).model_copy(update={"base": base.config})
     model = controlnet.build(config, spec).eval()
     controlnet.start(model, base)
     return model
@@ -69,11 +71,11 @@ def test_at_first_it_is_the_locked_model_bit_for_bit(fresh, digit_sketches):
     torch.manual_seed(0)
     mixture, times = torch.randn(6, *model.shape), torch.arange(6) * 150
     words = model.text(torch.from_numpy(digit_sketches.test.captions[:6]))
-    hint = model.look(unit(torch.from_numpy(digit_sketches.test.inputs[:6])))
+    told = controlnet.network.shown(model, torch.from_numpy(digit_sketches.test.inputs[:6]))
     with torch.no_grad():
         locked = base.model(mixture, times, *words)
         assert locked.abs().max() > 0.01
-        assert torch.equal(model(mixture, times, *words, hint), locked)
+        assert torch.equal(model(mixture, times, *words, *told), locked)
         captions = torch.from_numpy(digit_sketches.test.captions[:6])
         plain = text_to_image.graph(base.model)(captions, torch.tensor([5])).numpy()
     np.testing.assert_array_equal(drawn(model, digit_sketches), plain)
@@ -130,17 +132,21 @@ def test_the_edge_map_decides_once_it_is_trained(trained, digit_sketches):
     np.testing.assert_allclose(drawn(model, digit_sketches, 3).astype(int), ours[:3], atol=1)
 
 
-def test_guidance_keeps_to_the_edge_map_where_it_leaves_the_caption(trained, digit_sketches):
+def test_guidance_leads_away_from_what_the_locked_model_answers_to_nothing(trained, digit_sketches):
     model = trained[0].eval()
     shaken(model.control, seed=3)
     mixture, time = torch.randn(3, *model.shape), torch.tensor([400])
     with torch.no_grad():
         asked, free = model.told(torch.from_numpy(digit_sketches.test.captions[:3]))
-        hint = model.look(unit(torch.from_numpy(digit_sketches.test.inputs[:3])))
-        with_words, without = model(mixture, time, *asked, hint), model(mixture, time, *free, hint)
-        answer = without + model.config.guidance * (with_words - without)
-        latent = model.alpha[400] * mixture - model.sigma[400] * answer
-        torch.testing.assert_close(model.estimate(mixture, time, (*asked, hint), (*free, hint)), latent)
+        hint, strength = controlnet.network.shown(model, torch.from_numpy(digit_sketches.test.inputs[:3]))
+        without = text_to_image.LatentDiffusion.forward(model, mixture, time, *free)
+        assert torch.equal(model(mixture, time, *free, hint, 0 * strength), without)
+        told = (*asked, hint, strength), (*free, hint, 0 * strength)
+        with_both = model(mixture, time, *told[0])
+        assert (with_both != without).any()
+        guided = denoising.guided(model, mixture, time, *told, 3.0)
+        wanted = denoising.implied(model, without + 3.0 * (with_both - without), mixture, time)
+    torch.testing.assert_close(guided, wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (9, 14), (28, 28)])
