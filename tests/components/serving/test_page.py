@@ -150,6 +150,25 @@ def test_boxes_masks_text_and_pictures_are_shown(tab):
     tab.complaints.clear()
 
 
+def test_a_prompt_is_drawn_by_what_is_on_the_board(tab):
+    row = "document.querySelector('#answers a[href$=controlled_generation]').closest('.answer')"
+    picture = f"{row}.querySelector('.spectrum img')?.src"
+    tab.until(f"Boolean({picture})")
+    assert all(word in tab.run(f"{row}.querySelector('.told').innerText") for word in bundles.WORDS)
+    first = tab.run(picture)
+    type_in = f"""(text => {{ const field = {row}.querySelector('.told input');
+        field.value = text; field.dispatchEvent(new Event('input')); }})"""
+    tab.run(f"{type_in}('small small ring')")
+    tab.until(f"{picture} !== {json.dumps(first)}")
+    tab.run(f"{type_in}('small rnig')")
+    tab.until(f"{row}.querySelector('.said').innerText.includes('rnig')")
+    tab.run(f"{type_in}('small dot')")
+    tab.until(f"{row}.querySelector('.said').innerText === ''")
+    # What was refused is the browser's to complain of.
+    assert all("400" in complaint for complaint in tab.complaints)
+    tab.complaints.clear()
+
+
 def test_generators_draw_for_a_seed_and_a_class(tab):
     images = "[...document.querySelectorAll('#drawn .images')].map(one => [...one.children].map(image => image.src))"
     tab.until(f"{images}.every(one => one.length === 16)")
