@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
         self.modulation = nn.Linear(condition, 2 * width) if condition else None
         self.norm_out = _norm(width)
         self.dropout = nn.Dropout(dropout)
-        self.conv_out = _zero(nn.Conv2d(width, width, 3, padding=1))
+        self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
         self.shortcut = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -64,7 +64,7 @@ class SpatialAttention(nn.Module):
         super().__init__()
         self.norm = _norm(width)
         self.attention = MultiHeadAttention(width, heads)
-        _zero(self.attention.out)
+        zeroed(self.attention.out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, width, H, W] to the same shape."""
@@ -79,7 +79,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.norm = _norm(width)
         self.attention = MultiHeadAttention(width, heads, memory)
-        _zero(self.attention.out)
+        zeroed(self.attention.out)
 
     def forward(self, x: Tensor, memory: Tensor, padding: Tensor | None = None) -> Tensor:
         """Map [N, width, H, W] to the same shape; ``memory`` [N, S, memory] and ``padding`` bool [N, S]."""
@@ -169,7 +169,7 @@ class UNet(nn.Module):
         self.head = nn.Sequential(
             _norm(widths[0]),
             nn.SiLU(),
-            _zero(nn.Conv2d(widths[0], channels_out * patch**2, 3, padding=1)),
+            zeroed(nn.Conv2d(widths[0], channels_out * patch**2, 3, padding=1)),
             nn.PixelShuffle(patch),
         )
 
@@ -255,7 +255,7 @@ def _norm(width: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(width, min(32, max(1, width // 4))), width)
 
 
-def _zero(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
+def zeroed(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
     """Return ``layer`` with zero weights: what it adds at first is nothing."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -19,7 +19,7 @@ def fit(model: Controlled, data: PreparedData, run: Run) -> None:
 
     def loss(network: Controlled, x_bchw: Tensor, captions: Tensor, edges: Tensor) -> Tensor:
         latent, times, noised = drawn(network, x_bchw, run)
-        told = network.text(hidden(captions, network.teaching.caption_dropout, run))
+        told = network.text(hidden(captions, network.recipe.caption_dropout, run))
         return denoising.errors(network, latent, times, noised, *told, *shown(network, edges)).mean()
 
     def validate(network: Controlled, split: Batches) -> dict[str, float]:
@@ -31,4 +31,4 @@ def fit(model: Controlled, data: PreparedData, run: Run) -> None:
         return {"loss": held_out.mean(split, network.dim, losses)}
 
     tensors = ("images", "captions", "inputs")
-    loop.train(model, data, run, model.teaching, loss=loss, validate=validate, tensors=tensors)
+    loop.train(model, data, run, model.recipe, loss=loss, validate=validate, tensors=tensors)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from data.prepared import DataSpec
 from models.blocks.pixels import unit
-from models.blocks.unet import UNet
+from models.blocks.unet import UNet, zeroed
 from models.checkpoint import Checkpoint
 from models.controlnet.config import Config
 from models.text_to_image import starting
@@ -26,7 +26,7 @@ class Control(nn.Module):
         # What is on the way up is the locked one's alone.
         del self.copy.up, self.copy.grow, self.copy.head
         self.hint = hint
-        self.back = nn.ModuleList([_zero(nn.Conv2d(width, width, 1)) for width in widths])
+        self.back = nn.ModuleList([zeroed(nn.Conv2d(width, width, 1)) for width in widths])
 
     def forward(
         self, mixture: Tensor, condition: Tensor, words: Tensor, padding: Tensor, hint: Tensor
@@ -41,7 +41,7 @@ class Controlled(LatentDiffusion):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.base, spec)
-        self.teaching, base = config, config.base
+        self.recipe, base = config, config.base
         self.config = base.model_copy(update={"guidance": config.guidance})
         widths = [width for width in base.widths for _ in range(base.depth)] + [base.widths[-1]]
         hint = _hint(spec.input_channels, config.hint_width, base.widths[0], len(base.autoencoder_widths) - 1)
@@ -102,10 +102,4 @@ def _hint(channels: int, width: int, out: int, halvings: int) -> nn.Sequential:
     for _ in range(halvings):
         layers += [nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.SiLU()]
         width *= 2
-    return nn.Sequential(*layers, _zero(nn.Conv2d(width, out, 3, padding=1)))
-
-
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+    return nn.Sequential(*layers, zeroed(nn.Conv2d(width, out, 3, padding=1)))
