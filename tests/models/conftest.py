@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import models
 from data.prepared import PreparedData
+from models.registry import FAMILIES
 from tests.models import hf_bases, tiny
 
 
@@ -77,3 +79,31 @@ def faces(tmp_path_factory) -> PreparedData:
 def digit_scenes(tmp_path_factory) -> PreparedData:
     """Scenes of 32 x 32 pixels, of other digits in each split: 96 to train on, 24 to validate, 24 to test."""
     return tiny.prepare_scenes(tmp_path_factory.mktemp("digit_scenes"))
+
+
+@pytest.fixture(scope="session")
+def suitable(
+    digits,
+    digit_edges,
+    faces,
+    digit_scenes,
+    digit_lines,
+    digit_captions,
+    digit_negatives,
+    digit_sketches,
+):
+    """Give each family data for its task: name to prepared data."""
+    special = {
+        "translation": digit_edges,
+        "reenactment": faces,
+        "detection": digit_scenes,
+        "segmentation": digit_scenes,
+        "transcription": digit_lines,
+        "text_to_image": digit_captions,
+    }
+    fine_tuned = {"text_to_image": digit_negatives, "controlled_generation": digit_sketches}
+    modules = {family: models.family(family) for family in FAMILIES}
+    return {
+        family: (fine_tuned if hasattr(module, "BASE") else special).get(module.TASK, digits)
+        for family, module in modules.items()
+    }

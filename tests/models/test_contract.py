@@ -37,34 +37,6 @@ TASKS = {
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
-@pytest.fixture(scope="module")
-def suitable(
-    digits,
-    digit_edges,
-    faces,
-    digit_scenes,
-    digit_lines,
-    digit_captions,
-    digit_negatives,
-    digit_sketches,
-):
-    """Give each family data for its task: name to prepared data."""
-    special = {
-        "translation": digit_edges,
-        "reenactment": faces,
-        "detection": digit_scenes,
-        "segmentation": digit_scenes,
-        "transcription": digit_lines,
-        "text_to_image": digit_captions,
-    }
-    fine_tuned = {"text_to_image": digit_negatives, "controlled_generation": digit_sketches}
-    modules = {family: models.family(family) for family in FAMILIES}
-    return {
-        family: (fine_tuned if hasattr(module, "BASE") else special).get(module.TASK, digits)
-        for family, module in modules.items()
-    }
-
-
 @pytest.fixture
 def data(family, suitable):
     """Give what the family of the test is trained on."""
