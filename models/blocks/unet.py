@@ -184,6 +184,7 @@ class UNet(nn.Module):
             memory: float [N, S, memory], the sequence; None where there is none.
             padding: bool [N, S], True where the sequence is filling.
         """
+        condition = functional.silu(condition)
         *seen, middle = self.encode(x, condition, memory, padding)
         return self.decode(middle, seen, condition, memory, padding)[:, :, : x.shape[2], : x.shape[3]]
 
@@ -199,13 +200,12 @@ class UNet(nn.Module):
 
         Args:
             x: as of :meth:`forward`.
-            condition: as of :meth:`forward`.
+            condition: as of :meth:`forward`, activated.
             memory: as of :meth:`forward`.
             padding: as of :meth:`forward`.
             hint: float, what is added to the features of the finest resolution before the first stage.
         """
         height, width = x.shape[2:]
-        condition = functional.silu(condition)
         x = self.stem(functional.pad(x, (0, -width % self.patch, 0, -height % self.patch)))
         x = x if hint is None else x + hint
         seen = []
@@ -232,11 +232,11 @@ class UNet(nn.Module):
         Args:
             x: the features of the middle.
             seen: those of the way down, as :meth:`encode` gives them.
-            condition: as of :meth:`forward`.
+            condition: as of :meth:`forward`, activated.
             memory: as of :meth:`forward`.
             padding: as of :meth:`forward`.
         """
-        condition, seen = functional.silu(condition), list(seen)
+        seen = list(seen)
         for level, stages in enumerate(self.up):
             if level:
                 x = functional.interpolate(self.grow[level - 1](x), size=seen[-1].shape[2:])

@@ -6,6 +6,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from data.prepared import DataSpec
 from models.blocks.pixels import unit
@@ -31,7 +32,7 @@ class Control(nn.Module):
     def forward(
         self, mixture: Tensor, condition: Tensor, words: Tensor, padding: Tensor, hint: Tensor
     ) -> list[Tensor]:
-        """Return what is added to each of the features that ``UNet.encode`` gives of the locked one."""
+        """Return, with an activated condition, what is added to each of the features that ``UNet.encode`` gives of the locked one."""
         features = self.copy.encode(mixture, condition, words, padding, hint)
         return [back(feature) for back, feature in zip(self.back, features, strict=True)]
 
@@ -60,7 +61,7 @@ class Controlled(LatentDiffusion):
             hint: float [N, width, h, w], what :meth:`look` makes of the edge maps.
             strength: float [N, 1, 1, 1], how much what the copy says counts; with 0 it is the locked model's answer.
         """
-        condition = self.time(times) + self.whole(gist(words, padding))
+        condition = functional.silu(self.time(times) + self.whole(gist(words, padding)))
         added = self.control(mixture, condition, words, padding, hint)
         features = self.unet.encode(mixture, condition, words, padding)
         *seen, middle = [feature + strength * more for feature, more in zip(features, added, strict=True)]
