@@ -32,7 +32,7 @@ class Control(nn.Module):
     def forward(
         self, mixture: Tensor, condition: Tensor, words: Tensor, padding: Tensor, hint: Tensor
     ) -> list[Tensor]:
-        """Return, with an activated condition, what is added to each of the features that ``UNet.encode`` gives of the locked one."""
+        """Return what is added to each of the features that ``UNet.encode`` gives of the locked one."""
         features = self.copy.encode(mixture, condition, words, padding, hint)
         return [back(feature) for back, feature in zip(self.back, features, strict=True)]
 
