@@ -17,7 +17,7 @@ TARGETS = r"unet\..*attention\.(query|key_value|out)"
 
 
 def save_pretrained(model: Adapted, folder: Path) -> None:
-    """Write what was learned into ``folder``, which is made: a few kilobytes, to be given on without the base.
+    """Write what was learned into ``folder``, which is made: to be given on without the base, which is far larger.
 
     ``adapter_model.safetensors`` and ``adapter_config.json`` are peft's; ``learned_embeds.safetensors`` holds the
     vector float32 [D] of each new word by the word, as textual inversion has it.
