@@ -41,6 +41,15 @@ def encode(captions: Sequence[Sequence[str]], known: Sequence[str], longest: int
     return rows
 
 
+def without(rows: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
+    """Return captions int64 [N, L] without these tokens; the words behind them move up."""
+    left = np.full_like(rows, PADDING)
+    for there, row in zip(left, rows, strict=True):
+        kept = row[~np.isin(row, (PADDING, *tokens))]
+        there[: len(kept)] = kept
+    return left
+
+
 def spell(rows: Iterable[np.ndarray], known: Sequence[str]) -> list[str]:
     """Return the text of each row of tokens, words with a blank between them; unknown ones are left out."""
     return [" ".join(known[token - FIRST] for token in row if token >= FIRST) for row in rows]

@@ -37,17 +37,19 @@ class Machine:
         self._changed = threading.Condition()
 
     @contextmanager
-    def threads(self, count: int, rank: int = 0) -> Iterator[None]:
+    def threads(self, count: int, rank: int = 0, least: int | None = None) -> Iterator[None]:
         """Hold ``count`` cores; a demand for more than there are gets all of them.
 
-        Of those who wait and would fit, the one with the lowest ``rank`` is next.
+        Of those who wait and would fit, the one with the lowest ``rank`` is next. With ``least``, that many free ones
+        are enough: who waits for more is overtaken by all who need fewer, whatever their rank.
         """
         count = min(count, self.cores)
-        demand = (rank, count)
+        demand = (rank, min(count, least or count))
         with self._changed:
             self._waiting.append(demand)
             self._changed.wait_for(lambda: demand == self._next())
             self._waiting.remove(demand)
+            count = min(count, self._free)
             self._free -= count
             self._changed.notify_all()  # what is left may be enough for the next one
         try:

@@ -126,7 +126,7 @@ class Retraining:
         # The GPU first: whoever waits for one must not hold cores that other stages could use.
         with (
             self._machine.gpu(self._wants_gpu(stage)) as gpu,
-            self._machine.threads(self._threads(stage), self._rank[stage.address]),
+            self._machine.threads(self._threads(stage), self._rank[stage.address], _least_threads(stage)),
         ):
             self._refuse_when_stopping(stage.address)
             self.display.started(stage.address)
@@ -180,3 +180,11 @@ class Retraining:
 
         report.run()
         return "ran"
+
+
+def _least_threads(stage: dag.Stage) -> int | None:
+    """Return how many cores are enough for a stage to begin; None where it needs all of its threads.
+
+    Decoding images is as many threads as there are cores, but no training shall go before its data for that.
+    """
+    return 1 if stage.kind in ("ingest", "prepare") else None

@@ -14,6 +14,18 @@ from components.contact_sheet.files import read_rows
 # In the order of the sheet; pictures that are not named here come after these, learning curves last.
 _CAPTIONS = {
     "samples": ("Samples", "Grid of new images that the model drew."),
+    "before_and_after": (
+        "Before and after",
+        "The same captions and seeds: what the model before made of them, and below it what the fine-tuned one makes.",
+    ),
+    "controlled": (
+        "Drawn by edge maps",
+        "Edge maps; what the model before made of their captions alone; what is made of both; real pictures.",
+    ),
+    "worst_controlled": (
+        "Least as their edge maps want them",
+        "The same four rows for the test examples with the least agreement.",
+    ),
     "seeds": ("Seeds", "Rows of images, each of one caption from several seeds."),
     "words": (
         "Where each word looks",

@@ -6,12 +6,21 @@ the same captions, from the same seeds, and the data set's judge looks at either
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
+
 import numpy as np
 
 from components import bootstrap
 from components.judging.judge import Judge
-from components.tasks import Arrays, Metric
+from components.tasks import Arrays, Metric, samples
 from data.prepared import PreparedData
+
+SHOWN = 10
+"""Captions of new classes, and as many of old ones, are shown with either model's image."""
+
+WIDTH = 17
+"""Characters of a line below an image."""
 
 
 def measure(seen: np.ndarray, answers: Arrays, data: PreparedData, labels: np.ndarray) -> dict[str, Metric]:
@@ -40,3 +49,27 @@ def measure(seen: np.ndarray, answers: Arrays, data: PreparedData, labels: np.nd
         metrics["old_agreement"] = bootstrap.proportion(right[~new])
         metrics["old_change"] = bootstrap.paired(right[~new], before[~new])
     return {name: Metric.of(interval, "higher") for name, interval in metrics.items()}
+
+
+def draw(path: Path, answers: Arrays, labels: np.ndarray, texts: np.ndarray) -> None:
+    """Draw either model's images of the same captions and seeds, the model before above: of new classes, then of old.
+
+    Args:
+        path: the PNG to write.
+        answers: ``image``, and what :func:`components.before.answers` gives.
+        labels: int64 [N], the class that each image was asked to be of.
+        texts: the N captions.
+    """
+    from components.pictures import grid
+
+    is_new = answers["is_new"][labels]
+    by_class = np.argsort(labels, kind="stable")  # evenly spread over the classes
+    groups = [by_class[group[by_class]] for group in (is_new, ~is_new) if group.any()]
+    columns = min(SHOWN, *map(len, groups))
+    tiles, told = [], []
+    for group in groups:
+        places = samples.evenly(group, columns)
+        tiles += [*answers["before"][places], *answers["image"][places]]
+        told += ["before"] * len(places) + [textwrap.fill(texts[place], WIDTH) for place in places]
+    title = "Before fine-tuning above, after it below: captions of new classes, then of old ones"
+    grid.draw(path, np.stack(tiles), told, columns=columns, title=title)

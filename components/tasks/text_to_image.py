@@ -119,7 +119,10 @@ def rows(answers: Arrays, data: PreparedData) -> Arrays:
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measurement) -> None:
-    """Draw images with their captions, the same captions from several seeds, the worst mistakes, and what is seen."""
+    """Draw images with their captions, the same captions from several seeds, the worst mistakes, and what is seen.
+
+    Of a model that was fine-tuned also what the model before made of the same captions.
+    """
     from components.pictures import confusion, grid
 
     spec, labels = data.spec, data.test.labels[asked(data)]
@@ -164,6 +167,8 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     walks.draw(folder, answers, data)
     if "word_attention" in answers:
         _draw_words(folder / "words.png", answers, data)
+    if "before" in answers:
+        taught.draw(folder / "before_and_after.png", answers, labels, texts)
 
 
 def _draw_words(path: Path, answers: Arrays, data: PreparedData) -> None:

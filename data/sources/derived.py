@@ -37,7 +37,8 @@ def load(name: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
 def _captions(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
     """Return pictures of one item each in an ink on a ground, with captions, of the items' classes.
 
-    Their edge maps, where they are asked for, tell no colours: of any two colours the slopes are as steep.
+    Their edge maps, where they are asked for, hardly tell colours: of any two colours the slopes are as steep, but for
+    rounding, which moves two edge pixels of a hundred.
     """
     settings, shape = spec.captions.tinted, (spec.image.height, spec.image.width)
     _require_tints(where, spec, parent)

@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
         self.modulation = nn.Linear(condition, 2 * width) if condition else None
         self.norm_out = _norm(width)
         self.dropout = nn.Dropout(dropout)
-        self.conv_out = _zero(nn.Conv2d(width, width, 3, padding=1))
+        self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
         self.shortcut = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -64,7 +64,7 @@ class SpatialAttention(nn.Module):
         super().__init__()
         self.norm = _norm(width)
         self.attention = MultiHeadAttention(width, heads)
-        _zero(self.attention.out)
+        zeroed(self.attention.out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, width, H, W] to the same shape."""
@@ -79,7 +79,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.norm = _norm(width)
         self.attention = MultiHeadAttention(width, heads, memory)
-        _zero(self.attention.out)
+        zeroed(self.attention.out)
 
     def forward(self, x: Tensor, memory: Tensor, padding: Tensor | None = None) -> Tensor:
         """Map [N, width, H, W] to the same shape; ``memory`` [N, S, memory] and ``padding`` bool [N, S]."""
@@ -169,7 +169,7 @@ class UNet(nn.Module):
         self.head = nn.Sequential(
             _norm(widths[0]),
             nn.SiLU(),
-            _zero(nn.Conv2d(widths[0], channels_out * patch**2, 3, padding=1)),
+            zeroed(nn.Conv2d(widths[0], channels_out * patch**2, 3, padding=1)),
             nn.PixelShuffle(patch),
         )
 
@@ -184,6 +184,7 @@ class UNet(nn.Module):
             memory: float [N, S, memory], the sequence; None where there is none.
             padding: bool [N, S], True where the sequence is filling.
         """
+        condition = functional.silu(condition)
         *seen, middle = self.encode(x, condition, memory, padding)
         return self.decode(middle, seen, condition, memory, padding)[:, :, : x.shape[2], : x.shape[3]]
 
@@ -199,13 +200,12 @@ class UNet(nn.Module):
 
         Args:
             x: as of :meth:`forward`.
-            condition: as of :meth:`forward`.
+            condition: as of :meth:`forward`, activated.
             memory: as of :meth:`forward`.
             padding: as of :meth:`forward`.
             hint: float, what is added to the features of the finest resolution before the first stage.
         """
         height, width = x.shape[2:]
-        condition = functional.silu(condition)
         x = self.stem(functional.pad(x, (0, -width % self.patch, 0, -height % self.patch)))
         x = x if hint is None else x + hint
         seen = []
@@ -232,11 +232,11 @@ class UNet(nn.Module):
         Args:
             x: the features of the middle.
             seen: those of the way down, as :meth:`encode` gives them.
-            condition: as of :meth:`forward`.
+            condition: as of :meth:`forward`, activated.
             memory: as of :meth:`forward`.
             padding: as of :meth:`forward`.
         """
-        condition, seen = functional.silu(condition), list(seen)
+        seen = list(seen)
         for level, stages in enumerate(self.up):
             if level:
                 x = functional.interpolate(self.grow[level - 1](x), size=seen[-1].shape[2:])
@@ -255,7 +255,7 @@ def _norm(width: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(width, min(32, max(1, width // 4))), width)
 
 
-def _zero(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
+def zeroed(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
     """Return ``layer`` with zero weights: what it adds at first is nothing."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

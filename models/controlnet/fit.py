@@ -7,8 +7,7 @@ from torch import Tensor
 from data.prepared import PreparedData
 from models.blocks import denoising, held_out, loop
 from models.blocks.batches import Batches
-from models.blocks.pixels import unit
-from models.controlnet.network import Controlled
+from models.controlnet.network import Controlled, shown
 from models.run import Run
 from models.text_to_image.fit import drawn, hidden
 
@@ -20,17 +19,16 @@ def fit(model: Controlled, data: PreparedData, run: Run) -> None:
 
     def loss(network: Controlled, x_bchw: Tensor, captions: Tensor, edges: Tensor) -> Tensor:
         latent, times, noised = drawn(network, x_bchw, run)
-        told = network.text(hidden(captions, network.teaching.caption_dropout, run))
-        hint = network.look(unit(edges))
-        return denoising.errors(network, latent, times, noised, *told, hint).mean()
+        told = network.text(hidden(captions, network.recipe.caption_dropout, run))
+        return denoising.errors(network, latent, times, noised, *told, *shown(network, edges)).mean()
 
     def validate(network: Controlled, split: Batches) -> dict[str, float]:
         def losses(x_bchw: Tensor, captions: Tensor, edges: Tensor, noise: Tensor, places: Tensor) -> Tensor:
             times, noised = denoising.even(places, network.config.times), noise.unflatten(1, network.shape)
-            told = (*network.text(captions), network.look(unit(edges)))
+            told = (*network.text(captions), *shown(network, edges))
             return denoising.errors(network, network.encode(x_bchw), times, noised, *told)
 
         return {"loss": held_out.mean(split, network.dim, losses)}
 
     tensors = ("images", "captions", "inputs")
-    loop.train(model, data, run, model.teaching, loss=loss, validate=validate, tensors=tensors)
+    loop.train(model, data, run, model.recipe, loss=loss, validate=validate, tensors=tensors)

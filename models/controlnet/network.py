@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from data.prepared import DataSpec
-from models.blocks.unet import UNet
+from models.blocks.pixels import unit
+from models.blocks.unet import UNet, zeroed
 from models.checkpoint import Checkpoint
 from models.controlnet.config import Config
 from models.text_to_image import starting
@@ -24,7 +27,7 @@ class Control(nn.Module):
         # What is on the way up is the locked one's alone.
         del self.copy.up, self.copy.grow, self.copy.head
         self.hint = hint
-        self.back = nn.ModuleList([_zero(nn.Conv2d(width, width, 1)) for width in widths])
+        self.back = nn.ModuleList([zeroed(nn.Conv2d(width, width, 1)) for width in widths])
 
     def forward(
         self, mixture: Tensor, condition: Tensor, words: Tensor, padding: Tensor, hint: Tensor
@@ -39,13 +42,15 @@ class Controlled(LatentDiffusion):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(config.base, spec)
-        self.teaching = config
-        base = config.base
+        self.recipe, base = config, config.base
+        self.config = base.model_copy(update={"guidance": config.guidance})
         widths = [width for width in base.widths for _ in range(base.depth)] + [base.widths[-1]]
         hint = _hint(spec.input_channels, config.hint_width, base.widths[0], len(base.autoencoder_widths) - 1)
         self.control = Control(self.unet, hint, widths)
 
-    def forward(self, mixture: Tensor, times: Tensor, words: Tensor, padding: Tensor, hint: Tensor) -> Tensor:
+    def forward(
+        self, mixture: Tensor, times: Tensor, words: Tensor, padding: Tensor, hint: Tensor, strength: Tensor
+    ) -> Tensor:
         """Return what ``config.prediction`` names.
 
         Args:
@@ -54,11 +59,12 @@ class Controlled(LatentDiffusion):
             words: float [N, 1 + L, D], from ``text``.
             padding: bool [N, 1 + L], from ``text``.
             hint: float [N, width, h, w], what :meth:`look` makes of the edge maps.
+            strength: float [N, 1, 1, 1], how much what the copy says counts; with 0 it is the locked model's answer.
         """
-        condition = self.time(times) + self.whole(gist(words, padding))
+        condition = functional.silu(self.time(times) + self.whole(gist(words, padding)))
         added = self.control(mixture, condition, words, padding, hint)
         features = self.unet.encode(mixture, condition, words, padding)
-        *seen, middle = [feature + more for feature, more in zip(features, added, strict=True)]
+        *seen, middle = [feature + strength * more for feature, more in zip(features, added, strict=True)]
         return self.unet.decode(middle, seen, condition, words, padding)
 
     def look(self, edges_bchw: Tensor) -> Tensor:
@@ -86,16 +92,15 @@ def start(model: Controlled, base: Checkpoint) -> None:
     model.control.copy.load_state_dict(weights)
 
 
+def shown(model: Controlled, edges_bhwc: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what ``forward`` is to be told of edge maps uint8 [N, H, W, 1]: hint and strength."""
+    return model.look(unit(edges_bhwc)), torch.ones(len(edges_bhwc), 1, 1, 1, device=edges_bhwc.device)
+
+
 def _hint(channels: int, width: int, out: int, halvings: int) -> nn.Sequential:
     """Return what brings an edge map to the size of the latents, which halve its sides so often; at first to zero."""
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.SiLU()]
     for _ in range(halvings):
         layers += [nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.SiLU()]
         width *= 2
-    return nn.Sequential(*layers, _zero(nn.Conv2d(width, out, 3, padding=1)))
-
-
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+    return nn.Sequential(*layers, zeroed(nn.Conv2d(width, out, 3, padding=1)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from models.blocks.pixels import picture, unit
-from models.controlnet.network import Controlled
+from models.blocks.pixels import picture
+from models.controlnet.network import Controlled, shown
 from models.text_to_image.sample import latents
 
 
@@ -23,8 +24,10 @@ class Generator(nn.Module):
         The noise of image ``i`` follows from the seed and ``i``, so that the image does not depend on N.
         """
         asked, free = self.model.told(prompt)
-        hint = self.model.look(unit(image))
-        drawn = latents(self.model, self.steps, (*asked, hint), (*free, hint), seed)
+        hint, strength = shown(self.model, image)
+        # Guidance leads away from what the locked model draws of nothing, so that it strengthens map and caption alike.
+        told = (*asked, hint, strength), (*free, hint, torch.zeros_like(strength))
+        drawn = latents(self.model, self.steps, *told, seed)
         return picture(self.model.decode(drawn))
 
 

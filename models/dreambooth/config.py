@@ -16,7 +16,14 @@ class Config(Teaching):
     @classmethod
     def quick(cls) -> Config:
         """Two CPU cores: about half a minute."""
-        return cls(prior_images=400, epochs=40, batch_size=32, learning_rate=2e-3)
+        return cls(
+            prior_images=400,
+            plain_images=200,
+            new_share=0.4,
+            epochs=28,
+            batch_size=32,
+            learning_rate=2e-3,
+        )
 
     @classmethod
     def full(cls) -> Config:
@@ -24,6 +31,8 @@ class Config(Teaching):
         return cls(
             base=Base.full(),
             prior_images=1000,
+            plain_images=500,
+            new_share=0.4,
             epochs=100,
             least_steps=1500,
             batch_size=64,

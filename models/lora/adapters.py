@@ -34,7 +34,7 @@ class AdaptedLinear(nn.Linear):
     def merged(self) -> nn.Linear:
         """Return the layer with the adapter in its weights, ``W + (alpha / rank) B A``."""
         layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None)
-        layer.to(self.weight.device)
+        layer.to(self.weight)
         layer.weight.copy_(self.weight + self.scale * self.lora_B.weight @ self.lora_A.weight)
         if self.bias is not None:
             layer.bias.copy_(self.bias)

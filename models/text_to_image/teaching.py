@@ -14,6 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from data import captions
+from data.captions import FIRST
 from data.prepared import DataSpec, PreparedData, Split
 from models.blocks import denoising, loop
 from models.blocks.loop import Recipe
@@ -27,6 +29,9 @@ from models.text_to_image.sample import graph
 
 CHUNK = 250
 
+UNTOLD = -1
+"""In place of the class of an image that was drawn of a caption without its new words: whatever it is of, it is old."""
+
 
 class Teaching(Recipe):
     """How a model is taught; what :class:`~models.blocks.loop.Recipe` says is about that.
@@ -35,12 +40,16 @@ class Teaching(Recipe):
         base: the settings of the model that it starts from.
         images: images of new classes that are trained on, of each class as many.
         prior_images: images that the model draws of captions of old classes before it is taught.
+        plain_images: and of the captions that it is taught, without their new words: "a red seven" for "a red zib
+            seven". What is nearest to what is taught is the first to be taken for it; the paper's prior is of these
+            alone, its class-specific one (section 3.3).
         new_share: share of new images in an epoch; they are repeated for it.
     """
 
     base: Config = Config()
     images: int = Field(ge=1)
     prior_images: int = Field(default=200, ge=0)
+    plain_images: int = Field(default=0, ge=0)
     new_share: float = Field(default=0.5, gt=0, lt=1)
 
 
@@ -58,18 +67,23 @@ class Student(LatentDiffusion):
     Attributes:
         teaching: how.
         known: the classes that it knew before; :func:`start` says so.
+        learned: likewise, the tokens of the words that it did not know.
     """
 
     def __init__(self, teaching: Teaching, spec: DataSpec) -> None:
         super().__init__(teaching.base, spec)
         self.teaching = teaching
         self.known: tuple[str, ...] = ()
+        self.learned: tuple[int, ...] = ()
 
 
 def start(model: Student, base: Checkpoint) -> None:
     """Give ``model`` the weights of ``base``, as :func:`models.text_to_image.starting.start` does."""
     starting.start(model, base)
     model.known = base.spec.classes
+    model.learned = tuple(
+        token for token, word in enumerate(model.spec.words, FIRST) if word not in base.spec.words
+    )
 
 
 def teach(model: Student, data: PreparedData, run: Run) -> None:
@@ -82,43 +96,51 @@ def teach(model: Student, data: PreparedData, run: Run) -> None:
     splits = Lesson(lesson(model, data, run.seed), data.validation)
     is_new = torch.tensor(_is_new(model, data.spec), device=run.device)
 
-    def loss(network: Student, x_bchw: Tensor, captions: Tensor, labels: Tensor) -> Tensor:
-        old = ~is_new[labels]
+    def loss(network: Student, x_bchw: Tensor, told: Tensor, labels: Tensor) -> Tensor:
+        old = (labels == UNTOLD) | ~is_new[labels]
         # Of new images none is seen without its caption: what guidance leads away from stays as it was.
-        captions = torch.where(old[:, None], hidden(captions, network.config.caption_dropout, run), captions)
+        told = torch.where(old[:, None], hidden(told, network.config.caption_dropout, run), told)
         latent, times, noised = drawn(network, x_bchw, run)
         mixture, right = denoising.task(network, latent, times, noised)
         with torch.no_grad():
-            right[old] = before(mixture[old], times[old], *before.text(captions[old])).float()
-        return denoising.distance(network(mixture, times, *network.text(captions)), right).mean()
+            right[old] = before(mixture[old], times[old], *before.text(told[old])).float()
+        return denoising.distance(network(mixture, times, *network.text(told)), right).mean()
 
     tensors = ("images", "captions", "labels")
     loop.train(model, splits, run, model.teaching, loss=loss, validate=validate, tensors=tensors, keep="last")
 
 
 def lesson(model: Student, data: PreparedData, seed: int) -> Split:
-    """Return what an epoch is of: the images of new classes, repeated, and the prior, which ``seed`` is of."""
+    """Return what an epoch is of: the images of new classes, repeated, and the prior, which ``seed`` is of.
+
+    Of the prior, the ``plain_images`` come last; their labels are :data:`UNTOLD`.
+    """
     teaching, split = model.teaching, data.train
     is_new = _is_new(model, data.spec)[split.labels]
     new = _various(split, np.flatnonzero(is_new), teaching.images)
     old = _various(split, np.flatnonzero(~is_new), teaching.prior_images)
+    plain = np.resize(new, teaching.plain_images)
     share = teaching.new_share / (1 - teaching.new_share)
-    repeated = np.resize(new, max(len(new), round(share * len(old))))
-    prior = draw(model, split.captions[old], seed)
-    part = _take(split, np.concatenate([repeated, old]))
-    return replace(part, images=np.concatenate([part.images[: len(repeated)], prior]))
+    repeated = np.resize(new, max(len(new), round(share * (len(old) + len(plain)))))
+    part = _take(split, np.concatenate([repeated, old, plain]))
+    first, first_plain = len(repeated), len(repeated) + len(old)
+    labels, told = part.labels.copy(), part.captions.copy()
+    labels[first_plain:] = UNTOLD
+    told[first_plain:] = captions.without(told[first_plain:], model.learned)
+    images = np.concatenate([part.images[:first], draw(model, told[first:], seed)])
+    return replace(part, images=images, labels=labels, captions=told)
 
 
 @torch.no_grad()
-def draw(model: LatentDiffusion, captions: np.ndarray, seed: int) -> np.ndarray:
-    """Return uint8 [N, H, W, C]: an image of each caption int64 [N, L]."""
-    if not len(captions):
+def draw(model: LatentDiffusion, told: np.ndarray, seed: int) -> np.ndarray:
+    """Return uint8 [N, H, W, C]: an image of each caption told, int64 [N, L]."""
+    if not len(told):
         return np.empty((0, *model.spec.shape), np.uint8)
     device = model.alpha.device
     drawn = graph(model)
     images = [
         drawn(torch.as_tensor(part).to(device), torch.tensor([seed + number], device=device))
-        for number, part in enumerate(np.split(captions, range(CHUNK, len(captions), CHUNK)))
+        for number, part in enumerate(np.split(told, range(CHUNK, len(told), CHUNK)))
     ]
     return torch.cat(images).cpu().numpy()
 

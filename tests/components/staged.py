@@ -179,10 +179,10 @@ STAGED = {
         prepare=tiny.prepare_captions,
         small={
             "autoencoder_widths": [16, 32], "autoencoder_epochs": 12, "divergence_weight": 0.01, "widths": [32],
-            "epochs": 90, "batch_size": 16, "learning_rate": 4e-3, "guidance": 4.0, "steps": 4,
+            "epochs": 90, "batch_size": 16, "learning_rate": 4e-3, "guidance": 4.0, "steps": 8,
         },
         learns={},
-        forgets={"epochs": 1, "autoencoder_epochs": 1, "learning_rate": 1e-6},
+        forgets={"learning_rate": 1e-6, "epochs": 1, "autoencoder_epochs": 1},
         thresholds={"class_agreement": {"at_least": 0.15}},
         inputs=[("prompt", [-1]), ("seed", [1])],
         outputs=[("image", "uint8", [-1, 8, 8, 3])],

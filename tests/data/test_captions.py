@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.captions import FIRST, PADDING, UNKNOWN, encode, spell, words
+from data.captions import FIRST, PADDING, UNKNOWN, encode, spell, without, words
 
 
 def test_words_are_letters_and_digits_in_lower_case():
@@ -31,3 +31,12 @@ def test_what_is_encoded_is_spelled_as_it_was(captions):
 @given(st.text())
 def test_words_of_a_normal_text_are_the_same(text):
     assert words(" ".join(words(text))) == words(text)
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=5), max_size=5), st.sets(st.sampled_from("abc")))
+def test_what_is_left_of_a_caption_stays_in_order_and_moves_up(captions, taken):
+    rows = encode(captions, "abc", 5)
+    left = without(rows, [FIRST + "abc".index(word) for word in taken])
+    assert spell(left, "abc") == [" ".join(w for w in caption if w not in taken) for caption in captions]
+    padded = left == PADDING
+    assert (padded[:, 1:] >= padded[:, :-1]).all() and left.shape == rows.shape

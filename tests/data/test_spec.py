@@ -15,6 +15,10 @@ GOOD = "source: packaged\nimage: {height: 8, width: 8, channels: 1, levels: 17}\
         (GOOD + "lines: {shortst: 1}", "lines.shortst: unknown key. Did you mean 'shortest'?"),
         (GOOD + "captions: {tinted: {ink: {}}}", "captions.tinted.ink: unknown key. Did you mean 'inks'?"),
         (GOOD + "captions: {}", "source packaged has no captions"),
+        (
+            GOOD.replace("packaged", "imagefolder") + "folder: x\ncaptions: {}\ninput_channels: 1",
+            "input_channels and captions: data is for detection",
+        ),
         (GOOD + "splits: {validation: 0.6, test: 0.5}", "nothing is left to train on"),
         (GOOD.replace("packaged", "packagd"), "'packagd'"),
         (GOOD.replace("packaged", "imagefolder"), "needs a folder"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from data import tinted
 from data.captions import words
+from data.edges import edges
 from data.errors import UserError
 from data.image_statistics import grey
 from data.recipes import TintedSpec
@@ -59,7 +60,8 @@ def tints(draw):
 def test_a_picture_is_what_its_caption_says(chosen, number, spare):
     images, labels = tiny.digits()
     items, labels = tinted.enlarged(images[:100, ..., 0], 2), labels[:100]
-    look = tinted.looks(labels, 1 + number % tinted.room(labels, chosen), chosen, 0)[-1]
+    most = tinted.room(labels, np.zeros(100, bool), chosen)
+    look = tinted.looks(labels, np.zeros(100, bool), 1 + number % most, chosen, 0)[-1]
     ink, ground = (
         np.array(of[name]) for of, name in ((chosen.inks, look.ink), (chosen.grounds, look.ground))
     )
@@ -90,9 +92,9 @@ def test_a_picture_is_what_its_caption_says(chosen, number, spare):
 @settings(deadline=None, max_examples=30)
 def test_classes_take_turns_and_no_two_pictures_are_one(chosen, count, split):
     _, labels = tiny.digits()
-    labels = labels[:40]
-    count = min(count, tinted.room(labels, chosen))
-    found = tinted.looks(labels, count, chosen, split)
+    labels, plain = labels[:40], np.zeros(40, bool)
+    count = min(count, tinted.room(labels, plain, chosen))
+    found = tinted.looks(labels, plain, count, chosen, split)
     assert len(set(found)) == len(found) == count
     assert set(found) <= {tinted.Look(item, *pair) for item in range(40) for pair in tinted.pairs(chosen)}
     counts = np.bincount(labels[[look.item for look in found]], minlength=10)
@@ -100,13 +102,30 @@ def test_classes_take_turns_and_no_two_pictures_are_one(chosen, count, split):
     # No image is seen again before all others of its class were.
     uses = np.bincount([look.item for look in found], minlength=40)
     assert all(np.ptp(uses[labels == label]) <= 1 for label in range(10))
-    assert tinted.looks(labels, count - 1, chosen, split) == found[:-1]
+    assert tinted.looks(labels, plain, count - 1, chosen, split) == found[:-1]
 
 
-def test_all_looks_that_there_is_room_for_are_different():
-    chosen, labels = TintedSpec(**SMALL), np.array([0, 1, 1, 0, 1])
-    most = tinted.room(labels, chosen)
-    assert most == 2 * 2 * len(tinted.pairs(chosen)) == len(set(tinted.looks(labels, most, chosen, 0)))
+@pytest.mark.parametrize("inverted", [[False] * 5, [False, True, True, False, True]])
+def test_all_looks_that_there_is_room_for_are_different(inverted):
+    """Inverted images have those colours only that no picture has the other way round."""
+    chosen, labels, inverted = TintedSpec(**SMALL), np.array([0, 1, 1, 0, 1]), np.array(inverted)
+    pairs = tinted.pairs(chosen)
+    one_way = [pair for pair in pairs if pair[::-1] not in pairs]
+    most = tinted.room(labels, inverted, chosen)
+    found = tinted.looks(labels, inverted, most, chosen, 0)
+    assert most == 2 * min(2 * len(pairs), 3 * len(one_way if inverted.any() else pairs)) == len(set(found))
+    assert all((look.ink, look.ground) in one_way for look in found if inverted[look.item])
+
+
+def test_inverted_ink_and_ground_change_places():
+    chosen, item = TintedSpec(**SMALL), np.full((8, 8), 255, np.uint8)
+    look = tinted.Look(0, "red", "blue")
+    image, *_, caption = tinted.draw(look, item, "seven", (10, 10), chosen, (0, 0))
+    swapped, *_, same = tinted.draw(look, item, "seven", (10, 10), chosen, (0, 0), inverted=True)
+    red, blue = np.array(COLOURS["red"]), np.array(COLOURS["blue"])
+    is_red = (image == red).all(axis=2)
+    assert same == caption and is_red.sum() == 64
+    np.testing.assert_array_equal(swapped, np.where(is_red[..., None], blue, red))
 
 
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6), st.integers(0, 9))
@@ -164,6 +183,26 @@ def test_a_picture_does_not_depend_on_how_many_there_are(digits):
     assert (more.images[:40] == fewer.images[:40]).all() and more.captions[:40] == fewer.captions[:40]
 
 
+def test_edge_maps_change_nothing_else_and_tell_next_to_nothing_of_the_colours(digits):
+    plain, sketched = (derived.load("c", spec(**changes), digits) for changes in ({}, {"input_channels": 1}))
+    assert plain.inputs is None
+    np.testing.assert_array_equal(sketched.images, plain.images)
+    assert (sketched.captions, sketched.labels, sketched.ids) == (plain.captions, plain.labels, plain.ids)
+    np.testing.assert_array_equal(sketched.inputs, edges(grey(plain.images))[..., None])
+    assert sketched.inputs.any(axis=(1, 2, 3)).all()
+
+    chosen, items = TintedSpec(**SMALL), tinted.enlarged(digits.train.images[:40, ..., 0], 2)
+    of_pair = []
+    for pair in tinted.pairs(chosen):
+        drawn = [
+            tinted.draw(tinted.Look(k, *pair), item, "x", (16, 18), chosen, (0, k))[0]
+            for k, item in enumerate(items)
+        ]
+        of_pair.append(edges(grey(np.stack(drawn))) > 0)
+    # Rounding to whole levels of grey moves an edge now and then.
+    assert all((maps != of_pair[0]).sum() < 0.05 * of_pair[0].sum() for maps in of_pair)
+
+
 @pytest.mark.parametrize(
     ("tint", "changes", "told"),
     [
@@ -199,6 +238,12 @@ def test_only_grey_images_of_one_class_each_are_tinted(digits):
         ({}, {"image": {"height": 16, "width": 16, "channels": 1}}, "and image.channels: 3"),
         ({}, {"recipe": "edges", "input_channels": 1}, "captions.tinted is for recipe captions"),
         ({}, {"text": {}}, "text and captions: data is for detection"),
+        ({}, {"input_channels": 3}, "has edge maps, which are grey: input_channels: 1"),
+        (
+            {},
+            {"input_channels": 1, "text": {}},
+            "input_channels and text and captions: data is for detection",
+        ),
         ({"wordings": ["a {ink} {name}"]}, {}, "'a {ink} {name}' must have {ink}, {ground} and {name}"),
         ({"wordings": ["{ink} {ground} {name} {0}"]}, {}, "and no other braces"),
         ({"wordings": ["{ink} {ground} {name"]}, {}, "expected '}'"),

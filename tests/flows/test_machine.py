@@ -61,6 +61,31 @@ def test_the_lowest_rank_that_fits_is_next():
     assert order == [1, 2, 3, 0]
 
 
+def test_who_needs_few_cores_at_least_is_not_overtaken():
+    machine = Machine(cores=2, devices=[])
+    order: list[int] = []
+
+    def work(count: int, rank: int, least: int | None = None) -> None:
+        with machine.threads(count, rank, least):
+            order.append(rank)
+            assert machine._free == 0  # what is free is taken, as far as it is wanted
+
+    with machine.threads(1):
+        with machine.threads(1):
+            waiting = [
+                threading.Thread(target=work, args=(2, 0, 1)),
+                *(threading.Thread(target=work, args=(1, rank)) for rank in (2, 1)),
+            ]
+            for thread in waiting:
+                thread.start()
+            while len(machine._waiting) < len(waiting):
+                time.sleep(0.001)
+        for thread in waiting:
+            thread.join(10)
+    assert order == [0, 1, 2]
+    work(2, 3, 1)  # both
+
+
 def test_a_demand_for_more_cores_than_there_are_gets_all():
     with Machine(cores=2, devices=[]).threads(16):
         pass

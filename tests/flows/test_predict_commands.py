@@ -76,6 +76,17 @@ def test_a_face_is_moved(call):
     np.testing.assert_array_equal(np.asarray(Image.open("moved.png")), PIXELS[0])
 
 
+def test_a_prompt_is_drawn_by_an_edge_map(call):
+    asked = ["--prompt", "A big RING", "--seed", "3", "--out", "made"]
+    call("predict", "controlled_generation", "a.png", "b.png", *asked)
+    for name, pixels in zip(("a.png", "b.png"), PIXELS, strict=True):
+        given = {"prompt": np.array(["a big ring"], dtype=object), "seed": np.array([3])}
+        expected = bundles.answers("controlled_generation", given | {"image": pixels[None, ..., None]})[
+            "drawn"
+        ]
+        np.testing.assert_array_equal(np.asarray(Image.open(f"made/{name}")), expected[0, ..., 0])
+
+
 def test_images_are_drawn_on_a_sheet_or_each_for_itself(call):
     call("generate", "conditional", "--seed", "3", "--count", "4", "--label", "ring")
     assert np.asarray(Image.open("made.png"))[::4, ::4].ravel().tolist() == [5, 6, 7, 8]

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+import models
 from data.prepared import PreparedData
+from models.registry import FAMILIES
 from tests.models import hf_bases, tiny
 
 
@@ -59,6 +62,14 @@ def digit_negatives(tmp_path_factory, digit_captions) -> PreparedData:
 
 
 @pytest.fixture(scope="session")
+def digit_sketches(tmp_path_factory, digit_negatives) -> PreparedData:
+    """Digits in colours, each with its edge map; beside them the same ``base``."""
+    data = tiny.prepare_captions(tmp_path_factory.mktemp("digit_sketches"), sketched=True)
+    shutil.copytree(digit_negatives.folder / "base", data.folder / "base")
+    return data
+
+
+@pytest.fixture(scope="session")
 def faces(tmp_path_factory) -> PreparedData:
     """Drawn faces of 16 x 16 pixels: 12 people to train on, 4 to validate, 4 to test."""
     return tiny.prepare_faces(tmp_path_factory.mktemp("faces"))
@@ -68,3 +79,31 @@ def faces(tmp_path_factory) -> PreparedData:
 def digit_scenes(tmp_path_factory) -> PreparedData:
     """Scenes of 32 x 32 pixels, of other digits in each split: 96 to train on, 24 to validate, 24 to test."""
     return tiny.prepare_scenes(tmp_path_factory.mktemp("digit_scenes"))
+
+
+@pytest.fixture(scope="session")
+def suitable(
+    digits,
+    digit_edges,
+    faces,
+    digit_scenes,
+    digit_lines,
+    digit_captions,
+    digit_negatives,
+    digit_sketches,
+):
+    """Give each family data for its task: name to prepared data."""
+    special = {
+        "translation": digit_edges,
+        "reenactment": faces,
+        "detection": digit_scenes,
+        "segmentation": digit_scenes,
+        "transcription": digit_lines,
+        "text_to_image": digit_captions,
+    }
+    fine_tuned = {"text_to_image": digit_negatives, "controlled_generation": digit_sketches}
+    modules = {family: models.family(family) for family in FAMILIES}
+    return {
+        family: (fine_tuned if hasattr(module, "BASE") else special).get(module.TASK, digits)
+        for family, module in modules.items()
+    }

@@ -32,27 +32,9 @@ TASKS = {
     "segmentation",
     "transcription",
     "text_to_image",
+    "controlled_generation",
 }
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
-
-
-@pytest.fixture(scope="module")
-def suitable(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions, digit_negatives):
-    """Give each family data for its task: name to prepared data."""
-    special = {
-        "translation": digit_edges,
-        "reenactment": faces,
-        "detection": digit_scenes,
-        "segmentation": digit_scenes,
-        "transcription": digit_lines,
-        "text_to_image": digit_captions,
-    }
-    fine_tuned = {"text_to_image": digit_negatives}
-    modules = {family: models.family(family) for family in FAMILIES}
-    return {
-        family: (fine_tuned if hasattr(module, "BASE") else special).get(module.TASK, digits)
-        for family, module in modules.items()
-    }
 
 
 @pytest.fixture
@@ -78,8 +60,9 @@ def inputs(graph: torch.nn.Module, data, count: int) -> dict[str, torch.Tensor]:
     """Return real inputs of a graph, ``count`` examples of them."""
     names = arguments(graph)
     if "prompt" in names:
-        captions = torch.from_numpy(data.test.captions[:count])
-        return {"prompt": captions, "seed": torch.tensor([2**40 + 7])}
+        sources = {"image": data.test.inputs, "prompt": data.test.captions}
+        given = {name: torch.from_numpy(sources[name][:count]) for name in names if name != "seed"}
+        return given | {"seed": torch.tensor([2**40 + 7])}
     if "seed" in names:
         given = {
             "seed": torch.tensor([2**40 + 7]),
@@ -205,6 +188,7 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
             "translation": [(torch.uint8, (3, 8, 8, 1))],
             "reenactment": [(torch.uint8, (3, 16, 16, 3))],
             "text_to_image": [(torch.uint8, (3, 8, 8, 3))],
+            "controlled_generation": [(torch.uint8, (3, 8, 8, 3))],
             "segmentation": [(torch.uint8, (3, 32, 32))],
             "detection": [
                 (torch.float32, (3, queries, 4)),

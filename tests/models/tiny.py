@@ -216,11 +216,16 @@ def prepare_scenes(folder: Path, sizes: tuple[int, int, int] = (96, 24, 24)) -> 
 
 
 def prepare_captions(
-    folder: Path, sizes: tuple[int, int, int] = (240, 80, 80), *, inverted: bool = False
+    folder: Path,
+    sizes: tuple[int, int, int] = (240, 80, 80),
+    *,
+    inverted: bool = False,
+    sketched: bool = False,
 ) -> PreparedData:
     """Write real digits in one of two inks on one of two grounds, as ``prepare`` would, and captions that say so.
 
-    With ``inverted``, every other one has ink and ground in each other's place, and is of a class of its own.
+    With ``inverted``, every other one has ink and ground in each other's place, and is of a class of its own. With
+    ``sketched``, each one's edge map is its input.
     """
     folder.mkdir(parents=True, exist_ok=True)
     grey, labels = digits()
@@ -249,12 +254,14 @@ def prepare_captions(
         told = [words[:-2] if place % 4 == 0 else words for place, words in enumerate(told)]
         tensors = {"images": np.round(pictures).astype(np.uint8), "labels": labels[start:stop]}
         tensors["captions"] = captions.encode(told, known, longest)
+        if sketched:
+            tensors["inputs"] = edges(grey[start:stop, ..., 0])[..., None]
         save_file(tensors, folder / f"{split}-00000.safetensors")
         ids[split] = [f"digits-{number:04d}" for number in range(start, stop)]
         drawn.append(tensors["images"])
     spec = DataSpec(
-        name="digit_negatives" if inverted else "digit_captions",
-        task="text_to_image",
+        name="digit_sketches" if sketched else "digit_negatives" if inverted else "digit_captions",
+        task="controlled_generation" if sketched else "text_to_image",
         classes=tuple("0123456789") + tuple(f"inverted {k}" for k in range(10) if inverted),
         height=8,
         width=8,
@@ -263,6 +270,7 @@ def prepare_captions(
         mean=(0.45, 0.42, 0.4),
         std=(0.38, 0.4, 0.37),
         sha256=hashlib.sha256(np.concatenate(drawn).tobytes()).hexdigest(),
+        input_channels=1 if sketched else None,
         words=known,
         longest_caption=longest,
     )

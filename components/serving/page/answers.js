@@ -25,8 +25,8 @@ export class Row {
 
   // What a model that draws by words, too, is told beside the picture.
   #prompt() {
-    this.prompt = make("input", { class: "told", value: this.model.prompt, autocomplete: "off", spellcheck: "false", "aria-label": `What ${this.model.name} shall draw by the lines` });
-    this.said.before(this.prompt, make("p", { class: "muted" }, `It knows: ${this.model.words.join(", ")}.`));
+    this.prompt = make("input", { type: "text", value: this.model.prompt, autocomplete: "off", spellcheck: "false", "aria-label": `What ${this.model.name} shall draw by the lines` });
+    this.item.append(make("div", { class: "told" }, this.prompt, make("p", { class: "muted" }, `It knows: ${this.model.words.join(", ")}.`)));
   }
 
   get query() {

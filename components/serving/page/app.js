@@ -81,9 +81,12 @@ async function examples(model) {
   const list = document.querySelector("#examples");
   list.replaceChildren();
   const found = await Promise.all([...Array(model.examples).keys()].map(place => ask(to(model, `/examples/${place}`))));
-  list.replaceChildren(...found.map(({ image }, place) => {
+  list.replaceChildren(...found.map(({ image, prompt }, place) => {
     const button = make("button", { type: "button", "aria-label": `Example ${place + 1}` }, make("img", { src: image, alt: "" }));
-    button.addEventListener("click", () => board.open(blob(image)));
+    button.addEventListener("click", () => {
+      if (prompt) rows.forEach(row => { if (row.prompt) row.prompt.value = prompt; });
+      board.open(blob(image));
+    });
     return make("li", {}, button);
   }));
   list.querySelector("button")?.click();

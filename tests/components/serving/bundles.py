@@ -32,6 +32,10 @@ SIGNATURES = {
         [Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))],
         [Tensor("image", "uint8", (-1, 4, 4, 1))],
     ),
+    "controlled_generation": (
+        [IMAGE, Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))],
+        [Tensor("drawn", "uint8", (-1, 4, 4, 1))],
+    ),
     "translation": ([IMAGE], [Tensor("translated", "uint8", (-1, 4, 4, 1))]),
     "reenactment": (
         [Tensor("landmarks", "float32", (-1, 5, 2)), Tensor("shots", "uint8", (-1, -1, 4, 4, 1))],
@@ -60,6 +64,7 @@ SIGNATURES = {
 CORNERS = np.array([[0, 0, 1, 1], [0.25, 0.5, 0.75, 1], [0, 0, 0.5, 0.5]], np.float32)
 SCORES = np.array([0.5, 0.75, 0.25], np.float32)
 """Of every picture a detector finds these, in units of its sides; their classes go on from the mark."""
+BY_WORDS = ("text_to_image", "controlled_generation")
 WORDS = ["a", "bar", "big", "dot", "ring", "small"]
 LONGEST_CAPTION = 3
 WEIGHTS = np.array([1, 8, 64])
@@ -92,7 +97,7 @@ def write(
             expected[name] = values + values.dtype.type(golden_off)
     signature = SIGNATURES[kind]
     content = _graph(kind, *signature, mark).SerializeToString()
-    if kind == "text_to_image":
+    if kind in BY_WORDS:
         content = onnx_text.read(content, "prompt", WORDS)
     return wrap(folder, content, TASKS.get(kind, kind), signature, given, expected, **changes)
 
@@ -132,7 +137,7 @@ def wrap(
                 "resample": "BILINEAR",
             },
             "classes": CLASSES,
-            **({"words": WORDS, "longest_caption": LONGEST_CAPTION} if task == "text_to_image" else {}),
+            **({"words": WORDS, "longest_caption": LONGEST_CAPTION} if task in BY_WORDS else {}),
             "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "better": "higher"}},
             "parity": {},
             "golden": {"tolerances": {tensor.name: tolerance for tensor in outputs}},
@@ -159,6 +164,8 @@ def example(kind: str, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
             "shots": random.integers(0, 256, (rows, 1 + seed % 3, 4, 4, 1), dtype=np.uint8),
         }
     given = {"image": random.integers(0, 256, (rows, 4, 4, 1), dtype=np.uint8)}
+    if kind == "controlled_generation":
+        return given | example("text_to_image", rows, seed)
     return given | ({"size": random.integers(1, 99, (rows, 2))} if kind == "detection" else {})
 
 
@@ -192,6 +199,8 @@ def answers(kind: str, given: dict[str, np.ndarray], mark: int = 0) -> dict[str,
         return {
             "image": np.broadcast_to(values[:, None, None, None], (len(values), 4, 4, 1)).astype(np.uint8)
         }
+    if kind == "controlled_generation":
+        return {"drawn": given["image"] + answers("text_to_image", given, mark)["image"]}
     if kind == "translation":
         return {"translated": given["image"] + np.uint8(mark)}
     if kind == "reenactment":
@@ -209,6 +218,7 @@ def _graph(kind: str, inputs: list[Tensor], outputs: list[Tensor], mark: int) ->
         "segmentation": _segmentation,
         "detection": _detection,
         "text_to_image": _text_to_image,
+        "controlled_generation": _controlled_generation,
     }.get(kind)
     if kind in ("classification", "density", "slow"):
         nodes, constants = _sums(mark, density=kind == "density", slow=kind == "slow")
@@ -216,8 +226,9 @@ def _graph(kind: str, inputs: list[Tensor], outputs: list[Tensor], mark: int) ->
         nodes, constants = make(mark)
     else:
         nodes, constants = _generator(mark, conditional=kind == "conditional")
-    if kind == "text_to_image":  # as PyTorch has it: the strings are put in afterwards
-        inputs = [Tensor("prompt", "int64", (-1, LONGEST_CAPTION)), *inputs[1:]]
+    # As PyTorch has it: the strings are put in afterwards.
+    tokens = Tensor("prompt", "int64", (-1, LONGEST_CAPTION))
+    inputs = [tokens if tensor.dtype == "string" else tensor for tensor in inputs]
     graph = helper.make_graph(
         nodes,
         kind,
@@ -409,6 +420,13 @@ def _text_to_image(mark: int):
         helper.make_node("Expand", ["column", "size"], ["image"]),
     ]
     return nodes, constants
+
+
+def _controlled_generation(mark: int):
+    """The edge map, and on it what the caption alone would show."""
+    nodes, constants = _text_to_image(mark)
+    nodes[-1].output[0] = "by_words"
+    return [*nodes, helper.make_node("Add", ["image", "by_words"], ["drawn"])], constants
 
 
 def _value(tensor: Tensor) -> onnx.ValueInfoProto:

@@ -16,26 +16,28 @@ from tests.components.serving import bundles
 from tests.components.serving.server import Server
 from tests.components.serving.test_tritonclient import ask
 from tests.models import tiny
-from tests.models.conftest import digit_captions, digit_edges, digit_lines, digit_scenes, digits, faces  # noqa: F401 -- fixtures
+from tests.models.conftest import (  # noqa: F401 -- fixtures
+    digit_captions,
+    digit_edges,
+    digit_lines,
+    digit_negatives,
+    digit_scenes,
+    digit_sketches,
+    digits,
+    faces,
+    suitable,
+)
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def exported(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captions, tmp_path_factory):  # noqa: F811
+def exported(suitable, tmp_path_factory):  # noqa: F811
     """A bundle of each family, trained a little: name to folder, and to questions with their answers."""
-    special = {
-        "translation": digit_edges,
-        "reenactment": faces,
-        "detection": digit_scenes,
-        "segmentation": digit_scenes,
-        "transcription": digit_lines,
-        "text_to_image": digit_captions,
-    }
     folders, known = {}, {}
     for family in FAMILIES:
         module = models.family(family)
-        data = special.get(module.TASK, digits)
+        data = suitable[family]
         graph = module.graph(tiny.fitted(family, data)[0])
         task = tasks.of(module.TASK, arguments(graph))
         inputs, outputs = signature = task.signature(data.spec)
@@ -43,7 +45,7 @@ def exported(digits, digit_edges, faces, digit_scenes, digit_lines, digit_captio
         content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
         if module.TASK == "transcription":
             content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
-        if module.TASK == "text_to_image":
+        if any(tensor.dtype == "string" for tensor in inputs):
             content = onnx_text.read(content, "prompt", data.spec.words)
         folder = folders[family] = tmp_path_factory.mktemp("families") / family
         folder.mkdir()

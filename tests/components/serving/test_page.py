@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.bundle import Bundle
 from components.serving import page, tokens
 from tests.components.serving import browser, bundles
 from tests.components.serving.conftest import KINDS
@@ -147,6 +148,27 @@ def test_boxes_masks_text_and_pictures_are_shown(tab):
     assert source.startswith("data:image/png")
     # The browser's advice on this test's own looking.
     assert all("willReadFrequently" in complaint for complaint in tab.complaints)
+    tab.complaints.clear()
+
+
+def test_a_prompt_is_drawn_by_what_is_on_the_board(tab, served):
+    row = "document.querySelector('#answers a[href$=controlled_generation]').closest('.answer')"
+    picture = f"{row}.querySelector('.spectrum img')?.src"
+    tab.until(f"Boolean({picture})")
+    assert all(word in tab.run(f"{row}.querySelector('.told').innerText") for word in bundles.WORDS)
+    first = tab.run(picture)
+    golden = Bundle.open(served.folder / "shapes-controlled_generation").golden()[0]["prompt"]
+    assert tab.run(f"{row}.querySelector('.told input').value") in golden
+    type_in = f"""(text => {{ const field = {row}.querySelector('.told input');
+        field.value = text; field.dispatchEvent(new Event('input')); }})"""
+    tab.run(f"{type_in}('small small ring')")
+    tab.until(f"{picture} !== {json.dumps(first)}")
+    tab.run(f"{type_in}('small rnig')")
+    tab.until(f"{row}.querySelector('.said').innerText.includes('rnig')")
+    tab.run(f"{type_in}('small dot')")
+    tab.until(f"{row}.querySelector('.said').innerText === ''")
+    # What was refused is the browser's to complain of.
+    assert all("400" in complaint for complaint in tab.complaints)
     tab.complaints.clear()
 
 

@@ -136,6 +136,21 @@ def test_a_prompt_is_drawn(served, client):
         np.testing.assert_array_equal(np.asarray(example["image"]), golden[1]["image"][place, :, :, 0])
 
 
+def test_a_controlnet_draws_a_prompt_by_an_edge_map(served, client):
+    edges, path = picture(size=(4, 4)), "/models/shapes-controlled_generation"
+    status, body, headers = client.ask("POST", f"{path}/predict?prompt=Big+RING&seed=7", file(edges))
+    assert (status, headers["content-type"]) == (200, "image/png")
+    given = {"image": np.asarray(edges)[None, ..., None], "prompt": np.array(["big ring"], dtype=object)}
+    expected = bundles.answers("controlled_generation", given | {"seed": np.array([7])})["drawn"][0, ..., 0]
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(body))), expected)
+    card, golden = client.get(path), Bundle.open(served.folder / "shapes-controlled_generation").golden()[0]
+    assert (card["words"], card["prompt"]) == (bundles.WORDS, golden["prompt"][0])
+    for place in range(card["examples"]):
+        example = answers.from_json(client.get(f"{path}/examples/{place}"))
+        assert example["prompt"] == golden["prompt"][place]
+        np.testing.assert_array_equal(np.asarray(example["image"]), golden["image"][place, :, :, 0])
+
+
 def test_a_head_model_takes_landmarks(client):
     image = picture(size=(4, 4))
     points = json.dumps([[0.5, 0.5]] * 5).replace(" ", "")
@@ -243,6 +258,11 @@ def test_what_a_generator_does_not_take(client, path, told):
         ("classification", "?top=3", "no parameter 'top'"),
         ("generation", "", "GET /models/shapes-generation/generate?seed=0"),
         ("text_to_image", "", "GET /models/shapes-text_to_image/generate?prompt=...&seed=0"),
+        ("controlled_generation", "", "draws what a prompt says: give it one"),
+        ("controlled_generation", "?prompt=rign", "not know, 'rign'. Did you mean 'ring'?"),
+        ("controlled_generation", "?prompt=a&seed=x", "seed=x: a whole number"),
+        ("controlled_generation", "?prompt=a&seed=9223372036854775808", "seed must be"),
+        ("controlled_generation", "?prompt=a&count=2", "no parameter 'count'"),
         ("reenactment", "", "landmarks must be 5 points"),
         ("reenactment", "?landmarks=[[1,2]]", "landmarks must be 5 points"),
         ("reenactment", "?landmarks=" + "[" * 5000, "landmarks is a list of points in JSON"),

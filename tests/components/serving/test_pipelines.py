@@ -88,6 +88,17 @@ def test_shows_a_person_with_landmarks(opened):
     np.testing.assert_array_equal(np.asarray(moved), PIXELS[0])
 
 
+def test_draws_a_prompt_by_edge_maps(opened):
+    paint = opened("image-to-image", "controlled_generation")
+    given = {"prompt": np.array(["big ring"], dtype=object), "seed": np.array([3])}
+    drawn = paint(list(PIXELS[:2]), prompt="Big ring!", seed=3)
+    for pixels, image in zip(PIXELS[:2], drawn, strict=True):
+        expected = bundles.answers("controlled_generation", given | {"image": pixels[None, ..., None]})[
+            "drawn"
+        ]
+        np.testing.assert_array_equal(np.asarray(image), expected[0, ..., 0])
+
+
 def test_draws(opened):
     images = opened("unconditional-image-generation", "conditional")(seed=3, count=4, label="dot")
     assert [int(np.asarray(image)[0, 0]) for image in images] == [4, 5, 6, 7]
@@ -157,6 +168,7 @@ def test_versions_of_the_registry(sqlite_project):
             r"a picture's array is uint8 [H, W] or [H, W, 3], not float64",
         ),
         (None, "reenactment", [PIXELS[0]], "needs landmarks"),
+        (None, "controlled_generation", [PIXELS[0]], "draws what a prompt says: give it one"),
     ],
 )
 def test_mistakes_are_told(opened, task, kind, inputs, told):
