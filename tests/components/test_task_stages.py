@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from components import layout, report, train
+from components.bundle import Bundle
 from data.errors import UserError
 from tests.components.staged import STAGED, decide
+from tests.components.test_read_bundle import _run
 
 TASKS = pytest.mark.parametrize("staged", STAGED, indirect=True)
 
@@ -56,3 +60,17 @@ def test_a_family_of_another_task_is_refused_before_it_trains(staged):
     with pytest.raises(UserError, match=told):
         train.run("c")
     assert not layout.trained("c").exists()
+
+
+@pytest.mark.parametrize("staged", ["text_to_image"], indirect=True)
+def test_the_example_script_draws_what_a_prompt_says(staged):
+    bundle = layout.bundle("m")
+    told = _run(bundle, "grid.png", "--prompt", "Red, two!", "--seed", "3", "--count", "2")
+    assert told == "2 images of 'red two' in grid.png\n"
+    request = {"prompt": np.array(["red two"] * 2, dtype=object), "seed": np.array([3])}
+    height, width, _ = staged.data.spec.shape
+    sheet = np.asarray(Image.open("grid.png"))
+    for k, image in enumerate(Bundle.open(bundle).predict(request)["image"]):
+        left = k * (6 * width + 4) + 2
+        cell = sheet[2 : 2 + 6 * height : 6, left : left + 6 * width : 6]
+        np.testing.assert_array_equal(cell, image)
