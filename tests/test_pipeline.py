@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-ALL = list(yaml.safe_load((ROOT / "params.yaml").read_text())["models"])
+_PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+ALL = [*_PARAMS["models"], *_PARAMS["fine_tuned"]]
 FEW = ["digits-logreg", "digits-gmm", "digits-cnn", "digits-vae", "digits-gan", "digits-pix2pix"]
 QUICKEST = ["digits-logreg", "digits-gmm", "digits-cnn"]
 """Trained once more: by a solver, by EM, by the gradient loop."""
@@ -55,9 +56,11 @@ class Project:
 def _keep(file: Path, models: list[str]) -> None:
     """Put all models but these on the shelf, and drop the data sets that none of these needs."""
     params = yaml.safe_load(file.read_text())
-    params["shelf"] |= {name: entry for name, entry in params["models"].items() if name not in models}
-    params["models"] = {name: params["models"][name] for name in models}
-    needed = {entry["dataset"] for entry in params["models"].values()}
+    for section in ("models", "fine_tuned"):
+        entries = params[section]
+        params["shelf"] |= {name: entry for name, entry in entries.items() if name not in models}
+        params[section] = {name: entries[name] for name in models if name in entries}
+    needed = {entry["dataset"] for entry in (params["models"] | params["fine_tuned"]).values()}
     # What is derived names its parent's prepared data.
     needed |= {
         name for name in params["datasets"] for user in needed if f"data/{name}/" in params["datasets"][user]

@@ -18,7 +18,7 @@ from flows import dag, fork_server
 from flows.dag import Stage
 from flows.stage_process import StageFailed, StageProcess
 
-TRAIN = Stage("train@x", "train", "x", "python -m components.train x", (), ())
+TRAIN = Stage("train@x", "train", "x", "train@x", "python -m components.train x", (), ())
 STAGE = """
 import json, os, sys, threading, time, torch
 report = {
