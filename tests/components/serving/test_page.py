@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -247,10 +248,18 @@ def test_an_example_of_a_prompt_is_taken_by_a_finger(chromium, served):
     chromium.size(390, 844, phone=True)
     chromium.open(f"http://127.0.0.1:{served.port}/")
     chromium.until("document.querySelectorAll('#prompts button').length === 4")
-    chromium.run("document.querySelector('#prompts').scrollIntoView({behavior: 'instant', block: 'center'})")
-    chromium.touch(place(chromium, "#prompts li:last-child button", 0.5, 0.5))
-    prompt = chromium.run("document.querySelector('#prompts li:last-child button').innerText")
-    chromium.until(f"document.querySelector('#prompt').value === {json.dumps(prompt.strip())}")
+    button = "#prompts li:last-child button"
+    prompt = chromium.run(f"document.querySelector('{button}').innerText").strip()
+    taken = f"document.querySelector('#prompt').value === {json.dumps(prompt)}"
+    for _ in range(20):  # a finger misses what moves: answers above it that are still to come push it down
+        chromium.run(
+            "document.querySelector('#prompts').scrollIntoView({behavior: 'instant', block: 'center'})"
+        )
+        chromium.touch(place(chromium, button, 0.5, 0.5))
+        if chromium.run(taken):
+            break
+        time.sleep(0.2)
+    assert chromium.run(taken)
 
 
 def test_a_face_follows_its_points(tab):
