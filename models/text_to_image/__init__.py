@@ -14,7 +14,6 @@ from models.text_to_image.fit import fit
 from models.text_to_image.looking import word_attention
 from models.text_to_image.network import LatentDiffusion, build
 from models.text_to_image.sample import graph, reconstruct
-from models.text_to_image.starting import start
 
 TASK = "text_to_image"
 
@@ -26,6 +25,5 @@ __all__ = [
     "fit",
     "graph",
     "reconstruct",
-    "start",
     "word_attention",
 ]

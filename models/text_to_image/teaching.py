@@ -55,7 +55,7 @@ class Teaching(Recipe):
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is trained on, and what chooses the best weights."""
+    """What is trained on, and what is measured on meanwhile."""
 
     train: Split
     validation: Split
