@@ -37,5 +37,5 @@ $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $$found -m venv $(VENV); \
 	$(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check -r requirements.lock; \
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .; \
-	$(BIN)/python -m flows.embedded_stores; \
+	$(BIN)/python -m flows.workspace.embedded_stores; \
 	touch $@

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from components import bootstrap, layout
-from components.bootstrap import Interval
+from components.metrics import bootstrap
+from components.metrics.bootstrap import Interval
 from components.pictures import lengths as by_length
+from components.project import layout
 from data.prepared import PreparedData
 from data.text import lengths
 from models import checkpoint

@@ -25,7 +25,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from components import layout
+from components.project import layout
 from data.prepared import PreparedData
 from models import svm
 from models.blocks import kmeans

@@ -22,8 +22,8 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration
 from transformers.utils import logging
 
-from components import layout
-from components.bundle import MODEL
+from components.bundles.bundle import MODEL
+from components.project import layout
 from data.prepared import PreparedData
 from models import checkpoint, transformer
 from models.blocks.pixels import unit

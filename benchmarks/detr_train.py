@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from components import layout
-from components.tasks import average_precision
-from components.tasks.average_precision import Boxes
+from components.metrics import average_precision
+from components.metrics.average_precision import Boxes
+from components.project import layout
 from data.prepared import PreparedData, Split
 from models.blocks.batches import Batches, order
 from models.blocks.ema import EMA

@@ -22,7 +22,8 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler
 
 from benchmarks.diffusers_unet import nearest_unet, parameters
-from components import layout, onnx_export
+from components.bundles import onnx_export
+from components.project import layout
 from components.tasks import conditional_generation
 from data.prepared import PreparedData
 from models import ddpm

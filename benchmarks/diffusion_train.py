@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from benchmarks.diffusers_unet import nearest_unet, parameters
-from components import layout
+from components.project import layout
 from data.prepared import PreparedData, Split
 from models import ddpm
 from models.run import Run

@@ -18,8 +18,8 @@ import torch
 from scipy import stats
 
 import models
-from components import layout, params
-from components.params import ModelParams
+from components.project import layout, params
+from components.project.params import ModelParams
 from data.prepared import PreparedData
 from models.blocks import classify
 from models.blocks.batches import Batches

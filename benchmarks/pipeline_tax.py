@@ -108,7 +108,7 @@ def clone(folder: Path) -> Path:
     remote = folder.with_name(f"{folder.name}-remote")
     (folder / ".dvc/config.local").write_text(f"['remote \"local\"']\n    url = {remote}\n")
     subprocess.run(
-        [sys.executable, "-m", "flows.embedded_stores"], cwd=folder, check=True, capture_output=True
+        [sys.executable, "-m", "flows.workspace.embedded_stores"], cwd=folder, check=True, capture_output=True
     )
     return folder
 

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import models
-from components import layout
+from components.project import layout
 from data.prepared import PreparedData, Split
 from models.run import Run
 from models.settings import Settings, configure

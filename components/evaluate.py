@@ -18,10 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components import layout, params, starting_point, tasks
-from components.command import main
-from components.reference import Reference, arguments, open_trained
-from components.tasks import DRAWING, Arrays, Measurement, filling, personal, prompts, walks
+from components import tasks
+from components.evaluation import inpainting, interpolations, personalisation, prompts
+from components.project import layout, params
+from components.project.command import main
+from components.tasks import DRAWING, Arrays, Measurement
+from components.trained import base_model
+from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -39,7 +42,7 @@ def run(name: str) -> Measurement:
     """
     everything = params.load()
     settings, where = everything.model(name), everything.where(name)
-    base = starting_point.load(settings, where)
+    base = base_model.load(settings, where)
     trained, data = open_trained(name, settings)
     graph = trained.family.graph(trained.model)
     task = tasks.of(trained.family.TASK, arguments(graph))
@@ -53,15 +56,15 @@ def run(name: str) -> Measurement:
         ) from None
     answers |= _by_family(trained, data, device)
     if base is not None:
-        from components import before
+        from components.trained import base_answers
 
-        answers |= before.answers(base, data, device, settings.threads)
+        answers |= base_answers.answers(base, data, device, settings.threads)
     if "label" in answers:
         from components.judging import augmentation
 
         answers["augmentation"] = augmentation.answers(answers["image"], answers["label"], data)
     if hasattr(trained.family, "personalise"):
-        answers |= personal.compare(_personaliser(trained, device), predict, data)
+        answers |= personalisation.compare(_personaliser(trained, device), predict, data)
     measurement = task.measure(answers, data)
     with atomic.folder(layout.evaluated(name)) as folder:
         examples = {"id": data.test.ids, "label": data.test.labels} | task.rows(answers, data)
@@ -89,23 +92,23 @@ def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) ->
     if hasattr(family, "memory"):
         answers["memory"] = family.memory(model, images[:500])
     if hasattr(family, "fill_in"):
-        shown = images[: filling.IMAGES]
-        answers["filled_in"] = family.fill_in(model, shown, filling.hidden(shown))
+        shown = images[: inpainting.IMAGES]
+        answers["filled_in"] = family.fill_in(model, shown, inpainting.hidden(shown))
     if family.TASK not in DRAWING:
         return answers
     if hasattr(family, "word_attention"):
         answers["word_attention"] = family.word_attention(model, prompts.shown(data), seed=0)
-    for walk in walks.PICTURES:
+    for walk in interpolations.PICTURES:
         if hasattr(family, walk):
             answers[walk] = getattr(family, walk)(model, trained.seed)
     if hasattr(family, "log_likelihood"):
         answers["log_likelihood"] = family.log_likelihood(model, images, trained.seed)
     if hasattr(family, "reconstruct"):
-        answers["reconstruction"] = family.reconstruct(model, images[: walks.SHOWN])
+        answers["reconstruction"] = family.reconstruct(model, images[: interpolations.SHOWN])
     return answers
 
 
-def _personaliser(trained: Checkpoint, device: torch.device) -> personal.Personalise:
+def _personaliser(trained: Checkpoint, device: torch.device) -> personalisation.Personalise:
     """Return the family's fine-tuning on somebody's pictures, arrays in and arrays out."""
     model = trained.model.to(device)
 

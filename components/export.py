@@ -1,6 +1,6 @@
 """Stage ``export``: turns a trained model into an ONNX bundle that agrees with PyTorch, or into nothing.
 
-The graph is the one that the evaluate stage measured. It is compared with PyTorch (``components/parity.py``)
+The graph is the one that the evaluate stage measured. It is compared with PyTorch (``components/bundles/parity.py``)
 before the bundle gets its name; ``docs/architecture.md`` says what a bundle holds. The same checkpoint gives
 the same bytes.
 """
@@ -16,13 +16,16 @@ from typing import Any
 import torch
 
 import models
-from components import golden, layout, onnx_export, onnx_text, params, parity, tasks
-from components.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
-from components.command import main
-from components.onnx_graph import OnnxGraph
-from components.params import ModelParams
-from components.reference import Reference, arguments, open_trained
-from components.tasks import Tensor, prompts
+from components import tasks
+from components.bundles import golden, onnx_export, onnx_text, parity
+from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
+from components.bundles.onnx_session import OnnxGraph
+from components.evaluation import prompts
+from components.project import layout, params
+from components.project.command import main
+from components.project.params import ModelParams
+from components.tasks import Tensor
+from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic
 from data.errors import UserError
 from data.prepared import DataSpec

@@ -1,6 +1,6 @@
 """The gate: decides whether a version becomes champion, keeps the decision, moves the aliases.
 
-A version becomes champion only when every blessing of :mod:`components.blessings` holds, all for the same
+A version becomes champion only when every blessing of :mod:`components.promotion.checks` holds, all for the same
 bundle hash. The first champion skips only the comparison. The same question (bundle, champion, data, policy)
 is decided once.
 """
@@ -12,15 +12,17 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from components import blessings, ledger, promotion, registry, store
-from components.blessings import Blessing
-from components.bundle import Bundle
+from components.bundles.bundle import Bundle
 from components.judging.judge import fingerprint
-from components.layout import prepared, validation_file
-from components.ledger import Entry
-from components.params import GatePolicy, load
-from components.registry import Model, Version
-from components.serving import sharing
+from components.project.layout import prepared, validation_file
+from components.project.params import GatePolicy, load
+from components.promotion import champion as promotion
+from components.promotion import checks
+from components.promotion.checks import Blessing
+from components.registry import ledger, mlflow_store, versions
+from components.registry.ledger import Entry
+from components.registry.versions import Model, Version
+from components.serving.telemetry import shared
 from components.tasks import DRAWING
 from data.errors import UserError
 from data.prepared import PreparedData
@@ -81,9 +83,9 @@ def run(
         UserError: there is no such version, a bundle is not the one that was registered, or the store does
             not answer.
     """
-    with store.lock(f"registry-{name}"):
+    with mlflow_store.lock(f"registry-{name}"):
         model = promotion.mend(name)
-        candidate, champion = registry.find(name, number), model.alias("champion")
+        candidate, champion = versions.find(name, number), model.alias("champion")
         if _same(candidate, champion):
             return _unchanged(champion)
         if by is None and (rolled_back := _rolled_back(candidate)):
@@ -112,9 +114,9 @@ def decide(name: str, number: int | None = None) -> Decision:
     Raises:
         UserError: as in :func:`run`.
     """
-    with store.lock(f"registry-{name}"):
+    with mlflow_store.lock(f"registry-{name}"):
         model = promotion.mend(name)
-        candidate, champion = registry.find(name, number), model.alias("champion")
+        candidate, champion = versions.find(name, number), model.alias("champion")
         if _same(candidate, champion):
             return _unchanged(champion)
         entry, evidence = _decide(candidate, champion, None, anew=False)
@@ -163,7 +165,7 @@ def _rolled_back(candidate: Version) -> Entry | None:
     moves = [entry for entry in ledger.history(candidate.name) if entry.kind != "decision"]
     if not moves or moves[-1].kind != "rollback":
         return None
-    taken = registry.model(candidate.name).version(moves[-1].champion)
+    taken = versions.model(candidate.name).version(moves[-1].champion)
     return moves[-1] if taken and taken.bundle_sha256 == candidate.bundle_sha256 else None
 
 
@@ -171,7 +173,7 @@ def _decide(
     candidate: Version, champion: Version | None, waiver: Waiver | None, *, anew: bool
 ) -> tuple[Entry, dict[str, Any]]:
     """Return the decision and its evidence, as kept; ``anew`` looks again at what was refused."""
-    bundle = registry.fetch(candidate)
+    bundle = versions.fetch(candidate)
     present = PreparedData(prepared(bundle.description["dataset"]))
     policy = load().gate.get(candidate.name, GatePolicy())
     question = _question(candidate, champion, present, policy, waiver)
@@ -182,7 +184,7 @@ def _decide(
     history = ledger.history(candidate.name)
     if found:
         key += f":{len(history)}"
-    theirs = registry.fetch(champion) if champion else None
+    theirs = versions.fetch(champion) if champion else None
     looked = _look(candidate.name, bundle, theirs, present, policy)
     verdict, reasons = _judge(looked, waiver)
     evidence = {
@@ -194,7 +196,7 @@ def _decide(
         "blessings": {blessing.name: blessing.to_json() for blessing in looked},
         "shadow": [
             asdict(record)
-            for record in sharing.shadow_records(candidate.name)
+            for record in shared.shadow_records(candidate.name)
             if record.challenger == bundle.sha256
         ],
     }
@@ -228,7 +230,7 @@ def _question(
         "bundle": candidate.bundle_sha256,
         "champion": champion.bundle_sha256 if champion else None,
         "data": present.spec.sha256,
-        "manifest": blessings.fingerprint(present.spec.name),
+        "manifest": checks.fingerprint(present.spec.name),
         "validation": hashlib.sha256(validation.read_bytes()).hexdigest() if validation.exists() else None,
         "policy": policy.model_dump(),
         "waiver": asdict(waiver) if waiver else None,
@@ -243,11 +245,11 @@ def _look(
     name: str, bundle: Bundle, champion: Bundle | None, present: PreparedData, policy: GatePolicy
 ) -> list[Blessing]:
     return [
-        blessings.data(bundle, present),
-        blessings.thresholds(name, bundle, policy),
-        blessings.no_worse(bundle, champion, present, policy),
-        blessings.parity(bundle),
-        blessings.service(bundle, policy),
+        checks.data(bundle, present),
+        checks.thresholds(name, bundle, policy),
+        checks.no_worse(bundle, champion, present, policy),
+        checks.parity(bundle),
+        checks.service(bundle, policy),
     ]
 
 

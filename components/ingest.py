@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components import instances, listing, manifest
-from components.command import main
-from components.layout import dataset_file, ingested, prepared
+from components.datasets import instance_masks, listing, manifest
+from components.project.command import main
+from components.project.layout import dataset_file, ingested, prepared
 from data import atomic, spec
 from data.captions import words
 from data.errors import UserError
@@ -28,7 +28,8 @@ from data.images import DecodeError, decode
 from data.objects import Objects, place
 from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
-from data.sources import Arrays, ImageFile, derived, heads, imagefolder, packaged, torchvision
+from data.recipes import derived
+from data.sources import Arrays, ImageFile, faces, imagefolder, packaged, torchvision
 from data.sources.listing import Entry, scan
 from data.text import parts
 
@@ -101,7 +102,7 @@ def _load(dataset: str, settings: spec.DatasetSpec) -> Arrays:
     if settings.source == "derived":
         return derived.load(dataset, settings, PreparedData(prepared(settings.parent)))
     if settings.source == "heads":
-        return heads.load(settings)
+        return faces.load(settings)
     return packaged.load(dataset)
 
 
@@ -121,7 +122,7 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
             yield (
                 row | _of_objects(arrays.objects[index]),
                 content,
-                instances.encode(arrays.objects[index].instances),
+                instance_masks.encode(arrays.objects[index].instances),
             )
         elif inputs is None:
             yield row, content
@@ -217,7 +218,7 @@ def _read_objects(file: ImageFile, *, masks: bool) -> Example:
         found["object_error"] = (
             f"is {size[0]} x {size[1]} pixels, and was annotated as {file.size[0]} x {file.size[1]}"
         )
-    return row | found, content, *([instances.encode(objects.instances)] if masks else ())
+    return row | found, content, *([instance_masks.encode(objects.instances)] if masks else ())
 
 
 def _of_input(described: dict[str, Any]) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from components import layout, onnx_export
-from components.command import main
+from components.bundles import onnx_export
 from components.judging import network
 from components.judging.judge import DESCRIPTION, MODEL, REFERENCES, Judge, signature
-from components.tasks.samples import evenly
+from components.metrics.nearest import evenly
+from components.project import layout
+from components.project.command import main
 from data import atomic
 from data.prepared import PreparedData, Split
 

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from components import instances, manifest, objects
-from components.command import main
-from components.layout import dataset_file, ingested, prepared, validation_file
-from components.shards import Layout, SplitWriter
+from components.datasets import instance_masks, manifest, objects
+from components.datasets.shards import Layout, SplitWriter
+from components.project.command import main
+from components.project.layout import dataset_file, ingested, prepared, validation_file
 from data import atomic, captions, spec, text
 from data.errors import UserError, nearest
 from data.images import decode, to_array
@@ -199,8 +199,8 @@ def _decode_masks(
             masks = []
             for content, row in zip(part, described, strict=False):  # rows beyond this part stay for the next
                 labels = np.array([index[name] for name in row.categories], np.int64)
-                values = instances.values(labels, np.asarray(row.crowd, dtype=bool))
-                masks.append(instances.decode(content, values, image.height, image.width))
+                values = instance_masks.values(labels, np.asarray(row.crowd, dtype=bool))
+                masks.append(instance_masks.decode(content, values, image.height, image.width))
             yield np.stack(masks)
 
 

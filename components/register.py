@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from components import bundle, command, layout, registry, store, version_record
-from components.registry import BUNDLE_TAG, MODEL_PATH, Version
+from components.bundles import bundle
+from components.project import command, layout
+from components.registry import mlflow_store, version_record, versions
+from components.registry.versions import BUNDLE_TAG, MODEL_PATH, Version
 from data.errors import UserError
 
 _ATTEMPTS = 20
@@ -42,11 +44,11 @@ def run(name: str) -> Registration:
     if not (folder / "bundle.json").exists():
         raise UserError(f"{folder}: no bundle there. Run the export stage first: darkroom run {name}")
     sha256 = bundle.sha256(folder)
-    with store.lock(f"registry-{name}"):
-        known = registry.model(name).of_bundle(sha256)
+    with mlflow_store.lock(f"registry-{name}"):
+        known = versions.model(name).of_bundle(sha256)
         number = None if known else _create(name, folder)
         version = known[0] if len(known) == 1 else _settle(name, sha256)
-        _point_challenger(registry.model(name), version)
+        _point_challenger(versions.model(name), version)
     return Registration(name, version.number, sha256, version.number == number)
 
 
@@ -58,7 +60,7 @@ def _create(name: str, folder: Path) -> int:
         raise UserError(f"{folder}/bundle.json: name: is the bundle of {facts['name']!r}, not of {name!r}.")
     tags = {BUNDLE_TAG: opened.sha256, **version_record.lineage(facts)}
     title, key = f"{name} {opened.sha256[:12]}", f"{name}:{opened.sha256}"
-    with store.whole_run(f"darkroom/{name}", key, title, tags) as run_id:
+    with mlflow_store.whole_run(f"darkroom/{name}", key, title, tags) as run_id:
         version_record.log(run_id, name, folder, facts)
         _create_model(name)
         return _create_version(name, run_id, tags)
@@ -66,18 +68,18 @@ def _create(name: str, folder: Path) -> int:
 
 def _create_model(name: str) -> None:
     try:
-        store.client().create_registered_model(name)
-    except store.MlflowException as error:
+        mlflow_store.client().create_registered_model(name)
+    except mlflow_store.MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
 
 
 def _create_version(name: str, run_id: str, tags: dict[str, str]) -> int:
-    source = f"{store.client().get_run(run_id).info.artifact_uri}/{MODEL_PATH}"
+    source = f"{mlflow_store.client().get_run(run_id).info.artifact_uri}/{MODEL_PATH}"
     for attempt in count(1):
         try:
-            return int(store.client().create_model_version(name, source, run_id, tags=tags).version)
-        except store.MlflowException as error:
+            return int(mlflow_store.client().create_model_version(name, source, run_id, tags=tags).version)
+        except mlflow_store.MlflowException as error:
             # Many at once want the next number, and MLflow itself tries only three times.
             if attempt == _ATTEMPTS or error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
                 raise
@@ -91,12 +93,12 @@ def _settle(name: str, sha256: str) -> Version:
     bundle afterwards. Numbers are given one by one, so the creator of the lowest never sees a lower one, and
     all others do.
     """
-    first, *others = registry.model(name).of_bundle(sha256)
+    first, *others = versions.model(name).of_bundle(sha256)
     for other in others:
         with _gone_already():
-            store.client().delete_model_version(name, str(other.number))
+            mlflow_store.client().delete_model_version(name, str(other.number))
         with _gone_already():
-            store.client().delete_run(other.run_id)
+            mlflow_store.client().delete_run(other.run_id)
     return first
 
 
@@ -105,18 +107,18 @@ def _gone_already() -> Iterator[None]:
     """Let pass that something is deleted already: its creator, too, is settling."""
     try:
         yield
-    except store.MlflowException as error:
+    except mlflow_store.MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
 
 
-def _point_challenger(model: registry.Model, version: Version) -> None:
+def _point_challenger(model: versions.Model, version: Version) -> None:
     challenger, champion = model.alias("challenger"), model.alias("champion")
     if champion and champion.number == version.number:
         if challenger:
-            store.client().delete_registered_model_alias(model.name, "challenger")
+            mlflow_store.client().delete_registered_model_alias(model.name, "challenger")
     elif challenger is None or challenger.number != version.number:
-        registry.point(model.name, "challenger", version.number)
+        versions.point(model.name, "challenger", version.number)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from components import layout, ledger, params, registry
-from components.contact_sheet import data_set, generative, model, numbers
-from components.contact_sheet.model import ModelSheet
-from components.params import GatePolicy
+from components.project import layout, params
+from components.project.params import GatePolicy
+from components.registry import ledger, versions
+from components.report_page import data_set, generative, model, numbers
+from components.report_page.model import ModelSheet
 from data import atomic
 from data.errors import UserError
 
-_FOLDER = Path(__file__).parent / "contact_sheet"
+_FOLDER = Path(__file__).parent / "report_page"
 
 
 def run() -> Path:
@@ -41,7 +42,7 @@ def run() -> Path:
 def gather() -> list[ModelSheet]:
     """Read what there is of every model of ``params.yaml``, in its order."""
     settings = params.load()
-    registered, entries = registry.snapshot(), ledger.history()
+    registered, entries = versions.snapshot(), ledger.history()
     data_sets = {name: data_set.read(name) for name in settings.datasets}
     return [
         model.read(
@@ -49,7 +50,7 @@ def gather() -> list[ModelSheet]:
             entry,
             settings.gate.get(name, GatePolicy()),
             data_sets[entry.dataset],
-            registered.get(name, registry.Model(name)),
+            registered.get(name, versions.Model(name)),
             [one for one in entries if one.model == name],
         )
         for name, entry in settings.all_models.items()

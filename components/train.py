@@ -11,9 +11,10 @@ from types import ModuleType
 import torch
 
 import models
-from components import layout, params, starting_point
-from components.command import main
-from components.params import ModelParams
+from components.project import layout, params
+from components.project.command import main
+from components.project.params import ModelParams
+from components.trained import base_model
 from data import atomic
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
@@ -33,7 +34,7 @@ def run(name: str) -> Path:
     """
     settings = params.load()
     entry, where = settings.model(name), settings.where(name)
-    base = starting_point.load(entry, where)
+    base = base_model.load(entry, where)
     family, config = _settings(where, entry, base)
     device = find_device(entry.device, f"{where}.device")
     data = PreparedData(layout.prepared(entry.dataset))

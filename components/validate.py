@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from components import manifest
-from components.command import main
-from components.layout import (
+from components.datasets import manifest
+from components.project.command import main
+from components.project.layout import (
     data_docs,
     dataset_file,
     failed_validation_file,

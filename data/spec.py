@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data.errors import UserError, nearest
-from data.recipes import HeadsSpec, LinesSpec, ScenesSpec, TintedSpec
+from data.recipes.settings import HeadsSpec, LinesSpec, ScenesSpec, TintedSpec
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -106,7 +106,7 @@ class DatasetSpec(BaseModel):
 
     Attributes:
         source: ``packaged`` (scikit-learn), ``torchvision``, ``imagefolder`` (a folder of the user's images),
-            ``derived`` (made from another data set) or ``heads`` (drawn: data/sources/heads).
+            ``derived`` (made from another data set) or ``heads`` (drawn: data/sources/faces).
         folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local folder, tried first.
         listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
         parent: ``derived``: the data set that it is made from, as ``from`` in the file.

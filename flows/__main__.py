@@ -1,5 +1,5 @@
 """``python -m flows`` is the ``darkroom`` command of the checkout in this folder."""
 
-from flows.cli import main
+from flows.cli.app import main
 
 main()

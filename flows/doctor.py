@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from components import layout, lineage, params
+from components.project import layout, lineage, params
 from data.errors import UserError
-from flows import dag, locks, machine, pins
+from flows.processes import locks
+from flows.retraining import machine
+from flows.stages import dag
+from flows.workspace import pins
 
 PYTHONS = ((3, 11), (3, 12))
 ROOM_GB = 5
@@ -166,10 +169,10 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _mlflow() -> Iterator[Finding]:
-    from components import registry
+    from components.registry import versions
 
     where = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else str(layout.MLFLOW)
-    models = registry.snapshot().values()
+    models = versions.snapshot().values()
     champions = sum("champion" in model.aliases for model in models)
     yield Finding("mlflow", "good", f"{where}: {len(models)} registered models, {champions} champions")
 

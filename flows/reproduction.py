@@ -20,12 +20,15 @@ from typing import Any
 
 import yaml
 
-from components import bundle, layout, params, registry, store
-from components.registry import Version
+from components.bundles import bundle
+from components.project import layout, params
+from components.registry import mlflow_store, versions
+from components.registry.versions import Version
 from data.errors import UserError
-from flows import dag, pins
-from flows.retraining import TIME_LIMITS
-from flows.stage_process import StageFailed, StageProcess
+from flows.retraining.steps import TIME_LIMITS
+from flows.stages import dag
+from flows.stages.process import StageFailed, StageProcess
+from flows.workspace import pins
 
 MADE_AGAIN = ("train", "evaluate", "export")
 """The kinds of stages that run in any case; data comes from DVC's cache or remote where it is there."""
@@ -80,9 +83,9 @@ def find(spelled: str) -> Version:
         raise UserError(f"{spelled}: name a version as NAME, models:/NAME@champion or models:/NAME/3.")
     name, alias, number = match.group("name", "alias", "number")
     if number is not None:
-        return registry.find(name, int(number))
-    registry.find(name)  # names what there is when there is no such model
-    model = registry.model(name)
+        return versions.find(name, int(number))
+    versions.find(name)  # names what there is when there is no such model
+    model = versions.model(name)
     found = model.alias(alias or "champion")
     if found is None:
         known = ", ".join(f"{name}@{alias}" for alias in model.aliases) or "none"
@@ -98,7 +101,7 @@ def run(version: Version, tell: Tell) -> Reproduction:
     """
     made = Reproduction(version.name, version.number, _commit(version))
     folder = layout.STATE.absolute() / "reproduce" / f"{version.name}-{version.number}"
-    registered = json.loads((registry.fetch(version).folder / bundle.DESCRIPTION).read_text())["metrics"]
+    registered = json.loads((versions.fetch(version).folder / bundle.DESCRIPTION).read_text())["metrics"]
     with tempfile.TemporaryDirectory() as temporary:
         source = _record(version, Path(temporary))
         project = _check_out(made.commit, folder, source)
@@ -137,8 +140,8 @@ def _commit(version: Version) -> str:
 def _record(version: Version, folder: Path) -> Path:
     """Return the folder with the ``dvc.lock`` and ``params.yaml`` that were registered with a version."""
     try:
-        source = Path(store.client().download_artifacts(version.run_id, "source", str(folder)))
-    except (store.MlflowException, OSError) as error:
+        source = Path(mlflow_store.client().download_artifacts(version.run_id, "source", str(folder)))
+    except (mlflow_store.MlflowException, OSError) as error:
         told = f"{version.name} version {version.number}"
         raise UserError(f"{told}: its dvc.lock cannot be downloaded: {str(error).splitlines()[0]}") from None
     return source

@@ -1,7 +1,7 @@
 """The retrain flow: every stage of the chosen models in DVC's order, then registration, gate and push.
 
-The DAG is DVC's (:mod:`flows.dag`). Each stage is a Prefect task that asks DVC to reproduce that one stage; Prefect
-owns order, retries, time limits and the record of it.
+The DAG is DVC's (:mod:`flows.stages.dag`). Each stage is a Prefect task that asks DVC to reproduce that one stage;
+Prefect owns order, retries, time limits and the record of it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from rich.console import Console
 
-from components import layout, params
-from flows import dag, summary
-from flows.retraining import Retraining
-from flows.stage_process import StageFailed
+from components.project import layout, params
+from flows.retraining import summary
+from flows.retraining.steps import Retraining
+from flows.stages import dag
+from flows.stages.process import StageFailed
 
 WORTH_RETRYING = ("ingest", "register", "push")
 """Steps that reach over a network. The others are deterministic: what failed once fails again."""
@@ -47,7 +48,7 @@ def retrain(models: list[str] | None = None, force: bool = False) -> list[dict]:
         force: run the stages of these models again even where DVC finds them up to date.
 
     Returns:
-        A row for each model, as :func:`flows.summary.rows` gives it.
+        A row for each model, as :func:`flows.retraining.summary.rows` gives it.
 
     Raises:
         RetrainFailed: a step failed; what did not depend on it was still done.

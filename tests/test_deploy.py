@@ -15,8 +15,8 @@ import pytest
 import typer
 import yaml
 
-from components.serving import health
-from flows import serve_command
+from components.serving.routes import health
+from flows.cli import serve
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -60,7 +60,7 @@ def command_lines() -> dict[str, list[str]]:
 def options(arguments: list[str]) -> dict[str, str]:
     """Parse a command line as the command itself does."""
     app = typer.Typer()
-    serve_command.add_to(app)
+    serve.add_to(app)
     command = typer.main.get_command(app).commands[arguments[0]]
     return command.make_context(arguments[0], list(arguments[1:])).params
 
@@ -155,9 +155,9 @@ def test_compose_runs_the_image_that_it_builds():
 def test_the_image_holds_what_the_server_imports():
     """Import the server with the files of the image alone; count the packages, as pip would name them."""
     script = (
-        "import flows.cli, flows.serve_command, flows.project, flows.data_commands, flows.registry_commands\n"
+        "import flows.cli.app, flows.cli.serve, flows.workspace.project, flows.cli.data, flows.cli.registry\n"
     )
-    script += "import flows.predict_commands, flows.triton_command, components.serving.supervisor\n"
+    script += "import flows.cli.predict, flows.cli.triton, components.serving.supervisor\n"
     script += (
         "import components.serving.worker, components.serving.application, components.serving.follower\n"
         "import components.serving.grpc.server\n"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from components.judging.network import Lesson, in_chunks, learn
-from components.tasks.samples import evenly
+from components.metrics.nearest import evenly
 from data.prepared import PreparedData, Split
 from models.blocks.augment import Augmented
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load
 
-from components import layout
-from components.onnx_graph import OnnxGraph
-from components.tasks import Tensor, images
+from components.bundles.onnx_session import OnnxGraph
+from components.evaluation import image_inputs
+from components.project import layout
+from components.tasks import Tensor
 from data.errors import UserError
 from data.prepared import DataSpec
 
@@ -30,7 +31,7 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
         Tensor("features", "float32", (-1, FEATURES)),
         Tensor("probabilities", "float32", (-1, spec.num_classes)),
     ]
-    return [images.tensor(spec)], outputs
+    return [image_inputs.tensor(spec)], outputs
 
 
 def fingerprint(dataset: str) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from components.bootstrap import Interval
+from components.metrics.bootstrap import Interval
 from components.pictures import style
 from data import atomic
 

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.answers import Answer
 from components.pipelines.pictures import opened
+from components.pipelines.postprocess import Answer
 from components.pipelines.sources import Source, open_source
 from data.errors import UserError, nearest
 

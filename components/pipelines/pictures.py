@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from components import answers
+from components.pipelines import postprocess
 from data.errors import UserError
 from data.images import DecodeError, decode
 
@@ -39,9 +39,9 @@ def content(picture: Any) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Image.Image):
-        return answers.png(ImageOps.exif_transpose(picture))
+        return postprocess.png(ImageOps.exif_transpose(picture))
     if isinstance(picture, np.ndarray):
-        return answers.png(_of_array(picture))
+        return postprocess.png(_of_array(picture))
     if not isinstance(picture, str | Path):
         raise UserError(
             f"a picture is a path, bytes, a Pillow image or an array, not {type(picture).__name__}."

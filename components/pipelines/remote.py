@@ -11,9 +11,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from components import answers
-from components.answers import Answer
+from components.pipelines import postprocess
 from components.pipelines.pictures import content
+from components.pipelines.postprocess import Answer
 from data.errors import UserError, nearest
 
 TOKEN = "DARKROOM_TOKEN"
@@ -75,7 +75,7 @@ class Remote:
 
     def _read(self, answer: dict[str, Any]) -> Answer:
         self.version = answer["version"]
-        return answers.from_json({key: value for key, value in answer.items() if key not in _HEAD})
+        return postprocess.from_json({key: value for key, value in answer.items() if key not in _HEAD})
 
     def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
         headers = {"Accept": "application/json"}

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from components import answers
-from components.answers import Answer
-from components.bundle import DESCRIPTION, Bundle
+from components.bundles.bundle import DESCRIPTION, Bundle
+from components.pipelines import postprocess
 from components.pipelines.pictures import opened
+from components.pipelines.postprocess import Answer
 from components.tasks import Arrays
 from data.errors import UserError, nearest
 
@@ -57,30 +57,30 @@ class Local:
         for start in range(0, len(pictures), BATCH):
             asked = [self._inputs(picture) for picture in pictures[start : start + BATCH]]
             rows = {name: np.concatenate([one[name] for one in asked]) for name in asked[0]}
-            found += answers.read(self.description, self.bundle.predict(rows))
+            found += postprocess.read(self.description, self.bundle.predict(rows))
         return found
 
     def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
         """Show the person of the shots with these landmarks."""
-        points = answers.landmarks(self.description, landmarks)
+        points = postprocess.landmarks(self.description, landmarks)
         images = np.concatenate([self._inputs(shot)["image"] for shot in shots])
         outputs = self.bundle.predict({"landmarks": points, "shots": images[None]})
-        return answers.read(self.description, outputs)[0]
+        return postprocess.read(self.description, outputs)[0]
 
     def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
         """Draw images."""
-        asked = answers.request(self.description, seed, count, label, prompt)
-        return answers.read(self.description, self.bundle.predict(asked))[0]
+        asked = postprocess.request(self.description, seed, count, label, prompt)
+        return postprocess.read(self.description, self.bundle.predict(asked))[0]
 
     def paint(self, maps: Sequence[Any], prompt: str | None, seed: int) -> list[Answer]:
         """Draw an image by each edge map; each is from the seed's first noise, as if it were the only one."""
         prepared = [self._inputs(edges)["image"] for edges in maps]
-        asked = [answers.controlled(self.description, one, prompt, seed) for one in prepared]
-        return [answers.read(self.description, self.bundle.predict(one))[0] for one in asked]
+        asked = [postprocess.controlled(self.description, one, prompt, seed) for one in prepared]
+        return [postprocess.read(self.description, self.bundle.predict(one))[0] for one in asked]
 
     def _inputs(self, picture: Any) -> Arrays:
         image = opened(picture)
-        return answers.inputs(self.description, self.bundle.prepare_image(image), image.size)
+        return postprocess.inputs(self.description, self.bundle.prepare_image(image), image.size)
 
 
 def open_source(model: str, *, url: str | None, token: str | None, device: str, threads: int) -> Source:
@@ -108,9 +108,9 @@ def _registered(model: str, device: str, threads: int) -> Local:
         raise UserError(
             f"{model}: no bundle lies there, and the registry's are named NAME@champion or NAME/3."
         )
-    from components import registry  # MLflow, which a bundle in a folder does not need
+    from components.registry import versions  # MLflow, which a bundle in a folder does not need
 
-    known = registry.snapshot()
+    known = versions.snapshot()
     if parts["name"] not in known:
         raise UserError(f"{parts['name']}: no registered model of that name.{nearest(parts['name'], known)}")
     entry = known[parts["name"]]
@@ -121,7 +121,7 @@ def _registered(model: str, device: str, threads: int) -> Local:
     if version is None:
         wanted = f"version {parts['number']}" if parts["number"] else (parts["alias"] or "champion")
         raise UserError(f"{entry.name}: has no {wanted}.{nearest(parts['number'] or wanted, choices)}")
-    bundle = registry.fetch(version)
+    bundle = versions.fetch(version)
     if (device, threads) != ("cpu", 1):
         bundle = Bundle.open(bundle.folder, device=device, threads=threads)
     return Local(bundle, str(version.number))

@@ -8,25 +8,25 @@ import time
 from collections.abc import Awaitable
 from functools import partial
 
-from components.serving import (
+from components.serving import page
+from components.serving.http.access import Gatekeeper
+from components.serving.http.connection import Respond
+from components.serving.http.messages import Later, Pending, Refused, Request, Response
+from components.serving.http.request_ids import RequestIds
+from components.serving.http.routing import Router
+from components.serving.routes import (
     health,
     inference,
     metadata,
     openapi,
-    page,
     people,
-    repository_routes,
+    repository,
     statistics,
     webhooks,
 )
-from components.serving.access import Gatekeeper
-from components.serving.connection import Respond
-from components.serving.messages import Later, Pending, Refused, Request, Response
-from components.serving.request_ids import RequestIds
-from components.serving.routing import Router
 from components.serving.service import Service
 
-ROUTES = (health, metadata, inference, repository_routes, statistics, webhooks, people, openapi, page)
+ROUTES = (health, metadata, inference, repository, statistics, webhooks, people, openapi, page)
 """The modules of routes; each has ``routes(service)``."""
 
 log = logging.getLogger("darkroom.serving")

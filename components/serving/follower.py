@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from components import ledger, registry
-from components.registry import Model, Version
-from components.serving import logs
-from components.serving.state import ControlsFile, Refusal, State, StateFile, Target
+from components.registry import ledger, versions
+from components.registry.versions import Model, Version
+from components.serving.rollout.state import ControlsFile, Refusal, State, StateFile, Target
+from components.serving.telemetry import logs
 from data.errors import UserError
 
 RETRY_S = 60
@@ -51,7 +51,7 @@ class Follower:
             self._refused_at.clear()
             self._write(replace(self.state, refused={}, crashed=()))
         try:
-            models = registry.snapshot()
+            models = versions.snapshot()
         except Exception as error:  # MLflow, SQLAlchemy and requests each raise kinds of their own
             return self._failed(str(error).splitlines()[0][:300], asked)
         if self.state.champions and not any(model.versions for model in models.values()):
@@ -140,7 +140,7 @@ def _verify(version: Version) -> None:
     Raises:
         UserError: it is not good.
     """
-    registry.fetch(version).check_golden()
+    versions.fetch(version).check_golden()
 
 
 def _promoted_at(version: Version) -> str:

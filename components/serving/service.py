@@ -8,14 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from components.serving.computing import Computing
-from components.serving.following import Following
-from components.serving.metrics import Metrics
-from components.serving.repository import Repository
+from components.serving.engine.thread_pool import Computing
+from components.serving.http.tokens import Tokens
+from components.serving.rollout.reconciler import Following
+from components.serving.rollout.repository import Repository
+from components.serving.rollout.shadow import Shadow
 from components.serving.settings import Settings
-from components.serving.shadow import Shadow
-from components.serving.sharing import EVERY_S, Sharing
-from components.serving.tokens import Tokens
+from components.serving.telemetry.counters import Metrics
+from components.serving.telemetry.shared import EVERY_S, Sharing
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from components.serving import logs, sharing
-from components.serving.listening import hold, listen
+from components.serving.http.listening import hold, listen
 from components.serving.settings import Settings
+from components.serving.telemetry import logs, shared
 
 _TICK_S = 0.05
 _PAUSE_S = 1.0
@@ -99,7 +99,7 @@ def run(settings: Settings, announce: Announce) -> int:
     listener = listen(settings.host, settings.port)
     holder = None if settings.grpc_port is None else hold(settings.host, settings.grpc_port)
     settings = replace(settings, port=listener.getsockname()[1], grpc_port=holder and holder.getsockname()[1])
-    sharing.forget_dead(settings.port)
+    shared.forget_dead(settings.port)
     ending = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: ending.set()) for number in (signal.SIGTERM, signal.SIGINT)

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from components.serving import logs
 from components.serving.application import Application
-from components.serving.listening import listen
-from components.serving.server import Server
+from components.serving.http.listening import listen
+from components.serving.http.server import Server
 from components.serving.service import Service
 from components.serving.settings import Settings
+from components.serving.telemetry import logs
 from data.errors import UserError
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from components.bootstrap import Interval
+from components.metrics.bootstrap import Interval
 
 Arrays = dict[str, np.ndarray]
 Predict = Callable[[Mapping[str, np.ndarray]], Arrays]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, images
-from components.tasks.calibration import calibration_error, reliability
-from components.tasks.confusion import confusion_table, macro_f1, per_class
+from components.evaluation import image_inputs
+from components.metrics import bootstrap
+from components.metrics.calibration import calibration_error, reliability
+from components.metrics.confusion import confusion_table, macro_f1, per_class
+from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"probabilities": Tolerance(1e-4)}
@@ -17,13 +18,13 @@ TOLERANCES = {"probabilities": Tolerance(1e-4)}
 TOP = 3
 """An answer among the so many likeliest counts as right for ``top_3_accuracy``, where there are more classes."""
 
-answer = images.answer
-inputs = images.inputs
+answer = image_inputs.answer
+inputs = image_inputs.inputs
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
-    return [images.tensor(spec)], [Tensor("probabilities", "float32", (-1, spec.num_classes))]
+    return [image_inputs.tensor(spec)], [Tensor("probabilities", "float32", (-1, spec.num_classes))]
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:

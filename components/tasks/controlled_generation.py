@@ -11,21 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
-from components.tasks import (
-    Arrays,
-    Measurement,
-    Metric,
-    Predict,
-    Tensor,
-    Tolerance,
-    images,
-    judged,
-    prompts,
-    text_to_image,
-)
-from components.tasks.edge_agreement import f1
-from components.tasks.samples import evenly
+from components.evaluation import image_inputs, judged_samples, prompts
+from components.metrics import bootstrap
+from components.metrics.edge_agreement import f1
+from components.metrics.nearest import evenly
+from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, text_to_image
 from components.tasks.text_to_image import BATCH, DIVERGED, WIDTH, asked
 from data.prepared import DataSpec, PreparedData
 
@@ -50,13 +40,13 @@ SHOWN = 12
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the exported graph; in PyTorch a prompt is its tokens (:mod:`.prompts`)."""
     image = Tensor("image", "uint8", (-1, spec.height, spec.width, spec.input_channels))
-    drawn, (prompt, seed) = images.tensor(spec), text_to_image.signature(spec)[0]
+    drawn, (prompt, seed) = image_inputs.tensor(spec), text_to_image.signature(spec)[0]
     return [image, prompt, seed], [Tensor("drawn", drawn.dtype, drawn.shape)]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
     """Return ``count`` edge maps and captions of ``split`` from ``start`` on, and another seed for each ``start``."""
-    maps = images.cycled(getattr(data, split).inputs, start, count)
+    maps = image_inputs.cycled(getattr(data, split).inputs, start, count)
     return {"image": maps, **text_to_image.inputs(data, split, start, count)}
 
 
@@ -83,14 +73,14 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     ours is, ``edge_f1_ratio``.
     """
     labels, ours = data.test.labels[asked(data)], scores(answers, data)
-    looked = judged.look(answers["drawn"], data, labels)
+    looked = judged_samples.look(answers["drawn"], data, labels)
     metrics = {"edge_f1": Metric.of(bootstrap.mean(ours), "higher")} | looked.metrics
     if "before" in answers:
         before = f1(answers["before"], _maps(data))
         metrics["edge_f1_before"] = Metric.of(bootstrap.mean(before), "higher")
-        metrics["edge_f1_ratio"] = Metric.of(images.ratio(ours, before), "higher")
+        metrics["edge_f1_ratio"] = Metric.of(image_inputs.ratio(ours, before), "higher")
     by_class = [
-        images.mean_by_class(values, labels, data.spec.num_classes)
+        image_inputs.mean_by_class(values, labels, data.spec.num_classes)
         for values in (ours, looked.seen == labels)
     ]
     per_class = [

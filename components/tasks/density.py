@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, classification, filling, images
-from components.tasks.confusion import confusion_table, per_class
+from components.evaluation import image_inputs, inpainting
+from components.metrics import bootstrap
+from components.metrics.confusion import confusion_table, per_class
+from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, classification
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {
@@ -22,8 +23,8 @@ TOLERANCES = {
     "probabilities": Tolerance(1e-3),
 }
 
-answer = images.answer
-inputs = images.inputs
+answer = image_inputs.answer
+inputs = image_inputs.inputs
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -32,12 +33,12 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
         Tensor("log_likelihood", "float32", (-1,)),
         Tensor("probabilities", "float32", (-1, spec.num_classes)),
     ]
-    return [images.tensor(spec)], outputs
+    return [image_inputs.tensor(spec)], outputs
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return the bits per dimension of each test example."""
-    return images.bits_per_dim(answers["log_likelihood"], data.spec)
+    return image_inputs.bits_per_dim(answers["log_likelihood"], data.spec)
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
@@ -52,9 +53,9 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
         "bayes_accuracy": Metric.of(bootstrap.proportion(predicted == labels), "higher"),
     }
     if "filled_in" in answers:
-        metrics |= filling.metrics(answers["filled_in"], data)
+        metrics |= inpainting.metrics(answers["filled_in"], data)
     table = per_class(confusion_table(labels, predicted, data.spec.num_classes), data.spec.classes)
-    bits_by_class = images.mean_by_class(bits, labels, data.spec.num_classes)
+    bits_by_class = image_inputs.mean_by_class(bits, labels, data.spec.num_classes)
     for row, value in zip(table, bits_by_class, strict=True):
         row["bits_per_dim"] = value
     return Measurement("bits_per_dim", metrics, table)
@@ -81,4 +82,4 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
         folder / "least_likely.png", data.test.images[least], captions, title="Least likely test examples"
     )
     if "filled_in" in answers:
-        filling.draw(folder / "filled_in.png", answers["filled_in"], data)
+        inpainting.draw(folder / "filled_in.png", answers["filled_in"], data)

@@ -13,19 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
-from components.bootstrap import Statistic
-from components.tasks import (
-    Arrays,
-    Measurement,
-    Metric,
-    Predict,
-    Tensor,
-    Tolerance,
-    average_precision,
-    images,
-)
-from components.tasks.average_precision import EVERY_SIZE, THRESHOLDS, Boxes, Matches
+from components.evaluation import image_inputs
+from components.metrics import average_precision, bootstrap
+from components.metrics.average_precision import EVERY_SIZE, THRESHOLDS, Boxes, Matches
+from components.metrics.bootstrap import Statistic
+from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 
@@ -49,7 +41,7 @@ NAMES = ("ap", "ap50", "ap75", "recall", "ap_small", "ap_medium", "ap_large")
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
     outputs = [Tensor("boxes", "float32", (-1, -1, 4)), Tensor("scores", "float32", (-1, -1))]
-    return [images.tensor(spec), Tensor("size", "int64", (-1, 2))], [
+    return [image_inputs.tensor(spec), Tensor("size", "int64", (-1, 2))], [
         *outputs,
         Tensor("labels", "int64", (-1, -1)),
     ]
@@ -59,13 +51,13 @@ def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
     """Return ``count`` images of ``split`` from ``start`` on, as if the originals had been of several sizes."""
     places = np.arange(start, start + count)
     size = np.array([data.spec.height, data.spec.width]) * (1 + places[:, None] % 3)
-    return images.inputs(data, split, start, count) | {"size": size}
+    return image_inputs.inputs(data, split, start, count) | {"size": size}
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
     """Return ``boxes`` float32 [N, Q, 4], in pixels of the prepared test images, ``scores`` and ``labels`` [N, Q]."""
     size = np.tile(np.array([data.spec.height, data.spec.width]), (len(data.test), 1))
-    return images.ask(predict, {"image": data.test.images, "size": size}, data)
+    return image_inputs.ask(predict, {"image": data.test.images, "size": size}, data)
 
 
 def found(answers: Arrays) -> Boxes:

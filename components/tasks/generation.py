@@ -10,21 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
+from components.evaluation import image_inputs, inpainting, interpolations, judged_samples
 from components.judging.judge import Judge
-from components.tasks import (
-    Arrays,
-    Measurement,
-    Metric,
-    Predict,
-    Tensor,
-    Tolerance,
-    filling,
-    images,
-    judged,
-    walks,
-)
-from components.tasks.samples import COVERED
+from components.metrics import bootstrap
+from components.metrics.nearest import COVERED
+from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -35,7 +25,7 @@ COUNT = 128
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
-    return [Tensor("seed", "int64", (1,)), Tensor("count", "int64", (1,))], [images.tensor(spec)]
+    return [Tensor("seed", "int64", (1,)), Tensor("count", "int64", (1,))], [image_inputs.tensor(spec)]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
@@ -54,7 +44,7 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     Raises:
         KeyError: the family gives no likelihood.
     """
-    return images.bits_per_dim(answers["log_likelihood"], data.spec)
+    return image_inputs.bits_per_dim(answers["log_likelihood"], data.spec)
 
 
 def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
@@ -65,7 +55,9 @@ def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
     parts = np.split(np.arange(len(features)), len(SEEDS))
     return np.array(
         [
-            judged.kernel_distance(features[part], real, None if asked is None else asked[part], data).value
+            judged_samples.kernel_distance(
+                features[part], real, None if asked is None else asked[part], data
+            ).value
             for part in parts
         ]
     )
@@ -78,7 +70,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     to be of, the error of filling in, and what the samples bring a classifier that has few labelled images.
     """
     spec, labels = data.spec, data.test.labels
-    looked = judged.look(answers["image"], data, answers.get("label"))
+    looked = judged_samples.look(answers["image"], data, answers.get("label"))
     metrics, judge = looked.metrics, looked.judge
     shares = np.bincount(looked.seen, minlength=spec.num_classes) / len(looked.seen)
     if "augmentation" in answers:
@@ -86,7 +78,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
         metrics["augmented_accuracy"] = Metric.of(bootstrap.proportion(augmented), "higher")
         metrics["augmentation_gain"] = Metric.of(bootstrap.paired(augmented, without), "higher")
     if "filled_in" in answers:
-        metrics |= filling.metrics(answers["filled_in"], data)
+        metrics |= inpainting.metrics(answers["filled_in"], data)
     per_class = [
         {"class": name, "examples": int((labels == k).sum()), "share": float(shares[k])}
         for k, name in enumerate(spec.classes)
@@ -95,7 +87,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
         return Measurement("kernel_distance", metrics, per_class, judge)
     bits = scores(answers, data)
     metrics["bits_per_dim"] = Metric.of(bootstrap.mean(bits), "lower")
-    for row, value in zip(per_class, images.mean_by_class(bits, labels, spec.num_classes), strict=True):
+    for row, value in zip(per_class, image_inputs.mean_by_class(bits, labels, spec.num_classes), strict=True):
         row["bits_per_dim"] = value
     return Measurement("bits_per_dim", metrics, per_class, judge)
 
@@ -122,9 +114,9 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
         axis="share of images",
         line=COVERED / spec.num_classes,
     )
-    walks.draw(folder, answers, data)
+    interpolations.draw(folder, answers, data)
     if "filled_in" in answers:
-        filling.draw(folder / "filled_in.png", answers["filled_in"], data)
+        inpainting.draw(folder / "filled_in.png", answers["filled_in"], data)
     if "log_likelihood" in answers:
         histogram.draw(
             folder / "likelihood.png", scores(answers, data), labels, spec.classes, axis="bits per dimension"

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, images
-from components.tasks.face_reader import IdentityReader, LandmarkReader, recognised
-from components.tasks.similarity import absolute_error, structural_similarity
+from components.evaluation import image_inputs
+from components.metrics import bootstrap
+from components.metrics.face_reader import IdentityReader, LandmarkReader, recognised
+from components.metrics.image_similarity import absolute_error, structural_similarity
+from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
 from data.prepared import DataSpec, PreparedData, Split
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -32,13 +33,13 @@ DRIVEN, KEYS, STEPS = 5, 5, 6
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
     landmarks = Tensor("landmarks", "float32", (-1, spec.num_landmarks, 2))
-    return [landmarks, Tensor("shots", "uint8", (-1, -1, *spec.shape))], [images.tensor(spec)]
+    return [landmarks, Tensor("shots", "uint8", (-1, -1, *spec.shape))], [image_inputs.tensor(spec)]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
     """Return the landmarks of ``count`` faces of ``split`` from ``start`` on, and four shots for each."""
     part = getattr(data, split)
-    places = images.cycled(np.arange(len(part)), start, count)
+    places = image_inputs.cycled(np.arange(len(part)), start, count)
     return {"landmarks": part.landmarks[places], "shots": part.images[others(part, 4)[places]]}
 
 
@@ -61,7 +62,7 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
     answers = {}
     for num in SHOTS:
         asked = {"landmarks": data.test.landmarks, "shots": data.test.images[others(data.test, num)]}
-        answers[f"shots_{num}"] = images.ask(predict, asked, data)["image"]
+        answers[f"shots_{num}"] = image_inputs.ask(predict, asked, data)["image"]
     return answers | {"driven": _drive(predict, data)}
 
 
@@ -108,7 +109,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
         "l1_nearest": Metric.of(bootstrap.mean(absolute_error(nearest, test.images)), "lower"),
     }
     # Below 1 the model is nearer than the nearest training face. Paired: the two err on the same faces.
-    ratio = images.ratio(landmark_error, landmark_errors(nearest, data))
+    ratio = image_inputs.ratio(landmark_error, landmark_errors(nearest, data))
     metrics["landmark_error_ratio"] = Metric.of(ratio, "lower")
     for num in SHOTS[:-1]:
         error_of_fewer = absolute_error(answers[f"shots_{num}"], test.images)
@@ -125,7 +126,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     columns = {"l1": error, "landmark_error": landmark_error, "identity_match": right.astype(np.float64)}
     num_classes = data.spec.num_classes
     by_class = {
-        name: images.mean_by_class(values, test.labels, num_classes) for name, values in columns.items()
+        name: image_inputs.mean_by_class(values, test.labels, num_classes) for name, values in columns.items()
     }
     per_class = [
         {"class": name, "examples": int((test.labels == k).sum())}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
-from components.bootstrap import Statistic
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, images
+from components.evaluation import image_inputs
+from components.metrics import bootstrap
+from components.metrics.bootstrap import Statistic
+from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance
 from data.errors import UserError
 from data.prepared import UNCOUNTED, DataSpec, PreparedData
 
@@ -24,13 +25,13 @@ TOLERANCES = {
 
 SHOWN = 8
 
-answer = images.answer
-inputs = images.inputs
+answer = image_inputs.answer
+inputs = image_inputs.inputs
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
-    return [images.tensor(spec)], [Tensor("mask", "uint8", (-1, spec.height, spec.width))]
+    return [image_inputs.tensor(spec)], [Tensor("mask", "uint8", (-1, spec.height, spec.width))]
 
 
 def statistic(answers: Arrays, data: PreparedData) -> Statistic:

@@ -11,21 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from components.evaluation import forgetting, image_inputs, interpolations, judged_samples, prompts
 from components.judging.judge import Judge
-from components.tasks import (
-    Arrays,
-    Measurement,
-    Predict,
-    Tensor,
-    Tolerance,
-    images,
-    judged,
-    prompts,
-    samples,
-    taught,
-    walks,
-)
-from components.tasks.confusion import confusion_table
+from components.metrics import nearest
+from components.metrics.confusion import confusion_table
+from components.tasks import Arrays, Measurement, Predict, Tensor, Tolerance
 from data.captions import PADDING
 from data.prepared import DataSpec, PreparedData
 
@@ -46,18 +36,18 @@ WIDTH = 22
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the exported graph; in PyTorch a prompt is its tokens (:mod:`.prompts`)."""
-    return [Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))], [images.tensor(spec)]
+    return [Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))], [image_inputs.tensor(spec)]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
     """Return ``count`` captions of ``split`` from ``start`` on, and another seed for each ``start``."""
-    rows = images.cycled(getattr(data, split).captions, start, count)
+    rows = image_inputs.cycled(getattr(data, split).captions, start, count)
     return _request(prompts.spelled(rows, data.spec), start)
 
 
 def asked(data: PreparedData) -> np.ndarray:
     """Return the places in the test split of the examples whose captions are asked for, int64 [N]."""
-    return samples.evenly(data.test.places, CAPTIONS)
+    return nearest.evenly(data.test.places, CAPTIONS)
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
@@ -91,11 +81,11 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
     """Return how often images are of their caption's class, over all and by class, and how near real ones they are."""
     labels = data.test.labels[asked(data)]
-    looked = judged.look(answers["image"], data, labels)
+    looked = judged_samples.look(answers["image"], data, labels)
     metrics = looked.metrics
     if "before" in answers:
-        metrics = metrics | taught.measure(looked.seen, answers, data, labels)
-    agreement = images.mean_by_class(looked.seen == labels, labels, data.spec.num_classes)
+        metrics = metrics | forgetting.measure(looked.seen, answers, data, labels)
+    agreement = image_inputs.mean_by_class(looked.seen == labels, labels, data.spec.num_classes)
     per_class = [
         {"class": name, "examples": int((labels == k).sum()), "class_agreement": agreement[k]}
         for k, name in enumerate(data.spec.classes)
@@ -129,7 +119,7 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     texts = prompts.spelled(data.test.captions[asked(data)], spec)
     probabilities = _probabilities(answers, data)
     seen, drawn = probabilities.argmax(axis=1), answers["image"]
-    some = samples.evenly(np.arange(len(drawn)), SHOWN)
+    some = nearest.evenly(np.arange(len(drawn)), SHOWN)
     worst = np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")[:SHOWN]
     told = {i: f"seen as {spec.classes[seen[i]]}, {probabilities[i, seen[i]]:.0%}" for i in worst}
     grid.draw(
@@ -164,11 +154,11 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
     )
     confusion.draw(folder / "confusion.png", confusion_table(labels, seen, spec.num_classes), spec.classes)
     confusion.write(folder / "confusion.csv", labels, seen, spec.classes)
-    walks.draw(folder, answers, data)
+    interpolations.draw(folder, answers, data)
     if "word_attention" in answers:
         _draw_words(folder / "words.png", answers, data)
     if "before" in answers:
-        taught.draw(folder / "before_and_after.png", answers, labels, texts)
+        forgetting.draw(folder / "before_and_after.png", answers, labels, texts)
 
 
 def _draw_words(path: Path, answers: Arrays, data: PreparedData) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, edits, images
+from components.evaluation import image_inputs
+from components.metrics import bootstrap, edit_distance
+from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
 from data.prepared import DataSpec, PreparedData
 from data.text import END, lengths, spell
 
@@ -31,10 +32,10 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
         Tensor("confidence", "float32", (-1,)),
         Tensor("text", "string", (-1,)),
     ]
-    return [images.tensor(spec)], outputs
+    return [image_inputs.tensor(spec)], outputs
 
 
-inputs = images.inputs
+inputs = image_inputs.inputs
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
@@ -43,7 +44,7 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
     def numbers(request: Any) -> Arrays:
         return {name: values for name, values in predict(request).items() if name != "text"}
 
-    return images.ask(numbers, {"image": data.test.images}, data)
+    return image_inputs.ask(numbers, {"image": data.test.images}, data)
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
@@ -64,7 +65,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     right, wrong, long = scores(answers, data), _edits(answers, data), lengths(data.test.texts)
     metrics = {
         "exact_match": Metric.of(bootstrap.proportion(right), "higher"),
-        "character_error_rate": Metric.of(images.ratio(wrong, long), "lower"),
+        "character_error_rate": Metric.of(image_inputs.ratio(wrong, long), "lower"),
         "length_accuracy": Metric.of(bootstrap.proportion(lengths(answers["symbols"]) == long), "higher"),
     }
     by_length = [
@@ -151,12 +152,12 @@ def exact_match_by_length(answers: Arrays, data: PreparedData) -> dict[int, boot
 
 
 def _edits(answers: Arrays, data: PreparedData) -> np.ndarray:
-    return edits.distances(_bare(answers["symbols"]), _bare(data.test.texts))
+    return edit_distance.distances(_bare(answers["symbols"]), _bare(data.test.texts))
 
 
 def _substituted(written: np.ndarray, texts: np.ndarray) -> np.ndarray:
     """Return int64 [M, 2]: each pair (right, written) of symbols that lie on each other."""
-    found = [edits.substitutions(a, b) for a, b in zip(_bare(written), _bare(texts), strict=True)]
+    found = [edit_distance.substitutions(a, b) for a, b in zip(_bare(written), _bare(texts), strict=True)]
     return np.array([pair for pairs in found for pair in pairs], dtype=np.int64).reshape(-1, 2)
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components import bootstrap
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, images
-from components.tasks.samples import nearest
-from components.tasks.similarity import absolute_error, structural_similarity
+from components.evaluation import image_inputs
+from components.metrics import bootstrap
+from components.metrics.image_similarity import absolute_error, structural_similarity
+from components.metrics.nearest import nearest
+from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"translated": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -29,12 +30,12 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
     """Return ``count`` images of ``split`` to translate, from ``start`` on; after the last comes the first."""
-    return {"image": images.cycled(getattr(data, split).inputs, start, count)}
+    return {"image": image_inputs.cycled(getattr(data, split).inputs, start, count)}
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
     """Return ``translated`` uint8 [N, H, W, C] of the whole test split, asked for in batches."""
-    return images.ask(predict, {"image": data.test.inputs}, data)
+    return image_inputs.ask(predict, {"image": data.test.inputs}, data)
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
@@ -55,12 +56,14 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     copied = train.images[nearest(test.inputs[:COPIED], train.inputs)]
     metrics = {
         "l1": Metric.of(bootstrap.mean(error), "lower"),
-        "error_ratio": Metric.of(images.ratio(error, of_mean_image), "lower"),
+        "error_ratio": Metric.of(image_inputs.ratio(error, of_mean_image), "lower"),
         "ssim": Metric.of(bootstrap.mean(similarity), "higher"),
         "l1_mean_image": Metric.of(bootstrap.mean(of_mean_image), "lower"),
         "l1_nearest": Metric.of(bootstrap.mean(absolute_error(copied, test.images[:COPIED])), "lower"),
     }
-    by_class = [images.mean_by_class(values, test.labels, spec.num_classes) for values in (error, similarity)]
+    by_class = [
+        image_inputs.mean_by_class(values, test.labels, spec.num_classes) for values in (error, similarity)
+    ]
     per_class = [
         {
             "class": name,

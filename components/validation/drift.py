@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from components.manifest import INPUT
-from components.objects import categories
+from components.datasets.manifest import INPUT
+from components.datasets.objects import categories
 from components.validation.suite import Reference, Sketch
 
 _MEASURED = ("width", "height", "brightness", "contrast", "sharpness")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components import objects
-from components.manifest import INPUT
+from components.datasets import objects
+from components.datasets.manifest import INPUT
 from components.validation import drift, duplicates
 from components.validation.suite import Suite
 from data.prepared import SPLITS

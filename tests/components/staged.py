@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from components import evaluate, export, gate, judge, layout, manifest, register, train
+from components import evaluate, export, gate, judge, register, train
+from components.datasets import manifest
+from components.project import layout
 from data import atomic
 from data.prepared import PreparedData
 from tests.models import tiny

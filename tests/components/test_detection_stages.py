@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components import layout
-from components.bundle import Bundle
+from components.bundles.bundle import Bundle
+from components.project import layout
 from tests.components.test_read_bundle import _run
 
 pytestmark = pytest.mark.parametrize("staged", ["detection"], indirect=True)

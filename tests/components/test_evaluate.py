@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from components import evaluate, layout
+from components import evaluate
+from components.project import layout
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData

@@ -15,10 +15,12 @@ import onnx
 import pytest
 import torch
 
-from components import export, layout, onnx_export, tasks
-from components.bundle import Bundle
+from components import export, tasks
+from components.bundles import onnx_export
+from components.bundles.bundle import Bundle
 from components.export import hash_code
-from components.reference import arguments
+from components.project import layout
+from components.trained.torch_model import arguments
 from data.errors import UserError
 from data.prepared import PreparedData
 from models import checkpoint

@@ -8,7 +8,8 @@ import pytest
 import torch
 import yaml
 
-from components import layout, train
+from components import train
+from components.project import layout
 from data import atomic
 from data.errors import UserError
 from models import checkpoint

@@ -7,10 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from components import bundle, comparison, gate, layout, ledger, promotion, register, registry, store
-from components.layout import STATE
-from components.serving import sharing
-from components.serving.metrics import Metrics
+from components import gate, register
+from components.bundles import bundle
+from components.project import layout
+from components.project.layout import STATE
+from components.promotion import champion, comparison
+from components.registry import ledger, mlflow_store, versions
+from components.serving.telemetry import shared
+from components.serving.telemetry.counters import Metrics
 from data import atomic
 from data.errors import UserError
 from tests.components import workspace
@@ -32,12 +36,12 @@ def _policy(task: str = "classification", **policy) -> None:
 def test_first_worse_and_better(project):
     _policy()
     first = _put(noise=0.25)
-    assert (first.verdict, first.promoted, registry.champion("m").number) == ("promoted", True, 1)
+    assert (first.verdict, first.promoted, versions.champion("m").number) == ("promoted", True, 1)
     assert "comparison: no champion yet to compare with" in first.reasons
 
     workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 0.3}}}})
     worse = _put(noise=0.5, seed=1)
-    assert (worse.verdict, worse.promoted, registry.champion("m").number) == ("refused", False, 1)
+    assert (worse.verdict, worse.promoted, versions.champion("m").number) == ("refused", False, 1)
     (overall,) = [reason for reason in worse.reasons if reason.startswith("comparison: accuracy: worse")]
     assert "paired 95 % interval [-" in overall
     assert "n = 300" in overall
@@ -45,7 +49,7 @@ def test_first_worse_and_better(project):
     assert difference["high"] < 0
 
     better = _put(noise=0.0)
-    assert (better.verdict, registry.model("m").aliases) == ("promoted", {"champion": 3, "previous": 1})
+    assert (better.verdict, versions.model("m").aliases) == ("promoted", {"champion": 3, "previous": 1})
     assert [(e.kind, e.version, e.verdict) for e in ledger.history("m")] == [
         ("decision", 1, "promoted"),
         ("promotion", 1, ""),
@@ -69,21 +73,21 @@ def test_the_same_question_is_decided_once(project):
 
 def test_is_decided_tells_whether_the_gate_has_anything_to_do(sqlite_project):
     _policy()
-    assert not gate.is_decided(registry.model("m"), "0" * 64)
+    assert not gate.is_decided(versions.model("m"), "0" * 64)
     good = workspace.export()
     register.run("m")
-    assert not gate.is_decided(registry.model("m"), good)
+    assert not gate.is_decided(versions.model("m"), good)
     gate.decide("m")  # as when killed between the decision and the move
-    assert not gate.is_decided(registry.model("m"), good)
+    assert not gate.is_decided(versions.model("m"), good)
     gate.run("m")
-    assert gate.is_decided(registry.model("m"), good)
+    assert gate.is_decided(versions.model("m"), good)
     bad = workspace.export(noise=0.6, seed=1)
     register.run("m")
-    assert not gate.is_decided(registry.model("m"), bad)
+    assert not gate.is_decided(versions.model("m"), bad)
     gate.run("m")
-    assert gate.is_decided(registry.model("m"), bad)
+    assert gate.is_decided(versions.model("m"), bad)
     _policy(margin=1.0)
-    assert not gate.is_decided(registry.model("m"), bad)
+    assert not gate.is_decided(versions.model("m"), bad)
 
 
 def test_another_policy_is_another_question(sqlite_project):
@@ -105,7 +109,7 @@ def test_evidence_is_bound_to_the_bundle_and_kept(sqlite_project):
 def _refusal() -> str:
     """Return the one reason against an otherwise good bundle."""
     decision = _put()
-    assert (decision.verdict, decision.promoted, registry.champion("m")) == ("refused", False, None)
+    assert (decision.verdict, decision.promoted, versions.champion("m")) == ("refused", False, None)
     (reason,) = decision.reasons
     return reason
 
@@ -178,14 +182,14 @@ def test_a_changed_bundle_is_not_even_decided_on(project):
     for waiver in (None, gate.Waiver("ada", "must go out")):
         with pytest.raises(UserError, match="not the one that was registered"):
             gate.run("m", waiver=waiver)
-    assert (ledger.history("m"), registry.champion("m")) == ([], None)
+    assert (ledger.history("m"), versions.champion("m")) == ([], None)
 
 
 def test_a_waiver_is_recorded_and_promotes(project):
     workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 1.1}}}})
     assert _put().verdict == "refused"
     decision = gate.run("m", waiver=gate.Waiver("ada", "a demonstration"), by="ada")
-    assert (decision.verdict, registry.champion("m").number) == ("promoted", 1)
+    assert (decision.verdict, versions.champion("m").number) == ("promoted", 1)
     assert decision.reasons[0] == "waived by ada: a demonstration"
     assert decision.evidence["question"]["waiver"] == {"by": "ada", "reason": "a demonstration"}
     *_, waived, promoted = ledger.history("m")
@@ -203,7 +207,7 @@ def test_no_waiver_covers_wrong_golden_answers(sqlite_project):
     workspace.export(golden_off=0.5)
     register.run("m")
     decision = gate.run("m", waiver=gate.Waiver("ada", "must go out"))
-    assert (decision.verdict, registry.champion("m")) == ("refused", None)
+    assert (decision.verdict, versions.champion("m")) == ("refused", None)
     assert "the golden examples are answered wrong" in decision.reasons[0]
 
 
@@ -227,11 +231,11 @@ def test_an_alias_moved_by_hand_is_the_champion_to_beat(project):
     _policy()
     _put(noise=0.25)
     _put(noise=0.0)
-    store.client().set_registered_model_alias("m", "champion", "1")
+    mlflow_store.client().set_registered_model_alias("m", "champion", "1")
     decision = _put(noise=0.1, seed=3)
     assert decision.verdict == "promoted"
     question = decision.evidence["question"]
-    assert question["champion"] == registry.model("m").version(1).bundle_sha256
+    assert question["champion"] == versions.model("m").version(1).bundle_sha256
     assert (decision.evidence["champion_version"], decision.evidence["last_recorded_champion"]) == (1, 2)
     assert ledger.served(ledger.history("m")) == [1, 2, 1, 3]
 
@@ -240,7 +244,7 @@ def test_a_champion_made_by_hand_alone_is_left_in_place(sqlite_project):
     _policy()
     workspace.export()
     register.run("m")
-    store.client().set_registered_model_alias("m", "champion", "1")
+    mlflow_store.client().set_registered_model_alias("m", "champion", "1")
     decision = gate.run("m")
     assert (decision.verdict, decision.promoted) == ("unchanged", True)
     assert decision.reasons == ["the champion alias was set by hand: the gate never saw it"]
@@ -250,14 +254,14 @@ def test_what_was_rolled_back_stays_so_until_a_person_brings_it_back(project):
     _policy()
     _put(noise=0.02)
     _put(noise=0.0)
-    promotion.rollback("m", by="ada", reason="flickers")
+    champion.rollback("m", by="ada", reason="flickers")
     register.run("m")
     held = gate.run("m")
-    assert (held.verdict, held.promoted, registry.champion("m").number) == ("held", False, 1)
+    assert (held.verdict, held.promoted, versions.champion("m").number) == ("held", False, 1)
     assert "rolled back by ada" in held.reasons[0]
     assert "flickers" in held.reasons
     assert gate.run("m", by="ada").verdict == "promoted"
-    assert registry.champion("m").number == 2
+    assert versions.champion("m").number == 2
 
 
 def test_density_is_compared_by_likelihood_and_by_class(sqlite_project):
@@ -321,6 +325,6 @@ def test_what_a_challenger_did_unseen_is_evidence(sqlite_project):
     counted = Metrics()
     counted.shadow.add("m", "c" * 64, challenger, "agreed", by=9)
     counted.shadow.add("m", "c" * 64, "d" * 64, "agreed")  # of another one
-    sharing.Sharing(8080, 0, counted).write(counted.to_json())
+    shared.Sharing(8080, 0, counted).write(counted.to_json())
     (seen,) = gate.run("m").evidence["shadow"]
     assert (seen["challenger"], seen["agreed"], seen["disagreed"]) == (challenger, 9, 0)

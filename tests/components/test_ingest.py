@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import manifest
+from components.datasets import manifest
 from components.ingest import MAX_BYTES
 from tests.data.test_images import bomb
 from tests.photo_folder import (

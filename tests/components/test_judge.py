@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from components import judge, layout
+from components import judge
 from components.judging import augmentation, network
 from components.judging.judge import Judge
+from components.project import layout
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components import ingest, manifest, prepare, shards
+from components import ingest, prepare
+from components.datasets import manifest, shards
 from data import atomic
 from data.errors import UserError
 from data.prepared import SPLITS, PreparedData

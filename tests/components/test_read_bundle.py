@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import layout
-from components.bundle import Bundle
+from components.bundles.bundle import Bundle
+from components.project import layout
 from data.prepared import PreparedData
 from tests.components import workspace
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from components import layout, register, registry, store
+from components import register
+from components.project import layout
+from components.registry import mlflow_store, versions
 from data.errors import UserError
 from tests.components import workspace
 
@@ -29,18 +31,18 @@ def test_a_version_carries_all_that_it_is_traced_back_to(project):
     sha256 = workspace.export()
     registration = register.run("m")
     assert registration == register.Registration("m", 1, sha256, True)
-    version = registry.find("m", 1)
+    version = versions.find("m", 1)
     assert version.bundle_sha256 == sha256
     assert {"data_sha256", "git_commit", "git_dirty", "dvc_lock_sha256", "task", "family"} <= set(
         version.tags
     )
-    run = store.client().get_run(version.run_id)
+    run = mlflow_store.client().get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["family"] == "logreg"
     assert run.data.metrics["accuracy"] > 0.9
-    curve = store.client().get_metric_history(version.run_id, "history/loss")
+    curve = mlflow_store.client().get_metric_history(version.run_id, "history/loss")
     assert [(point.step, point.value) for point in curve] == [(1, 0.9), (2, 0.5)]
-    kept = Path(store.client().download_artifacts(version.run_id, "", str(project)))
+    kept = Path(mlflow_store.client().download_artifacts(version.run_id, "", str(project)))
     for path in (
         "model/MLmodel",
         "model/bundle/1/model.onnx",
@@ -58,7 +60,7 @@ def test_mlflow_loads_the_version_by_its_alias(sqlite_project):
 
     workspace.export()
     register.run("m")
-    mlflow.set_tracking_uri(store.uri())
+    mlflow.set_tracking_uri(mlflow_store.uri())
     model = mlflow.onnx.load_model("models:/m@challenger")
     assert [node.name for node in model.graph.input] == ["image"]
     assert mlflow.models.get_model_info("models:/m@challenger").signature.inputs.input_names() == ["image"]
@@ -70,30 +72,30 @@ def test_again_gives_the_same_version(project):
     assert (again.version, again.created) == (first.version, False)
     workspace.export(seed=1)
     assert register.run("m").version == 2
-    assert [version.number for version in registry.model("m").versions] == [1, 2]
+    assert [version.number for version in versions.model("m").versions] == [1, 2]
 
 
 def test_ten_at_once_in_one_workspace_give_one_version(project):
     workspace.export()
     lines = _python("-m", "tests.components.at_once", "m", *[str(project)] * 10)
     assert sorted(lines) == ["1 False"] * 9 + ["1 True"]
-    assert len(registry.model("m").versions) == 1
+    assert len(versions.model("m").versions) == 1
 
 
 def test_ten_workspaces_at_once_without_a_common_lock_give_one_version(
     project, tmp_path_factory, monkeypatch
 ):
     workspace.export()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store.uri())
     copies = [tmp_path_factory.mktemp("machine") / "project" for _ in range(10)]
     for copy in copies:
         shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".darkroom"))
     lines = _python("-m", "tests.components.at_once", "m", *map(str, copies))
-    (version,) = registry.model("m").versions
+    (version,) = versions.model("m").versions
     assert {line.split()[0] for line in lines} == {str(version.number)}
     assert [line.split()[1] for line in lines].count("True") == 1
-    assert len(store.finished("darkroom/m")) == 1
-    assert registry.fetch(version).sha256 == version.bundle_sha256
+    assert len(mlflow_store.finished("darkroom/m")) == 1
+    assert versions.fetch(version).sha256 == version.bundle_sha256
 
 
 @pytest.mark.parametrize("moment", ["log_artifacts", "create_registered_model", "create_model_version"])
@@ -105,33 +107,33 @@ def test_killed_half_way_nothing_looks_registered_and_the_next_call_finishes(sql
         "register.run('m')"
     )
     _python("-c", killed, code=-9)
-    assert registry.model("m").versions == ()
-    assert store.finished("darkroom/m") == []
+    assert versions.model("m").versions == ()
+    assert mlflow_store.finished("darkroom/m") == []
     assert register.run("m").created
-    (run,) = store.client().search_runs([store.experiment("darkroom/m")])
-    assert (run.info.status, run.info.run_id) == ("FINISHED", registry.find("m").run_id)
+    (run,) = mlflow_store.client().search_runs([mlflow_store.experiment("darkroom/m")])
+    assert (run.info.status, run.info.run_id) == ("FINISHED", versions.find("m").run_id)
 
 
 def test_a_double_that_a_killed_loser_left_goes(sqlite_project):
     workspace.export()
     register.run("m")
-    first = registry.find("m")
-    run = store.client().create_run(store.experiment("darkroom/m"))
-    store.client().create_model_version("m", run.info.artifact_uri, run.info.run_id, tags=first.tags)
+    first = versions.find("m")
+    run = mlflow_store.client().create_run(mlflow_store.experiment("darkroom/m"))
+    mlflow_store.client().create_model_version("m", run.info.artifact_uri, run.info.run_id, tags=first.tags)
     assert register.run("m") == register.Registration("m", 1, first.bundle_sha256, False)
-    assert registry.model("m").versions == (first,)
+    assert versions.model("m").versions == (first,)
 
 
 def test_the_new_version_is_challenger_until_it_is_champion(sqlite_project):
     workspace.export()
     register.run("m")
-    assert registry.model("m").aliases == {"challenger": 1}
+    assert versions.model("m").aliases == {"challenger": 1}
     workspace.export(seed=1)
     register.run("m")
-    assert registry.model("m").aliases == {"challenger": 2}
-    store.client().set_registered_model_alias("m", "champion", "2")
+    assert versions.model("m").aliases == {"challenger": 2}
+    mlflow_store.client().set_registered_model_alias("m", "champion", "2")
     register.run("m")
-    assert registry.model("m").aliases == {"champion": 2}
+    assert versions.model("m").aliases == {"champion": 2}
 
 
 def test_a_changed_bundle_is_not_registered(sqlite_project):
@@ -140,7 +142,7 @@ def test_a_changed_bundle_is_not_registered(sqlite_project):
     model.write_bytes(model.read_bytes()[:-1])
     with pytest.raises(UserError, match="changed or cut"):
         register.run("m")
-    assert registry.snapshot() == {}
+    assert versions.snapshot() == {}
 
 
 def test_without_a_bundle_the_stage_is_named(sqlite_project):

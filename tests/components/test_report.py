@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import gate, layout, register, report
+from components import gate, register, report
+from components.project import layout
 from data import atomic
 from data.errors import UserError
 from tests.components import workspace
@@ -290,10 +291,10 @@ def test_things_that_do_not_belong_together_are_told(trained):
 
 
 def test_alias_that_was_moved_by_hand_is_told(trained):
-    from components import store
+    from components.registry import mlflow_store
 
     assert "moved by hand" not in written()[1].text
-    store.client().set_registered_model_alias("worse", "champion", "2")
+    mlflow_store.client().set_registered_model_alias("worse", "champion", "2")
     assert "The champion alias was moved by hand" in written()[1].text
 
 

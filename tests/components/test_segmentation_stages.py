@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components import layout, train
-from components.bundle import Bundle
+from components import train
+from components.bundles.bundle import Bundle
+from components.project import layout
 from data import atomic
 from data.errors import UserError
 from tests.components.test_read_bundle import _run

@@ -6,16 +6,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from components import ingest, layout, manifest, prepare
+from components import ingest, prepare
+from components.datasets import manifest
+from components.project import layout
 from data import atomic
 from data.captions import spell, words
-from data.edges import edges
 from data.errors import UserError
 from data.image_statistics import grey
 from data.prepared import SPLITS, PreparedData
-from data.sources import derived
+from data.recipes import derived
+from data.recipes.edges import edges
 from data.spec import DatasetSpec
-from tests.data.test_tinted import SMALL
+from tests.data.recipes.test_tinted import SMALL
 from tests.models import tiny
 
 SETTINGS = {

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import layout, train
+from components import train
+from components.project import layout
 from data.errors import UserError
 from models import checkpoint
 from tests.components import workspace

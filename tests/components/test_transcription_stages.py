@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components import export, layout
-from components.bundle import Bundle
+from components import export
+from components.bundles.bundle import Bundle
+from components.project import layout
 from data.errors import UserError
 from tests.components.test_read_bundle import _run
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import layout
-from components.bundle import Bundle
+from components.bundles.bundle import Bundle
+from components.project import layout
 from tests.components.test_read_bundle import _run
 
 pytestmark = pytest.mark.parametrize("staged", ["translation"], indirect=True)

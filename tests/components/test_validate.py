@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from components import manifest
+from components.datasets import manifest
 from components.validate import run
 from data.errors import UserError
 from tests.data.test_images import bomb

@@ -11,10 +11,12 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
-from components import layout, manifest, tasks
-from components.bundle import GOLDEN, MODEL, TRITON, sha256
+from components import tasks
+from components.bundles.bundle import GOLDEN, MODEL, TRITON, sha256
+from components.bundles.onnx_session import OnnxGraph
+from components.datasets import manifest
 from components.judging.judge import FEATURES, Judge, signature
-from components.onnx_graph import OnnxGraph
+from components.project import layout
 from data import atomic
 from data.prepared import DataSpec, PreparedData
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from components import ingest, lineage, manifest, prepare, validate
+from components import ingest, prepare, validate
+from components.datasets import manifest
+from components.project import lineage
 from components.validation import suite
 from data import captions, spec
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, PreparedData
@@ -115,7 +117,7 @@ def test_what_is_made_from_another_data_set_keeps_its_splits(dataset):
     for split in SPLITS:
         ours, theirs = getattr(data, split), getattr(parent, split)
         made_of = {id for source in sources[ours.ids] for id in source.split(": ")[1].split(", ")}
-        # A subject is in every split, in pictures of its own each time (tests/data/test_motifs.py).
+        # A subject is in every split, in pictures of its own each time (tests/data/recipes/test_motifs.py).
         assert made_of - ({settings.captions.tinted.subject.id} if name == "digit_subject" else set()) <= set(
             theirs.ids
         )

@@ -82,14 +82,14 @@ def pipeline(toy, sqlite_template, monkeypatch) -> Pipeline:  # noqa: F811
 @pytest.fixture(scope="module")
 def prefect(tmp_path_factory):
     """One real Prefect server for all tests of a module: each run would else start its own."""
-    from flows import prefect_server
+    from flows.prefect_api import server
 
     before = Path.cwd()
     saved = {name: os.environ.pop(name, None) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
     os.chdir(tmp_path_factory.mktemp("prefect"))
     try:
-        with prefect_server.api():
-            prefect_server.wait()
+        with server.api():
+            server.wait()
             os.chdir(before)
             yield
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from flows.reaper import MARK
+from flows.processes.reaper import MARK
 from tests.components import workspace
 
 ROOT = Path(__file__).parents[2]

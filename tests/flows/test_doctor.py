@@ -10,9 +10,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flows import doctor, locks, pins
-from flows.cli import app
-from flows.doctor_command import doctor as command
+from flows import doctor
+from flows.cli.app import app
+from flows.cli.doctor import doctor as command
+from flows.processes import locks
+from flows.workspace import pins
 
 app.command("doctor")(command)
 

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from components import layout
+from components.project import layout
 from data import atomic
 from tests.components import workspace
 

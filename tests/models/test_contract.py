@@ -15,8 +15,8 @@ import torch
 from pydantic import ValidationError
 
 import models
-from components import onnx_export
-from components.reference import arguments
+from components.bundles import onnx_export
+from components.trained.torch_model import arguments
 from models import checkpoint
 from models.registry import FAMILIES
 from tests.models import tiny, training_process

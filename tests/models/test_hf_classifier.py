@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import models
-from components import onnx_export
+from components.bundles import onnx_export
 from components.tasks import classification
 from data.errors import UserError
 from data.prepared import PreparedData

@@ -15,10 +15,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import models
-from data import captions, lines, scenes, text
-from data.edges import edges
+from data import captions, text
 from data.prepared import NO_OBJECT, SPLITS, DataSpec, PreparedData
-from data.sources import heads
+from data.recipes import lines, scenes
+from data.recipes.edges import edges
+from data.sources import faces
 from data.spec import DatasetSpec, ImageSpec, LinesSpec
 from models import checkpoint
 from models.run import Run
@@ -105,7 +106,7 @@ def prepare_faces(folder: Path, sizes: tuple[int, int, int] = (96, 32, 32)) -> P
     """Write drawn faces of 16 x 16 pixels, eight of each person, as the ``prepare`` stage would."""
     folder.mkdir(parents=True, exist_ok=True)
     image = {"height": 16, "width": 16, "channels": 3}
-    drawn = heads.load(
+    drawn = faces.load(
         DatasetSpec.model_validate({"source": "heads", "image": image, "heads": {"people": 20, "frames": 8}})
     )
     labels = np.unique(drawn.labels, return_inverse=True)[1]

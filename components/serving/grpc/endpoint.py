@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from components.serving.access import Gatekeeper
 from components.serving.grpc import weight
 from components.serving.grpc.methods import Call, Method
-from components.serving.messages import Refused
-from components.serving.request_ids import RequestIds
+from components.serving.http.access import Gatekeeper
+from components.serving.http.messages import Refused
+from components.serving.http.request_ids import RequestIds
 from components.serving.service import Service
 
 CODES = {

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from components.serving import forms, tensors
-from components.serving.forms import Form
+from components.serving.engine.served_version import ServedVersion
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.messages import Refused
-from components.serving.version import ServedVersion
+from components.serving.http.messages import Refused
+from components.serving.v2 import infer_request, tensors
+from components.serving.v2.infer_request import Form
 from components.tasks import Arrays
 
 CONTENTS = {
@@ -31,9 +31,9 @@ def read(asked: pb.ModelInferRequest) -> Form:
             extension is asked for that is not here (400).
     """
     raw = bool(asked.raw_input_contents)
-    parameters = forms.parameters_of({"parameters": _plain(asked.parameters)}, "the request")
+    parameters = infer_request.parameters_of({"parameters": _plain(asked.parameters)}, "the request")
     outputs = [{"name": output.name, "parameters": _plain(output.parameters)} for output in asked.outputs]
-    named = forms.outputs_of(outputs, raw)
+    named = infer_request.outputs_of(outputs, raw)
     return Form(
         id=asked.id,
         values=_inputs(asked),
@@ -41,7 +41,7 @@ def read(asked: pb.ModelInferRequest) -> Form:
         size=0,
         outputs=dict.fromkeys(named, raw) if named else None,  # raw is said of all or of none
         binary=raw,
-        patience_s=forms.patience_s(parameters),
+        patience_s=infer_request.patience_s(parameters),
     )
 
 
@@ -72,7 +72,7 @@ def _inputs(asked: pb.ModelInferRequest) -> Arrays:
         name = tensor.name
         if name in inputs:
             raise Refused(400, f"input {name!r} is given twice")
-        forms.parameters_of({"parameters": _plain(tensor.parameters)}, f"input {name!r}")
+        infer_request.parameters_of({"parameters": _plain(tensor.parameters)}, f"input {name!r}")
         shape = tensors.shape_of(name, list(tensor.shape))
         if not raw:
             inputs[name] = _typed(tensor, shape)

@@ -8,11 +8,11 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from components.serving import inference, metadata
 from components.serving.grpc import infer_messages
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.messages import Refused
-from components.serving.routing import Access
+from components.serving.http.messages import Refused
+from components.serving.http.routing import Access
+from components.serving.routes import inference, metadata
 from components.serving.service import Service
 
 

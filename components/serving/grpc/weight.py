@@ -8,8 +8,8 @@ fields (https://protobuf.dev/programming-guides/encoding).
 from __future__ import annotations
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.inference import MAX_JSON
-from components.serving.messages import Refused
+from components.serving.http.messages import Refused
+from components.serving.routes.inference import MAX_JSON
 
 MAX_FIELDS = 4096
 """Most top fields of a message: inputs, outputs, parameters and raw tensors together."""

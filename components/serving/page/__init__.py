@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.serving.messages import Refused, Request, Response, head
-from components.serving.routing import Route
+from components.serving.http.messages import Refused, Request, Response, head
+from components.serving.http.routing import Route
 from components.serving.service import Service
 
 _HERE = Path(__file__).parent
-_SHEET = _HERE.parents[1] / "contact_sheet" / "style.css"
+_SHEET = _HERE.parents[1] / "report_page" / "style.css"
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
     ".css": b"text/css; charset=utf-8",

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from components import golden, onnx_text
-from components.bundle import DESCRIPTION, GOLDEN, MODEL, TRITON, sha256
+from components.bundles import golden, onnx_text
+from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, TRITON, sha256
 from components.tasks import Tensor
 from data import atomic, captions
 

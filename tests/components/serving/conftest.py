@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components import registry
+from components.registry import versions
 from tests.components.serving import bundles
 from tests.components.serving.server import Client, Server
 from tests.components.serving.shop import add
@@ -74,5 +74,5 @@ def shop(sqlite_project) -> Path:
     (sqlite_project / "dvc.yaml").touch()
     for seed in (0, 1):
         add(seed)
-    registry.point("m", "champion", 1)
+    versions.point("m", "champion", 1)
     return sqlite_project

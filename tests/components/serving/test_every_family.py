@@ -7,10 +7,11 @@ import pytest
 import tritonclient.http as triton
 
 import models
-from components import onnx_export, onnx_text, tasks
-from components.onnx_graph import OnnxGraph
-from components.reference import arguments
-from components.tasks import prompts
+from components import tasks
+from components.bundles import onnx_export, onnx_text
+from components.bundles.onnx_session import OnnxGraph
+from components.evaluation import prompts
+from components.trained.torch_model import arguments
 from models.registry import FAMILIES
 from tests.components.serving import bundles
 from tests.components.serving.server import Server

@@ -8,9 +8,9 @@ import socket
 import numpy as np
 import pytest
 
-from components.serving import inference
-from components.serving.forms import Forms
-from components.serving.messages import Refused, Request
+from components.serving.http.messages import Refused, Request
+from components.serving.routes import inference
+from components.serving.v2.infer_request import Forms
 from tests.components.serving import bundles
 from tests.components.serving.server import DATATYPES, binary
 

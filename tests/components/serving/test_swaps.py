@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from components.serving.state import BUNDLES, State, StateFile, Target
+from components.serving.rollout.state import BUNDLES, State, StateFile, Target
 from tests.components.serving import bundles
 from tests.components.serving.load import Load
 from tests.components.serving.server import Server

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from components.evaluation import prompts
 from components.judging import judge
-from components.tasks import controlled_generation, of, prompts, text_to_image
-from components.tasks.edge_agreement import f1
+from components.metrics.edge_agreement import f1
+from components.tasks import controlled_generation, of, text_to_image
 from data.prepared import PreparedData
 from tests.components.tasks.test_text_to_image import Told
 from tests.models import tiny

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.comparison import _of_sets
-from components.params import GatePolicy
+from components.project.params import GatePolicy
+from components.promotion.comparison import _of_sets
 from components.tasks import Tolerance, detection
 from data.errors import UserError
 from tests.models import tiny

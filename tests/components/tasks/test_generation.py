@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components import layout
 from components.judging.judge import fingerprint
+from components.project import layout
 from components.tasks import conditional_generation, generation, of
 from data.errors import UserError
 from data.prepared import PreparedData

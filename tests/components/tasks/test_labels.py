@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from components import bootstrap, tasks
-from components.tasks import Tolerance, classification, density, images
-from components.tasks.confusion import confusion_table, macro_f1, per_class
+from components import tasks
+from components.evaluation import image_inputs
+from components.metrics import bootstrap
+from components.metrics.confusion import confusion_table, macro_f1, per_class
+from components.tasks import Tolerance, classification, density
 from data.prepared import DataSpec, Split
 
 CLASSES = ("cat", "dog", "owl", "yak")
@@ -92,7 +94,7 @@ def test_a_uniform_model_needs_all_bits_of_a_level(levels):
 
 def test_label_gap_is_zero_where_the_class_is_the_likeliest():
     probabilities = np.array([[0.5, 0.5], [0.2, 0.8], [0.2, 0.8]])
-    np.testing.assert_allclose(images.label_gap(probabilities, np.array([1, 1, 0])), [0, 0, 0.6])
+    np.testing.assert_allclose(image_inputs.label_gap(probabilities, np.array([1, 1, 0])), [0, 0, 0.6])
 
 
 def test_an_answer_that_is_not_finite_names_its_example():
@@ -100,18 +102,18 @@ def test_an_answer_that_is_not_finite_names_its_example():
 
     def predict(inputs):
         answers = np.full((len(inputs["image"]), 4), 0.25, np.float32)
-        if len(answers) < images.BATCH:
+        if len(answers) < image_inputs.BATCH:
             answers[7, 2] = np.inf
         return {"probabilities": answers}
 
     with pytest.raises(ValueError, match="'probabilities' is not finite on test example 'e263'"):
-        images.answer(predict, data)
+        image_inputs.answer(predict, data)
 
 
 def test_inputs_begin_again_after_the_last_image():
     data = _data(np.zeros(3, np.int64))
     data.test.images[:] = np.arange(3)[:, None, None, None]
-    assert images.inputs(data, "test", 1, 5)["image"][:, 0, 0, 0].tolist() == [1, 2, 0, 1, 2]
+    assert image_inputs.inputs(data, "test", 1, 5)["image"][:, 0, 0, 0].tolist() == [1, 2, 0, 1, 2]
 
 
 def test_tolerance_compares_with_what_is_allowed_at_each_value():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from components.evaluation import prompts
 from components.judging import judge
-from components.tasks import of, prompts, text_to_image
+from components.tasks import of, text_to_image
 from data.captions import PADDING, UNKNOWN
 from data.prepared import PreparedData
 from tests.models import tiny

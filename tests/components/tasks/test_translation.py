@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from components.tasks import images, translation
-from components.tasks.similarity import WINDOW, absolute_error, structural_similarity
+from components.evaluation import image_inputs
+from components.metrics.image_similarity import WINDOW, absolute_error, structural_similarity
+from components.tasks import translation
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(2, 12), st.integers(2, 12), st.sampled_from([1, 3]))
 
@@ -97,16 +98,16 @@ def test_errors_by_hand(data):
 
 def test_the_mean_image_has_the_ratio_one():
     error = np.array([0.1, 0.2, 0.4])
-    found = images.ratio(error, error)
+    found = image_inputs.ratio(error, error)
     assert (found.value, found.low, found.high) == (1, 1, 1)
-    assert images.ratio(np.zeros(3), np.zeros(3)).value == 1
+    assert image_inputs.ratio(np.zeros(3), np.zeros(3)).value == 1
 
 
 def test_a_ratio_s_interval_holds_what_resampling_gives():
     random = np.random.default_rng(0)
     theirs = random.uniform(0.1, 0.3, 400)
     ours = theirs * random.uniform(0.3, 0.5, 400)
-    found = images.ratio(ours, theirs)
+    found = image_inputs.ratio(ours, theirs)
     drawn = random.integers(400, size=(3000, 400))
     again = ours[drawn].sum(axis=1) / theirs[drawn].sum(axis=1)
     assert [found.low, found.high] == pytest.approx(np.quantile(again, [0.025, 0.975]), abs=2e-3)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from components.serving import tensors
 from components.serving.grpc import infer_messages
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.messages import Refused
+from components.serving.http.messages import Refused
+from components.serving.v2 import tensors
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 SERVED = SimpleNamespace(name="m", version="3")

@@ -9,13 +9,13 @@ import grpc
 import numpy as np
 import pytest
 
-from components.serving import sharing
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.state import State, StateFile
+from components.serving.rollout.state import State, StateFile
+from components.serving.telemetry import shared
 from tests.components.serving import bundles
 from tests.components.serving.grpc.client import Caller, asked, outputs
+from tests.components.serving.rollout.test_shadow import target
 from tests.components.serving.server import Server
-from tests.components.serving.test_shadow import target
 
 
 def test_server(caller):
@@ -138,6 +138,6 @@ def test_a_challenger_is_tried_on_calls_too(tmp_path, monkeypatch):
             answer = caller.call(asked("m", bundles.example("classification", 1, seed)))
             assert answer.model_version == "1" and outputs(answer)["probabilities"][0, 1] == 0
         limit = time.monotonic() + 20
-        while not (found := sharing.shadow_records("m")) or found[0].agreed < 5:
+        while not (found := shared.shadow_records("m")) or found[0].agreed < 5:
             assert time.monotonic() < limit, found
             time.sleep(0.05)

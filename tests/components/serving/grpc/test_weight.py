@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc import weight
-from components.serving.messages import Refused
+from components.serving.http.messages import Refused
 
 TENSOR = pb.ModelInferRequest.InferInputTensor(name="image", datatype="UINT8", shape=[1, 4])
 

@@ -1,0 +1,71 @@
+"""Whether a user's folder of images is still the one that ``dataset.yaml`` names the listing of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from components.project.layout import dataset_file, listing_file
+from data import atomic, spec
+from data.errors import UserError
+from data.sources.listing import Changes, Entry, compare, fingerprint, scan
+
+
+def check(dataset: str, settings: spec.DatasetSpec) -> list[Entry]:
+    """Return the listing of the data set's folder.
+
+    Raises:
+        UserError: the folder changed since it was added. The message says how.
+    """
+    entries = _scan(settings)
+    if fingerprint(entries) != settings.listing:
+        changes = compare(_last(dataset), entries) if listing_file(dataset).exists() else None
+        raise UserError(
+            f"{dataset_file(dataset)}: listing: {settings.folder} is not as it was when it was added:"
+            f" {changes or f'{len(entries):,} files now'}. To take it as it is now, run:"
+            f" darkroom data add {settings.folder} --name {dataset}"
+        )
+    return entries
+
+
+def refresh(dataset: str) -> Changes | None:
+    """List the data set's folder anew, by ``stat`` alone, and note the listing in ``dataset.yaml``.
+
+    Returns:
+        What changed, or None: nothing did, the data set is no folder of images, or the folder is not on this
+        machine (a clone works on what the ingest stage kept of it).
+    """
+    path = dataset_file(dataset)
+    settings = spec.load(path)
+    if settings.source != "imagefolder" or not settings.folder.is_dir():
+        return None
+    entries = _scan(settings)
+    if fingerprint(entries) == settings.listing:
+        return None
+    changes = compare(_last(dataset), entries)
+    record(dataset, entries)
+    return changes
+
+
+def record(dataset: str, entries: list[Entry]) -> None:
+    """Note ``entries`` as the listing that ``dataset.yaml`` stands for; its comments and other keys stay."""
+    path = dataset_file(dataset)
+    yaml = YAML()
+    values = yaml.load(path.read_text())
+    values["listing"] = fingerprint(entries)
+    with atomic.file(path) as temporary, temporary.open("w") as file:
+        yaml.dump(values, file)
+    atomic.write_text(
+        listing_file(dataset), json.dumps([[e.path, e.size, e.modified] for e in entries]) + "\n"
+    )
+
+
+def _scan(settings: spec.DatasetSpec) -> list[Entry]:
+    return scan(settings.folder, settings.objects.coco if settings.objects else ())
+
+
+def _last(dataset: str) -> list[Entry]:
+    file: Path = listing_file(dataset)
+    return [Entry(*values) for values in json.loads(file.read_text())] if file.exists() else []

@@ -1,0 +1,1 @@
+"""Parts of an evaluation that several tasks share."""

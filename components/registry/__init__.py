@@ -1,0 +1,1 @@
+"""Versions of models, their decisions and their bundles, kept in MLflow."""

@@ -1,0 +1,165 @@
+"""The ledger: every decision of the gate and every move of a champion, kept in MLflow with its evidence.
+
+One finished run of the experiment ``darkroom-promotions`` per entry. What a table shows is in the run's tags,
+the whole evidence in ``evidence.json``. Entries are never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mlflow.entities import Run
+
+from components.registry import mlflow_store
+
+EXPERIMENT = "darkroom-promotions"
+EVIDENCE = "evidence.json"
+
+_PREFIX = "darkroom."
+_REASONS_LENGTH = 7500  # MLflow cuts a tag at 8000 characters
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry.
+
+    Attributes:
+        kind: ``decision`` of the gate, ``promotion`` or ``rollback`` of the champion.
+        model: the registered model.
+        version: the version that was decided on, or that became champion.
+        bundle_sha256: its bundle.
+        champion: the champion before; None when there was none.
+        verdict: ``promoted`` or ``refused`` for a decision, empty for a move.
+        reasons: what decided it, or why it was moved.
+        by: who did it; ``gate`` when no one intervened.
+        at: when, in UTC, ISO 8601.
+        id: the MLflow run.
+    """
+
+    kind: Literal["decision", "promotion", "rollback"]
+    model: str
+    version: int
+    bundle_sha256: str
+    champion: int | None
+    verdict: str = ""
+    reasons: tuple[str, ...] = ()
+    by: str = "gate"
+    at: str = ""
+    id: str = field(default="", compare=False)
+
+
+def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
+    """Keep an entry under ``key``; when there is one under that key, return that one instead.
+
+    Call it under the model's lock. Two machines may still record the same at the same time: the earlier entry
+    counts.
+    """
+    if found := find(key):
+        return found
+    with recording(entry, key, evidence):
+        pass
+    return find(key)
+
+
+@contextmanager
+def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None]:
+    """Keep an entry once the block, which does what it tells of, ends well."""
+    title = f"{entry.model} {entry.version} {entry.verdict or entry.kind}"
+    with mlflow_store.whole_run(EXPERIMENT, key, title, _tags(entry)) as run_id:
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary) / EVIDENCE
+            path.write_text(json.dumps(evidence, indent=2, sort_keys=True))
+            mlflow_store.client().log_artifact(run_id, str(path))
+        yield
+
+
+def finish(model: str, champion: int | None) -> bool:
+    """Close the record of a move that was killed on the way, by where the alias is; say if there was one."""
+    condition = f"tags.`{_PREFIX}model` = '{model}' and tags.`{_PREFIX}kind` != 'decision'"
+    left = [run for run in mlflow_store.unfinished(EXPERIMENT, condition) if run.info.status == "RUNNING"]
+    for run in left:
+        moved = run.data.tags[f"{_PREFIX}version"] == str(champion)
+        mlflow_store.client().set_terminated(run.info.run_id, "FINISHED" if moved else "FAILED")
+    return bool(left)
+
+
+def find(key: str) -> Entry | None:
+    """Return the entry under ``key``, or None."""
+    runs = mlflow_store.finished(EXPERIMENT, f"tags.`{mlflow_store.KEY}` = '{key}'")
+    return _entry(runs[0]) if runs else None
+
+
+def evidence(entry: Entry) -> dict[str, Any]:
+    """Return the evidence of an entry."""
+    with tempfile.TemporaryDirectory() as temporary:
+        return json.loads(
+            Path(mlflow_store.client().download_artifacts(entry.id, EVIDENCE, temporary)).read_text()
+        )
+
+
+def history(model: str | None = None) -> list[Entry]:
+    """Return all entries, or those of one model, oldest first."""
+    return [
+        _entry(run)
+        for run in mlflow_store.finished(EXPERIMENT, f"tags.`{_PREFIX}model` = '{model}'" if model else "")
+    ]
+
+
+def served(entries: Sequence[Entry]) -> list[int]:
+    """Return one model's champions: the last one is served, a rollback goes to the one before.
+
+    A promotion puts its version on top; a rollback takes off what lies above its version.
+    """
+    stack: list[int] = []
+    for entry in entries:
+        if entry.kind == "decision":
+            continue
+        if entry.champion is not None and entry.champion != (stack or [None])[-1]:
+            stack.append(entry.champion)  # it had been made champion by hand
+        if entry.kind == "rollback":
+            while stack and stack[-1] != entry.version:
+                stack.pop()
+        if not stack or stack[-1] != entry.version:
+            stack.append(entry.version)
+    return stack
+
+
+def _tags(entry: Entry) -> dict[str, str]:
+    reasons = "\n".join(entry.reasons)[:_REASONS_LENGTH]
+    champion = "" if entry.champion is None else str(entry.champion)
+    values = {
+        "kind": entry.kind,
+        "model": entry.model,
+        "version": str(entry.version),
+        "bundle_sha256": entry.bundle_sha256,
+        "champion": champion,
+        "verdict": entry.verdict,
+        "reasons": reasons,
+        "by": entry.by,
+    }
+    return {_PREFIX + name: value for name, value in values.items()}
+
+
+def _entry(run: Run) -> Entry:
+    tags = {
+        name.removeprefix(_PREFIX): value for name, value in run.data.tags.items() if name.startswith(_PREFIX)
+    }
+    return Entry(
+        kind=tags["kind"],
+        model=tags["model"],
+        version=int(tags["version"]),
+        bundle_sha256=tags["bundle_sha256"],
+        champion=int(tags["champion"]) if tags["champion"] else None,
+        verdict=tags["verdict"],
+        reasons=tuple(tags["reasons"].splitlines()),
+        by=tags["by"],
+        at=datetime.fromtimestamp(run.info.end_time / 1000, UTC).isoformat(timespec="seconds"),
+        id=run.info.run_id,
+    )

@@ -1,0 +1,215 @@
+"""The MLflow store: where it is, how long to wait for it, and runs that are whole or not there.
+
+The default store is embedded: SQLite and a folder under ``.darkroom/mlflow``. ``MLFLOW_TRACKING_URI`` alone
+moves it, to PostgreSQL (``postgresql+psycopg://user@host/database``) or to a tracking server
+(``https://...``). Artifacts go to the folder beside the SQLite file, or where the tracking server says.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from components.project.layout import MLFLOW, STATE
+from data.errors import UserError, nearest
+
+# MLflow reads these when imported or first used. Its own defaults wait minutes for a server that is down.
+for _variable, _default in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "PGCONNECT_TIMEOUT": "5",
+}.items():
+    os.environ.setdefault(_variable, _default)
+
+import sqlalchemy  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.utils.credentials import get_default_host_creds  # noqa: E402
+from mlflow.utils.rest_utils import http_request  # noqa: E402
+
+SCHEMES = ("sqlite", "postgresql+psycopg", "postgresql", "http", "https")
+
+KEY = "darkroom.key"
+_OWNER = "darkroom.owner"
+
+_REACH_S = 5
+_LOCK_S = 600
+_BATCH = 1000  # most metrics that MLflow takes at once
+
+
+def uri() -> str:
+    """Return the address of the store: ``MLFLOW_TRACKING_URI``, or the embedded one."""
+    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(MLFLOW / 'mlflow.db').absolute()}"
+    # Without a driver SQLAlchemy 2.0 means psycopg2, which is not here.
+    return address.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def client() -> MlflowClient:
+    """Return the client of the store, opened once; an empty store is set up on the way.
+
+    Raises:
+        UserError: the store does not answer within seconds, or its address makes no sense.
+    """
+    return _open(uri())
+
+
+@contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Hold ``.darkroom/locks/<name>.lock``: one process of this workspace at a time.
+
+    Raises:
+        UserError: another process held it for ten minutes.
+    """
+    path = STATE / "locks" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=_LOCK_S):
+            yield
+    except Timeout:
+        raise UserError(
+            f"{path}: another process has held this lock for {_LOCK_S} s. End it and try again."
+        ) from None
+
+
+def experiment(name: str) -> str:
+    """Return the id of experiment ``name``, made when there is none."""
+    found = client().get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client().create_experiment(name, artifact_location=_artifacts(name))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client().get_experiment_by_name(name)  # made by another process in between
+    if found.lifecycle_stage != "active":
+        raise UserError(
+            f"MLflow's experiment {name!r} was deleted, and Darkroom keeps its record there. Bring it back: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return found.experiment_id
+
+
+@contextmanager
+def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """Yield the id of a run to fill; it is ``FINISHED`` only when the block ends well.
+
+    A run that an earlier process of this workspace left unfinished under the same ``key`` is filled again
+    instead of leaving it behind. Call it under a :func:`lock` that belongs to ``key``: only then is that
+    process surely gone.
+    """
+    left = unfinished(experiment_name, f"tags.`{KEY}` = '{key}'")
+    tags = {**tags, KEY: key, _OWNER: _owner()}
+    if left:
+        run_id = left[0].info.run_id
+        client().update_run(run_id, status="RUNNING")
+        client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    else:
+        run_id = client().create_run(experiment(experiment_name), tags=tags, run_name=title).info.run_id
+    try:
+        yield run_id
+    except Exception:  # an interrupt is no failure: the run is taken up again, as after a kill
+        with suppress(MlflowException):  # the store may be what failed
+            client().set_terminated(run_id, "FAILED")
+        raise
+    client().set_terminated(run_id)
+
+
+def unfinished(experiment_name: str, condition: str) -> list[Run]:
+    """Return the runs that this workspace began and did not finish; ``condition`` is a filter of MLflow's."""
+    where = f"{condition} and attributes.status != 'FINISHED' and tags.`{_OWNER}` = '{_owner()}'"
+    return client().search_runs([experiment(experiment_name)], where)
+
+
+def finished(experiment_name: str, condition: str = "") -> list[Run]:
+    """Return the finished runs of an experiment, oldest first; ``condition`` is a filter of MLflow's."""
+    experiment_id = experiment(experiment_name)
+    where = "attributes.status = 'FINISHED'" + (f" and {condition}" if condition else "")
+    runs, token = [], None
+    while True:
+        page = client().search_runs(
+            [experiment_id], where, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        runs.extend(page)
+        token = page.token
+        if not token:
+            return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def log_numbers(run_id: str, params: Mapping[str, str], metrics: list[Metric]) -> None:
+    """Write parameters and metrics to a run, in as few requests as MLflow's limits allow."""
+    client().log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+    for start in range(0, len(metrics), _BATCH):
+        client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+
+def _owner() -> str:
+    return f"{platform.node()}:{Path.cwd()}"
+
+
+@cache
+def _open(address: str) -> MlflowClient:
+    shown = _without_password(address)
+    scheme = address.partition(":")[0]
+    if scheme not in SCHEMES:
+        raise UserError(f"MLFLOW_TRACKING_URI={shown}: no such kind of store.{nearest(scheme, SCHEMES)}")
+    try:
+        if scheme in ("http", "https"):
+            _ask_server(address, shown)
+        elif scheme != "sqlite":
+            sqlalchemy.create_engine(address).connect().close()
+        # Two processes that set up one empty database at the same time trip over each other.
+        with lock("mlflow-store"):
+            return MlflowClient(address)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, MlflowException) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"MLFLOW_TRACKING_URI={shown}: cannot be used: {reason}") from None
+
+
+def _ask_server(address: str, shown: str) -> None:
+    # Not /health: that is 200 also when the server's database is down.
+    try:
+        answer = http_request(
+            get_default_host_creds(address),
+            "/api/2.0/mlflow/experiments/get",
+            "GET",
+            max_retries=0,
+            timeout=_REACH_S,
+            raise_on_status=False,
+            params={"experiment_id": "0"},
+        )
+    except Exception as error:  # requests' and MLflow's kinds alike: nothing answered
+        raise UserError(f"MLFLOW_TRACKING_URI={shown}: no answer within {_REACH_S} s: {error}") from None
+    if answer.status_code in (401, 403):
+        raise UserError(
+            f"MLFLOW_TRACKING_URI={shown}: access refused ({answer.status_code}). "
+            "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+        )
+    if answer.status_code >= 500:
+        raise UserError(
+            f"MLFLOW_TRACKING_URI={shown}: the server fails ({answer.status_code}). Is its database up?"
+        )
+
+
+def _artifacts(name: str) -> str | None:
+    """Return where an experiment's artifacts go; a tracking server decides that itself."""
+    return (
+        None if uri().startswith("http") else str((MLFLOW / "artifacts" / name.replace("/", "-")).absolute())
+    )
+
+
+def _without_password(address: str) -> str:
+    try:
+        return sqlalchemy.make_url(address).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return address.rpartition("@")[2]

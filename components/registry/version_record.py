@@ -1,0 +1,117 @@
+"""What a registered version carries: tags that trace it back; artifacts, parameters, metrics in its run."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.models import Model as MLmodel
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from components.project import layout, params
+from components.registry import mlflow_store
+from components.registry.versions import MODEL_PATH
+
+_ON_RECORD = (":(exclude)dvc.lock", f":(exclude){params.FILE}")
+_MODEL_DATA = "bundle/1/model.onnx"
+
+
+def lineage(facts: dict[str, Any]) -> dict[str, str]:
+    """Return what a version is traced back to, as tags; ``facts`` are the values of ``bundle.json``."""
+    return {
+        "task": facts["task"],
+        "family": facts["family"],
+        "dataset": facts["dataset"],
+        "data_sha256": facts["data"],
+        "git_commit": _git("rev-parse", "HEAD") or "none",
+        # dvc.lock changes with every run, params.yaml when a model is taken from its shelf: the run has both.
+        "git_dirty": str(bool(_git("status", "--porcelain", "--", ".", *_ON_RECORD))).lower(),
+        "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
+    }
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=30)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _file_sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "none"
+
+
+def log(run_id: str, name: str, folder: Path, facts: dict[str, Any]) -> None:
+    """Write the bundle in ``folder`` and all that belongs to it to the run of the version."""
+    model = params.load().model(name)
+    client = mlflow_store.client()
+    client.log_artifacts(run_id, str(folder), f"{MODEL_PATH}/bundle")
+    with tempfile.TemporaryDirectory() as temporary:
+        _mlmodel(run_id, facts).save(f"{temporary}/MLmodel")
+        client.log_artifact(run_id, f"{temporary}/MLmodel", MODEL_PATH)
+    client.log_artifacts(run_id, str(layout.evaluated(name)), "evaluate")
+    client.log_artifact(run_id, str(layout.validation_file(model.dataset)), "data")
+    for source in (Path("dvc.lock"), params.FILE):
+        if source.exists():
+            client.log_artifact(run_id, str(source), "source")
+    numbers = [
+        mlflow_store.Metric(key, metric["value"], _now(), 0) for key, metric in facts["metrics"].items()
+    ]
+    mlflow_store.log_numbers(
+        run_id, _flat(model.model_dump()), numbers + _curve(layout.trained(name) / "history.csv")
+    )
+
+
+def _mlmodel(run_id: str, facts: dict[str, Any]) -> MLmodel:
+    """Describe the bundle to ``mlflow.onnx.load_model``: MLflow's ``log_model`` would rewrite the graph."""
+
+    def schema(tensors: list[dict[str, Any]]) -> Schema:
+        # Strings are objects to numpy.
+        kinds = [np.dtype({"string": "object"}.get(t["dtype"], t["dtype"])) for t in tensors]
+        return Schema(
+            [TensorSpec(kind, tuple(t["shape"]), t["name"]) for kind, t in zip(kinds, tensors, strict=True)]
+        )
+
+    described = MLmodel(
+        artifact_path=MODEL_PATH,
+        run_id=run_id,
+        signature=ModelSignature(schema(facts["inputs"]), schema(facts["outputs"])),
+    )
+    described.add_flavor(
+        "onnx", data=_MODEL_DATA, providers=["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    return described
+
+
+def _curve(history: Path) -> list[mlflow_store.Metric]:
+    """Return the numbers of ``history.csv`` as MLflow metrics over its first column, the step."""
+    if not history.exists():
+        return []
+    with history.open(newline="") as file:
+        rows = csv.reader(file)
+        columns = next(rows)[1:]
+        return [
+            mlflow_store.Metric(f"history/{column}", float(value), _now(), int(float(row[0])))
+            for row in rows
+            for column, value in zip(columns, row[1:], strict=True)
+            if value
+        ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": str(value)}
+    return flat
+
+
+def _now() -> int:
+    return int(1e3 * time.time())

@@ -1,0 +1,1 @@
+"""What computes: queues, limits and threads of the served versions."""

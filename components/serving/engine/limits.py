@@ -1,0 +1,102 @@
+"""What a model takes and what it may answer: checked before and after each computation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from components.bundles.bundle import Bundle
+from components.serving.http.messages import Refused
+from components.serving.settings import ModelSettings
+from components.tasks import Arrays, Predict, Tensor
+
+MAX_TEXT = 1000
+"""Characters of a text. Every row gets the place that the longest needs, word by word: a long one would fill memory."""
+
+_DTYPES = {
+    "uint8": np.dtype(np.uint8),
+    "int64": np.dtype(np.int64),
+    "float32": np.dtype(np.float32),
+    "string": np.dtype(object),
+}
+
+
+def check_inputs(bundle: Bundle, inputs: Mapping[str, np.ndarray], settings: ModelSettings) -> None:
+    """Check the inputs of one request.
+
+    Raises:
+        Refused: a tensor is missing, too many or of another kind than the model's, holds NaN or an infinity,
+            or is more than one request may ask for; or a text is too long (400).
+    """
+    wanted = bundle.graph.inputs
+    if inputs.keys() != bundle.graph.input_names:
+        names = ", ".join(tensor.name for tensor in wanted)
+        raise Refused(400, f"the inputs are {names}, not {', '.join(inputs) or 'none'}")
+    rows = None
+    for tensor in wanted:
+        values = inputs[tensor.name]
+        _check(tensor, values)
+        if tensor.shape[:1] == (-1,):
+            if rows is not None and len(values) != rows:
+                raise Refused(400, f"input {tensor.name!r}: {len(values)} rows where another has {rows}")
+            rows = len(values)
+    if "count" in inputs:
+        rows = int(inputs["count"][0])
+        if rows < 1:
+            raise Refused(400, f"input 'count': {rows}: at least 1")
+    if rows is not None:
+        check_rows(rows, settings)
+    if "label" in inputs:
+        label, classes = int(inputs["label"][0]), len(bundle.description["classes"])
+        if not -1 <= label < classes:
+            raise Refused(
+                400, f"input 'label': {label}: from 0 to {classes - 1}, or -1 for every class in turn"
+            )
+
+
+def check_rows(rows: int, settings: ModelSettings) -> None:
+    """Check how many rows, or images, one request asks for.
+
+    Raises:
+        Refused: more than one may (400).
+    """
+    if rows > settings.max_rows:
+        raise Refused(400, f"{rows} rows in one request; at most {settings.max_rows}")
+
+
+def checked(name: str, predict: Predict) -> Predict:
+    """Return ``predict`` with a check of what it answers: NaN is no answer (:class:`Refused`, 500)."""
+
+    def predict_and_check(inputs: Mapping[str, np.ndarray]) -> Arrays:
+        outputs = predict(inputs)
+        for output, values in outputs.items():
+            if values.dtype.kind == "f" and np.isnan(values).any():
+                raise Refused(500, f"{name} gave no number for {output!r}")
+        return outputs
+
+    return predict_and_check
+
+
+def failure(name: str, error: Exception) -> Refused:
+    """Return how a computation that failed is told: as the request's fault where ONNX Runtime says so."""
+    if type(error).__name__ == "InvalidArgument":
+        return Refused(400, f"{name} cannot compute this: {str(error).strip().splitlines()[0]}")
+    return Refused(500, f"{name} failed: {type(error).__name__}")
+
+
+def _check(tensor: Tensor, values: np.ndarray) -> None:
+    # As Tensor.takes, which spells the dtype each time.
+    fits = values.ndim == len(tensor.shape) and values.dtype == _DTYPES[tensor.dtype]
+    for wanted, length in zip(tensor.shape, values.shape, strict=False):
+        fits = fits and wanted in (-1, length)
+    if not fits:
+        told = f"is {tensor.dtype} {list(tensor.shape)} (-1: any)"
+        given = "string" if values.dtype == object else values.dtype
+        raise Refused(400, f"input {tensor.name!r} {told}, not {given} {list(values.shape)}")
+    if not values.size:
+        raise Refused(400, f"input {tensor.name!r}: is empty")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refused(400, f"input {tensor.name!r}: holds NaN or an infinity")
+    if values.dtype.kind == "O" and (longest := max(map(len, values.flat))) > MAX_TEXT:
+        raise Refused(400, f"input {tensor.name!r}: a text of {longest} characters; at most {MAX_TEXT}")

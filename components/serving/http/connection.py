@@ -1,0 +1,322 @@
+"""One connection of a client: HTTP/1.1, from the parser straight into the application.
+
+A small request is answered in a few tens of microseconds, so that what lies between the socket and the handler counts.
+Here that is a parser in C (llhttp, by httptools) and nothing else: no task, queue or timer is made for a request, and
+a small response is one write. The server looks at all connections now and then and ends those that take too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import unquote
+
+import httptools
+
+from components.serving.http.header_cache import Head
+from components.serving.http.messages import Pending, Refused, Request, Response
+from components.serving.settings import Settings
+
+MAX_HEAD = 64 << 10
+"""Most bytes of a request's target and headers."""
+
+MAX_AHEAD = 100
+"""Most requests of a client that wait for the answer to an earlier one. With their answers the connection ends."""
+
+_DISCARD_S = 1.0
+_JOINED = 64 << 10
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+log = logging.getLogger("darkroom.serving")
+
+Respond = Callable[[Request, Response], None]
+
+
+class Answers(Protocol):
+    """What answers requests: :class:`~components.serving.application.Application`."""
+
+    def admit(self, request: Request) -> None:
+        """Check what can be checked before the body is read.
+
+        Raises:
+            Refused: this cannot be answered.
+        """
+
+    def answer(self, request: Request, respond: Respond) -> Pending | None:
+        """Answer a request that has arrived, or was refused: ``respond`` is called with it, now or later.
+
+        Returns:
+            What is being waited for, if the response comes later. Cancel it, and none comes.
+        """
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests and writes responses, one after the other, in order.
+
+    A request is refused as soon as it is clear that it cannot be answered, also while its body is still on its way.
+    The rest of the body is then dropped for a moment before the connection ends: one that ends with bytes unread is
+    reset, and the client would not see why it was refused.
+    """
+
+    def __init__(self, application: Answers, settings: Settings, connections: set[Connection]) -> None:
+        """Wait for a client.
+
+        Args:
+            application: what answers.
+            settings: bounds of bodies and connections.
+            connections: all open ones; this one is among them as long as it is open.
+        """
+        self._application, self._settings, self._connections = application, settings, connections
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        self._since = time.monotonic()
+        self._crowded = False
+        # Of the request that is arriving.
+        self._arriving = True  # the first one has its time from the start of the connection
+        self._target, self._headers, self._head_size = b"", {}, 0
+        self._request: Request | None = None
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._dropping = False
+        self._piece: bytes | None = None  # that it began with, if it may be all of it
+        # Of those that have arrived.
+        self._head: Head | None = None
+        self._busy = False
+        self._waited: Pending | None = None
+        self._next: deque[Request] = deque()
+        self._paused = self._unread = self._last = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        self._transport = transport  # type: ignore[assignment]
+        self._crowded = len(self._connections) >= self._settings.max_connections
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the connection go: what nobody waits for any more need not be computed."""
+        self._connections.discard(self)
+        self._next.clear()
+        if self._waited is not None:
+            self._waited.cancel()
+
+    def end_if_late(self, now: float, idle_s: float) -> None:
+        """End the connection of a client that does not send its request or read its answer, or has gone quiet."""
+        if self._busy and not self._unread:
+            return
+        slow = self._arriving or self._unread
+        if now - self._since > (self._settings.request_s if slow else idle_s):
+            self._transport.abort() if self._unread else self._transport.close()
+
+    def drain(self) -> None:
+        """Let what has come be the last."""
+        self._last = True
+
+    def close_if_idle(self) -> None:
+        """End the connection, unless a request is arriving or being answered."""
+        if not (self._busy or self._request or self._unread):
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection as it is."""
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read; called by the transport."""
+        self._unread, self._since = True, time.monotonic()
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again; called by the transport."""
+        self._unread, self._since = False, time.monotonic()
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        self._piece = None
+        if self._head_size == 0 and not (self._busy or self._unread or self._dropping):
+            if self._head is not None and (request := self._head.again(data)) is not None:
+                self._take_again(request)
+                return
+            self._piece = data
+        if not self._arriving:
+            self._since = time.monotonic()
+        within_head = self._head_size > 0 and self._request is None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # to another protocol; it was answered in this one, and the connection ends with that
+        except httptools.HttpParserCallbackError:
+            log.exception("a request could not be read")
+            self._transport.close()
+        except httptools.HttpParserError as error:
+            self._refuse_rest(Refused(400, f"this is no HTTP request: {error}"))
+        if within_head and self._request is None and self._head_size > 0:
+            self._head_size += len(data)  # the parser says nothing of what is not whole: a header without end
+            if self._head_size > MAX_HEAD:
+                self._refuse_rest(_too_long(self._head_size))
+        self._arriving = self._head_size > 0
+
+    # The parser calls these, in this order, for each request.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._target, self._headers, self._head_size = b"", {}, 1
+        self._body, self._body_size = [], 0
+
+    def on_url(self, url: bytes) -> None:
+        """Read a part of the target."""
+        self._target += url
+        self._head_size += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a header."""
+        self._headers.setdefault(name.lower(), value)
+        self._head_size += len(name) + len(value)
+
+    def on_headers_complete(self) -> None:
+        """Check what can be checked before the body comes."""
+        if len(self._next) >= MAX_AHEAD:
+            self._last = True
+            return
+        parser = self._parser
+        self._request = request = Request(
+            parser.get_method().decode("ascii"), *_split(self._target), self._headers
+        )
+        # A client of HTTP/1.0, or one that asks for another protocol, gets its answer and no more.
+        request.keep = (
+            parser.should_keep_alive() and parser.get_http_version() == "1.1" and not parser.should_upgrade()
+        )
+        try:
+            if self._crowded:
+                request.keep = False
+                raise Refused(503, "too many connections; try again", [(b"retry-after", b"1")])
+            if self._head_size > MAX_HEAD:
+                raise _too_long(self._head_size)
+            self._application.admit(request)
+        except Refused as refused:
+            self._refuse(request, refused)
+        else:
+            if not self._busy and self._headers.get(b"expect", b"").lower() == b"100-continue":
+                self._transport.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        """Read a part of the body."""
+        if self._request is None:
+            return
+        self._body_size += len(body)
+        if self._body_size > self._settings.max_body:
+            if self._dropping:
+                self._transport.close()
+            else:
+                most = self._settings.max_body
+                self._refuse(self._request, Refused(413, f"the body has more than {most} bytes"))
+        elif not self._dropping:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        request, self._request, self._head_size = self._request, None, 0
+        if self._dropping:
+            if not self._busy:
+                self._transport.close()
+        elif request is not None:
+            request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            if self._piece is not None:
+                self._head, self._piece = Head.of(self._piece, request), None
+            self._take(request)
+
+    def respond(self, request: Request, response: Response) -> None:
+        """Write the response to the request that is being answered, and go on with the next."""
+        transport, body = self._transport, response.body
+        self._busy, self._waited, self._since = False, None, time.monotonic()
+        if transport.is_closing():
+            return
+        close = not request.keep or (self._last and not self._next)
+        end = b"connection: close\r\n" if close else b""
+        shown = b"" if request.method == "HEAD" else body
+        joined = shown if len(shown) <= _JOINED else b""
+        told = _STATUS[response.status], response.head, request.id.encode(), len(body), end, joined
+        transport.write(b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n%b" % told)
+        if len(shown) > _JOINED:
+            transport.write(shown)
+        if not close:
+            if self._next or self._paused:
+                self._loop.call_soon(self._go_on)
+        elif not self._dropping or self._request is None:
+            transport.close()
+
+    def _take_again(self, request: Request) -> None:
+        """Check and answer a request that is like the last one."""
+        try:
+            self._application.admit(request)
+        except Refused as refused:
+            request.refused = refused
+        self._take(request)
+
+    def _take(self, request: Request) -> None:
+        """Answer a request now, or after those before it."""
+        if self._busy or self._unread or self._next:
+            self._next.append(request)
+            self._pause()
+        else:
+            self._busy = True
+            self._waited = self._application.answer(request, self.respond)
+
+    def _go_on(self) -> None:
+        """Answer the next request that has arrived; read on when there is none."""
+        if self._busy or self._unread or self._transport.is_closing():
+            return
+        if self._next:
+            self._busy = True
+            self._waited = self._application.answer(self._next.popleft(), self.respond)
+        elif self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        """Read no more until what was read is answered."""
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _refuse(self, request: Request, refused: Refused) -> None:
+        """Refuse a request that is still arriving: when it is whole if it has no body, and at once if it may have."""
+        request.refused = refused
+        if request.method in ("GET", "HEAD") and self._body_size == 0:
+            return
+        self._body, self._body_size, self._dropping, request.keep = [], 0, True, False
+        self._loop.call_later(_DISCARD_S, self._transport.close)
+        self._take(request)
+
+    def _refuse_rest(self, refused: Refused) -> None:
+        """Refuse what comes after a fault in the protocol: where the next request begins is not known."""
+        if self._dropping or self._transport.is_closing():
+            return
+        request = self._request or Request("", "")
+        request.refused, request.keep, self._request = refused, False, None
+        self._take(request)
+        self._pause()
+
+
+def _too_long(size: int) -> Refused:
+    return Refused(431, f"the headers have {size} bytes or more; at most {MAX_HEAD}")
+
+
+def _split(target: bytes) -> tuple[str, bytes]:
+    """Return path, percent-decoded, and query of a request's target."""
+    if not target.startswith(b"/"):
+        try:
+            parsed = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            return "", b""
+        path, query = parsed.path or b"", parsed.query or b""
+    else:
+        path, _, query = target.partition(b"?")
+    text = path.decode("latin-1")
+    return unquote(text) if "%" in text else text, query

@@ -1,0 +1,72 @@
+"""Takes connections on a listening socket until it is told to end, and then answers what has come.
+
+Nothing that a client has sent is left unanswered, as far as that can be: who has an open connection may be about to
+send a request. It has a moment to do so, is answered, and told that the connection ends with the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+
+from components.serving.http.connection import Answers, Connection
+from components.serving.http.listening import BACKLOG
+from components.serving.settings import Settings
+
+_KEEP_ALIVE_S = 65.0  # longer than proxies and client pools keep theirs: they are the ones to close
+_LOOK_S = 1.0
+_LINGER_S = 0.5
+_TICK_S = 0.01
+
+log = logging.getLogger("darkroom.serving")
+
+
+class Server:
+    """The connections of a worker."""
+
+    def __init__(self, application: Answers, settings: Settings) -> None:
+        self._application, self._settings = application, settings
+        self._connections: set[Connection] = set()
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Take no new connections, answer what has come, and end."""
+        self._ending.set()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve until :meth:`end`."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        look_s = min(_LOOK_S, self._settings.request_s / 4)
+        while not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), look_s)
+            now = time.monotonic()
+            for connection in list(self._connections):
+                connection.end_if_late(now, _KEEP_ALIVE_S)
+        server.close()
+        await self._drain()
+
+    def _connection(self) -> Connection:
+        return Connection(self._application, self._settings, self._connections)
+
+    async def _drain(self) -> None:
+        log.info("draining", extra={"connections": len(self._connections)})
+        for connection in self._connections:
+            connection.drain()
+        await self._gone(_LINGER_S)
+        for connection in list(self._connections):
+            connection.close_if_idle()
+        await self._gone(self._settings.grace_s)
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def _gone(self, within_s: float) -> None:
+        """Wait until no connection is left."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._connections:
+                    await asyncio.sleep(_TICK_S)

@@ -1,0 +1,1 @@
+"""Which version is served, and how a worker comes to serve it."""

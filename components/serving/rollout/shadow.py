@@ -1,0 +1,113 @@
+"""Gives challengers a share of copied traffic: nobody sees their answers, but how often they agree is counted.
+
+The champion's answer goes out first. A copy is computed only when few are waiting, so that a slow challenger
+is asked less and keeps nobody waiting in its queue; it does take its share of the computing threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+
+from components.serving.engine.served_version import ServedVersion
+from components.serving.rollout.state import Target
+from components.serving.settings import Settings
+from components.serving.telemetry.counters import Metrics
+from components.tasks import Arrays
+from data.errors import UserError
+
+MOST_WAITING = 4
+"""Copies of one model that may wait; further ones are left out and counted as ``skipped``."""
+
+Load = Callable[[str, Target], Awaitable[ServedVersion]]
+
+log = logging.getLogger("darkroom.serving")
+
+
+class Shadow:
+    """The challengers of a worker."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._share, self._metrics = settings.shadow, metrics
+        self._challengers: dict[str, ServedVersion] = {}
+        self._targets: dict[str, Target] = {}
+        self._due: dict[str, float] = {}
+        self._tasks: set[asyncio.Task] = set()
+
+    async def follow(self, challengers: dict[str, Target], load: Load) -> None:
+        """Load the challengers that are to be tried, and let go of others."""
+        if not self._share:
+            return
+        for name in self._targets.keys() - challengers.keys():
+            del self._targets[name]
+            self._challengers.pop(name, None)
+        for name, target in challengers.items():
+            if self._targets.get(name) == target:
+                continue
+            self._targets[name] = target
+            self._challengers.pop(name, None)
+            try:
+                self._challengers[name] = await load(name, target)
+            except UserError as error:
+                log.warning("challenger refused", extra={"model": name, "reason": str(error)})
+
+    def offer(self, served: ServedVersion, inputs: Arrays, outputs: Arrays) -> None:
+        """Let the challenger answer this request as well, if it is this one's turn."""
+        challenger = self._challengers.get(served.name)
+        if challenger is None:
+            return
+        due = self._due.get(served.name, 0.0) + self._share
+        self._due[served.name] = due % 1.0
+        if due < 1:
+            return
+        if challenger.queue.waiting >= MOST_WAITING:
+            self._count(served, challenger, "skipped")
+            return
+        task = asyncio.create_task(self._try(served, challenger, inputs, outputs))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _try(
+        self, served: ServedVersion, challenger: ServedVersion, inputs: Arrays, outputs: Arrays
+    ) -> None:
+        try:
+            answer, job = await challenger.queue.infer(inputs)
+        except Exception as error:  # whatever a graph can raise: nobody but the counter is to know
+            log.warning("challenger failed", extra={"model": served.name, "reason": str(error)})
+            self._count(served, challenger, "failed")
+            return
+        self._count(served, challenger, "agreed" if agree(outputs, answer) else "disagreed")
+        took = job.batch.ended - job.batch.started
+        self._metrics.shadow_computed.observe(took, served.name, challenger.bundle.sha256)
+
+    def _count(self, served: ServedVersion, challenger: ServedVersion, outcome: str) -> None:
+        self._metrics.shadow.add(served.name, served.bundle.sha256, challenger.bundle.sha256, outcome)
+
+
+def agree(answer: Arrays, other: Arrays) -> bool:
+    """Whether two versions said the same to one request, as far as whoever asked would act on it.
+
+    Where there are probabilities it is the likeliest class of each row. A text is to be the same, images are to
+    differ by a grey level in the mean of each, numbers by a hundredth.
+    """
+    if "probabilities" in answer and "probabilities" in other:
+        return bool(np.array_equal(*(of["probabilities"].argmax(axis=-1) for of in (answer, other))))
+    if answer.keys() != other.keys():
+        return False
+    if "text" in answer:
+        return bool(np.array_equal(answer["text"], other["text"]))
+    return all(_same(answer[name], other[name]) for name in answer)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if one.dtype == np.uint8:
+        difference = np.abs(one.astype(np.int16) - other.astype(np.int16))
+        return bool((difference.reshape(len(one), -1).mean(axis=1) <= 1).all())
+    if one.dtype.kind == "f":
+        return bool(np.allclose(one, other, rtol=1e-2, atol=1e-2))
+    return bool(np.array_equal(one, other))

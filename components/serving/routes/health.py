@@ -1,0 +1,28 @@
+"""``/v2/health``: whether the server lives, and whether it answers for all its models."""
+
+from __future__ import annotations
+
+from components.serving.http.messages import Request, Response
+from components.serving.http.routing import Route
+from components.serving.service import Service
+
+
+def routes(service: Service) -> list[Route]:
+    """Return the routes of health; probes need no token."""
+
+    async def live(request: Request) -> Response:
+        return Response.json({"live": True})
+
+    async def ready(request: Request) -> Response:
+        return Response.json({"ready": service.ready}, status=200 if service.ready else 503)
+
+    async def model_ready(request: Request) -> Response:
+        served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
+        return Response.json({"name": served.name, "ready": True})
+
+    return [
+        Route("GET", "/v2/health/live", live, "open"),
+        Route("GET", "/v2/health/ready", ready, "open"),
+        Route("GET", "/v2/models/{model}/ready", model_ready),
+        Route("GET", "/v2/models/{model}/versions/{version}/ready", model_ready),
+    ]

@@ -1,0 +1,111 @@
+"""``POST /v2/models/{model}/infer``: tensors in, tensors out, each as JSON or as raw bytes behind the JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from components.serving.engine.served_version import ServedVersion
+from components.serving.http.messages import Later, Refused, Request, Response
+from components.serving.http.routing import Route
+from components.serving.service import Service
+from components.serving.v2 import tensors
+from components.serving.v2.infer_request import Form, Forms
+from components.tasks import Arrays
+
+MAX_JSON = 4 << 20
+"""Most bytes of JSON in a request. Reading it holds up all others: four million bytes do so for a tenth of a second."""
+
+_HEADER = b"inference-header-content-length"
+_BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
+
+
+def routes(service: Service) -> list[Route]:
+    """Return the routes of inference."""
+    forms = Forms()
+
+    def infer(request: Request) -> Later:
+        served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
+        request.model = served.labels
+        form, inputs = read(request, forms)
+        wanted = wanted_outputs(form, served)
+        job = served.submit(inputs, form.patience_s)
+
+        def finish() -> Response:
+            outputs = served.result(job)
+            service.shadow.offer(served, inputs, outputs)
+            return write(served, form.id, outputs, wanted)
+
+        return Later(job, finish)
+
+    return [
+        Route("POST", "/v2/models/{model}/infer", infer),
+        Route("POST", "/v2/models/{model}/versions/{version}/infer", infer),
+    ]
+
+
+def read(request: Request, forms: Forms) -> tuple[Form, Arrays]:
+    """Return what a request says, and its input tensors by name.
+
+    Raises:
+        Refused: it is not of the protocol's form (400), or has too much JSON (413).
+    """
+    body, length = request.body, len(request.body)
+    header = request.headers.get(_HEADER)
+    if header is None:
+        content = body
+    else:
+        if not header.isdigit() or len(header) > 12 or int(header) > length:
+            raise Refused(400, f"Inference-Header-Content-Length: a number up to {length}, the body's length")
+        length = int(header)
+        content = body[:length]
+    if length > MAX_JSON:
+        raise Refused(413, f"{length} bytes of JSON; at most {MAX_JSON}: send tensors raw, behind the JSON")
+    form = forms.read(content)
+    return form, form.inputs(body, length)
+
+
+def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, bool]) -> Response:
+    """Return the response: of each wanted output its tensor, raw where its value in ``wanted`` is true."""
+    described, raw = [], []
+    for name, binary in wanted.items():
+        values = outputs[name]
+        entry: dict[str, Any] = {
+            "name": name,
+            "datatype": tensors.datatype_of(values),
+            "shape": values.shape,
+        }
+        if binary:
+            raw.append(tensors.to_bytes(values))
+            entry["parameters"] = {"binary_data_size": len(raw[-1])}
+        else:
+            _refuse_infinities(served.name, name, values)
+            entry["data"] = tensors.to_list(values)
+        described.append(entry)
+    answer = {"model_name": served.name, "model_version": served.version, "outputs": described}
+    if id is not None:
+        answer["id"] = id
+    said = orjson.dumps(answer)
+    return Response(b"".join((said, *raw)), _BINARY % len(said)) if raw else Response(said)
+
+
+def wanted_outputs(form: Form, served: ServedVersion) -> dict[str, bool]:
+    """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named.
+
+    Raises:
+        Refused: there is no such output (400).
+    """
+    known = served.outputs
+    if form.outputs is None:
+        return dict.fromkeys(known, form.binary)
+    for name in form.outputs:
+        if name not in known:
+            raise Refused(400, f"no output {name!r}: {', '.join(known)}")
+    return form.outputs
+
+
+def _refuse_infinities(model: str, name: str, values: np.ndarray) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refused(500, f"{model} gave an infinity for {name!r}, which JSON cannot hold")

@@ -1,0 +1,236 @@
+"""``/models``: what is served, for people and scripts. An image file in, JSON or a PNG out.
+
+A picture is the body itself (``curl --data-binary @picture.png``): PNG, JPEG or WebP by its content. Answers that are
+pictures are PNG files, all others JSON; with ``Accept: application/json`` pictures are ``data:`` URLs in JSON, too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from components.bundles.bundle import Bundle
+from components.pipelines import postprocess
+from components.pipelines.postprocess import Answer
+from components.serving.engine import limits
+from components.serving.engine.served_version import ServedVersion
+from components.serving.http.messages import JSON, Refused, Request, Response, head
+from components.serving.http.routing import Route
+from components.serving.service import Service
+from components.tasks import DRAWING, Arrays
+from data.errors import UserError, nearest
+from data.images import DecodeError, decode
+
+MAX_PIXELS = 25_000_000
+"""Of a picture, decoded: some 100 MB, of which no more than a few are held at once."""
+
+_PNG = b"image/png"
+_PARAMETERS = {"reenactment": ("landmarks",), "controlled_generation": ("prompt", "seed")}
+"""By task, what can be said beside the picture."""
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_CARD = ("name", "task", "family", "dataset", "classes", "inputs", "outputs", "image", "primary", "metrics")
+
+
+def routes(service: Service) -> list[Route]:
+    """Return the routes for people."""
+
+    async def models(request: Request) -> Response:
+        return Response.json({"models": [card(served) for served in service.repository.served()]})
+
+    async def model(request: Request) -> Response:
+        return Response.json(card(service.repository.get(request.parameters["model"])))
+
+    async def predict(request: Request) -> Response:
+        served = _served(service, request)
+        inputs = await service.aside(_inputs, served, request)
+        return await _answer(request, served, inputs)
+
+    async def generate(request: Request) -> Response:
+        served = _served(service, request)
+        if served.bundle.description["task"] not in DRAWING:
+            raise Refused(400, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict")
+        return await _answer(request, served, _request(served, request))
+
+    async def example(request: Request) -> Response:
+        served = _served(service, request)
+        return Response.json(await service.aside(_example, served, request.parameters["place"]))
+
+    async def _answer(request: Request, served: ServedVersion, inputs: Arrays) -> Response:
+        outputs = await served.infer(inputs)
+        service.shadow.offer(served, inputs, outputs)
+        return await service.aside(_written, request, served, outputs)
+
+    return [
+        Route("GET", "/models", models),
+        Route("GET", "/models/{model}", model),
+        Route("POST", "/models/{model}/predict", predict),
+        Route("GET", "/models/{model}/generate", generate),
+        Route("GET", "/models/{model}/examples/{place}", example),
+    ]
+
+
+def card(served: ServedVersion) -> dict[str, Any]:
+    """Return what there is to know of a champion."""
+    description = served.bundle.description
+    return {
+        **{key: description.get(key) for key in _CARD},
+        **_words(served),
+        "name": served.name,
+        "version": served.version,
+        "promoted_at": served.promoted_at or None,
+        "bundle_sha256": served.bundle.sha256,
+        "data_sha256": description.get("data"),
+        "draws_by_class": description["task"] == "generation" and postprocess.draws_by_class(description),
+        "examples": _examples(served.bundle),
+    }
+
+
+def _examples(bundle: Bundle) -> int:
+    """Return how many golden examples there are; none of a generator, which takes no rows."""
+    inputs, _ = bundle.golden()
+    return max(
+        (len(inputs[tensor.name]) for tensor in bundle.graph.inputs if tensor.shape[0] == -1), default=0
+    )
+
+
+def _words(served: ServedVersion) -> dict[str, Any]:
+    """Return what a model that draws by words can be asked, and an example."""
+    description = served.bundle.description
+    if "words" not in description:
+        return {}
+    prompts = served.bundle.golden()[0]["prompt"]
+    return {key: description[key] for key in ("words", "longest_caption")} | {"prompt": prompts[0]}
+
+
+def _served(service: Service, request: Request) -> ServedVersion:
+    served = service.repository.get(request.parameters["model"])
+    request.model = served.labels
+    return served
+
+
+def _inputs(served: ServedVersion, request: Request) -> Arrays:
+    """Return what the graph takes for the picture in a request's body.
+
+    Raises:
+        Refused: there is no picture that can be used (400), it is sent as a form (415), or the model takes none (400).
+    """
+    description = served.bundle.description
+    task = description["task"]
+    if task in DRAWING:
+        asked = "prompt=...&seed=0" if task == "text_to_image" else "seed=0"
+        raise Refused(400, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}")
+    query = _query(request, _PARAMETERS.get(task, ()))
+    if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
+        raise Refused(
+            415, "send the file as the body itself (curl --data-binary @picture.png), not as a form"
+        )
+    try:
+        image, _ = decode(request.body, MAX_PIXELS)
+    except DecodeError as error:
+        raise Refused(400, f"the body is no picture that can be used: {error}") from None
+    prepared = served.bundle.prepare_image(image)
+    if task == "controlled_generation":
+        return _controlled(served, prepared, query)
+    if task != "reenactment":
+        return postprocess.inputs(description, prepared, image.size)
+    try:
+        points = postprocess.landmarks(description, json.loads(query.get("landmarks", "null")))
+    except (ValueError, RecursionError):
+        raise Refused(400, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]") from None
+    except UserError as error:
+        raise Refused(400, str(error)) from None
+    return {"landmarks": points, "shots": prepared[None]}
+
+
+def _request(served: ServedVersion, request: Request) -> Arrays:
+    """Return what a graph that draws takes.
+
+    Raises:
+        Refused: a value is none that it takes (400).
+    """
+    query = _query(request, ("seed", "count", "label", "prompt"))
+    numbers = {key: _whole(query, key, default) for key, default in (("seed", 0), ("count", 1))}
+    limits.check_rows(numbers["count"], served.settings)  # before a prompt is held so many times
+    try:
+        described = {key: query.get(key) for key in ("label", "prompt")}
+        return postprocess.request(served.bundle.description, **numbers, **described)
+    except UserError as error:
+        raise Refused(400, str(error)) from None
+
+
+def _controlled(served: ServedVersion, prepared: np.ndarray, query: Mapping[str, str]) -> Arrays:
+    try:
+        return postprocess.controlled(
+            served.bundle.description, prepared, query.get("prompt"), _whole(query, "seed", 0)
+        )
+    except UserError as error:
+        raise Refused(400, str(error)) from None
+
+
+def _whole(query: Mapping[str, str], key: str, default: int) -> int:
+    text = query.get(key, str(default))
+    if not _INTEGER.fullmatch(text):
+        raise Refused(400, f"{key}={text}: a whole number")
+    return int(text)
+
+
+def _query(request: Request, known: tuple[str, ...]) -> Mapping[str, str]:
+    for key in request.query:
+        if key not in known:
+            raise Refused(400, f"no parameter {key!r}.{nearest(key, known)}")
+    return request.query
+
+
+def _written(request: Request, served: ServedVersion, outputs: Mapping[str, np.ndarray]) -> Response:
+    """Return an answer in the form that was asked for."""
+    description = served.bundle.description
+    answer = postprocess.read(description, outputs)[0]
+    picture = _picture(answer)
+    if picture is None or JSON in (request.header(b"accept") or b""):
+        named = {"name": served.name, "version": served.version, "task": description["task"]}
+        return Response.json(named | postprocess.to_json(answer))
+    named = [(b"x-model-name", quote(served.name).encode()), (b"x-model-version", served.version.encode())]
+    return Response(postprocess.png(picture), head(_PNG, named))
+
+
+def _picture(answer: Answer) -> Any:
+    """Return an answer that is a picture as one; None for others."""
+    if "images" in answer:
+        return postprocess.sheet(answer["images"])
+    return answer.get("image") or answer.get("mask")
+
+
+def _example(served: ServedVersion, place: str) -> dict[str, Any]:
+    """Return one golden example: the picture; of a head model a person, and a pose with its landmarks.
+
+    Of a model that draws by words it is a prompt, and the picture that it drew, or the edge map that it draws by, too.
+
+    Raises:
+        Refused: there is no such example (404).
+    """
+    inputs, outputs = served.bundle.golden()
+    found = card(served)["examples"]
+    if not place.isascii() or not place.isdigit() or len(place) > 6 or int(place) >= found:
+        raise Refused(404, f"{served.name}: no example {place}; it has {found}")
+    k = int(place)
+    if "prompt" in inputs and "image" in inputs:
+        return {"prompt": inputs["prompt"][k]} | postprocess.to_json(
+            {"image": postprocess.picture(inputs["image"][k])}
+        )
+    if "prompt" in inputs:
+        return {"prompt": inputs["prompt"][k]} | postprocess.to_json(
+            {"image": postprocess.picture(outputs["image"][k])}
+        )
+    if "shots" not in inputs:
+        return postprocess.to_json({"image": postprocess.picture(inputs["image"][k])})
+    pictures = {
+        "image": postprocess.picture(inputs["shots"][k][0]),
+        "pose": postprocess.picture(outputs["image"][k]),
+    }
+    return postprocess.to_json(pictures) | {"landmarks": inputs["landmarks"][k].tolist()}

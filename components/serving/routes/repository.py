@@ -1,0 +1,54 @@
+"""The model repository extension: what there is, taking a model out, and putting it back."""
+
+from __future__ import annotations
+
+from components.serving.http.messages import Refused, Request, Response
+from components.serving.http.routing import Route
+from components.serving.service import Service
+
+
+def routes(service: Service) -> list[Route]:
+    """Return the routes of the model repository."""
+
+    async def index(request: Request) -> Response:
+        asked = request.json() if request.body else {}
+        if not isinstance(asked, dict):
+            raise Refused(400, "the request is a JSON object")
+        entries = service.repository.index()
+        if asked.get("ready") is True:
+            entries = [entry for entry in entries if entry.state == "READY"]
+        return Response.json(
+            [
+                {"name": entry.name, "version": entry.version, "state": entry.state, "reason": entry.reason}
+                for entry in entries
+            ]
+        )
+
+    async def load(request: Request) -> Response:
+        name = request.parameters["model"]
+        await _ask(name, unloaded=False)
+        service.repository.get(name)
+        if refusal := service.repository.refused().get(name):
+            raise Refused(400, f"{name}: version {refusal.version} was refused: {refusal.reason}")
+        return Response.json({"name": name, "state": "READY"})
+
+    async def unload(request: Request) -> Response:
+        name = request.parameters["model"]
+        if all(entry.name != name for entry in service.repository.index()):
+            raise Refused(404, f"no model {name!r}")
+        await _ask(name, unloaded=True)
+        return Response.json({"name": name, "state": "UNAVAILABLE"})
+
+    async def _ask(name: str, *, unloaded: bool) -> None:
+        try:
+            await service.following.ask(name, unloaded=unloaded)
+        except TimeoutError:
+            raise Refused(
+                503, f"{name}: not done in time; POST /v2/repository/index says how it stands"
+            ) from None
+
+    return [
+        Route("POST", "/v2/repository/index", index),
+        Route("POST", "/v2/repository/models/{model}/load", load, "admin"),
+        Route("POST", "/v2/repository/models/{model}/unload", unload, "admin"),
+    ]

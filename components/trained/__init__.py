@@ -1,0 +1,1 @@
+"""Trained models, answered by PyTorch."""

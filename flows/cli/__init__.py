@@ -1,0 +1,1 @@
+"""The ``darkroom`` command, a module per group of commands."""

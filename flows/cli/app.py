@@ -1,0 +1,92 @@
+"""The ``darkroom`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from data.errors import UserError
+
+# Told before any of these tools is imported: none of them reports home from here.
+for _name, _value in {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "False",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+app = typer.Typer(
+    help="Retrain, evaluate and promote vision models: Prefect schedules, DVC decides, MLflow remembers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+
+
+@app.command()
+def run(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models of params.yaml; all of them by default.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option(help="Run the stages of these models even if they are up to date.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Retrain: bring models up to date, register them and put them to the gate."""
+    from flows import run as run_command
+
+    raise typer.Exit(run_command.run(models or [], force, as_json))
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the models of params.yaml, those on its shelf, and the families."""
+    from flows.cli import models as models_command
+
+    models_command.show(as_json)
+
+
+@app.command()
+def report() -> None:
+    """Write the contact sheet: one HTML file over all models."""
+    from components import report as contact_sheet
+
+    typer.echo(contact_sheet.run())
+
+
+def main() -> None:
+    """Run the command line: a user's mistake ends with its message alone and exit status 2."""
+    from flows.cli import data, doctor, predict, registry, reproduce, schedule, serve, triton
+    from flows.workspace import project
+
+    app.add_typer(data.app, name="data")
+    registry.add_to(app)
+    serve.add_to(app)
+    predict.add_to(app)
+    app.command("doctor")(doctor.doctor)
+    app.command("reproduce")(reproduce.reproduce)
+    app.command("schedule")(schedule.schedule)
+    app.command("export-triton")(triton.export_triton)
+    try:
+        if not {"--help", "-h"} & set(sys.argv[1:]) and not {*sys.argv[1:2]} <= predict.ANYWHERE:
+            project.enter()
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""``darkroom data``: takes a user's images in, and tries and keeps the expectations of a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from data import spec
+
+from data.errors import UserError, nearest
+
+app = typer.Typer(help="Add data sets and say what must hold of them.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+Name = Annotated[str, typer.Argument(help="A data set: a folder of data/.")]
+
+
+@app.command()
+def add(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of images: class folders, metadata.jsonl, or COCO's JSON.")
+    ],
+    name: Annotated[str, typer.Option(help="What to call it.")],
+    image_size: Annotated[
+        int | None, typer.Option(help="Sides of the images that models see, in pixels.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="A share, as validation=0.2; may be repeated.")
+    ] = None,
+    coco: Annotated[
+        list[Path] | None,
+        typer.Option(help="COCO's JSON of the images, if it is not the only one there; may be repeated."),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="What `text` of metadata.jsonl is: transcripts, written in the image, or captions."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take a folder of images in as a data set, or take note of how it is now. Nothing in it is changed."""
+    from components.datasets import add as add_dataset
+    from flows.workspace.project import CALLED_FROM
+
+    shares = dict(_share(text) for text in split or [])
+    files = tuple(CALLED_FROM / file for file in coco or [])
+    added = add_dataset.add(CALLED_FROM / folder, name, image_size, shares, files, text)
+    if as_json:
+        typer.echo(json.dumps(vars(added), sort_keys=True))
+        return
+    typer.echo(f"{name}: {added.examples:,} images")
+    for title, counts in (("classes", added.classes), ("splits", added.splits)):
+        shown = [f"{key or '(none)'} {count:,}" for key, count in list(counts.items())[:20]]
+        typer.echo(f"  {title}: {', '.join(shown)}{', ...' if len(counts) > 20 else ''}")
+    typer.echo(f"Next: darkroom data {'check' if _suite(name).exists() else 'infer'} {name}")
+
+
+@app.command()
+def infer(name: Name, as_json: Json = False) -> None:
+    """Read the data set and write its suite.yaml: what must hold of it. After that it is yours to edit."""
+    from components.validation import infer as infer_suite
+
+    rows, shares = _read(name)
+    infer_suite.infer(name, rows, shares, _suite(name))
+    _say(as_json, {"suite": str(_suite(name))}, f"{_suite(name)}: written. Next: darkroom data check {name}")
+
+
+@app.command()
+def accept(name: Name, as_json: Json = False) -> None:
+    """Make the data as it is now what drift is measured against; nothing else in suite.yaml changes."""
+    from components.validation import infer as infer_suite
+    from components.validation import suite
+
+    suite.load(_suite(name))
+    rows, _ = _read(name)
+    infer_suite.accept(rows, _suite(name))
+    _say(
+        as_json,
+        {"suite": str(_suite(name))},
+        f"{_suite(name)}: reference is now of these {len(rows):,} examples.",
+    )
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A data set, or any folder of images.")], as_json: Json = False
+) -> None:
+    """Try the expectations on the data as it is now, and change nothing. Exits 2 when one does not hold."""
+    rows, shares = _read(name)
+    from components import validate  # Slow to import, and of no use for a name that is wrong.
+    from components.validation import suite
+
+    own = suite.load(_suite(name)) if _is_dataset(name) else suite.Suite()
+    outcomes = validate.check(name, rows, own, shares, docs=None)
+    success = all(outcome.success for outcome in outcomes)
+    if as_json:
+        found = [validate.describe(outcome) for outcome in outcomes]
+        typer.echo(json.dumps({"dataset": name, "success": success, "expectations": found}, sort_keys=True))
+        raise typer.Exit(0 if success else 2)
+    if not success:
+        raise UserError(
+            f"{name}: {len(rows):,} examples; not all is as expected.\n{validate.explain(name, outcomes)}"
+        )
+    typer.echo(f"{name}: {len(rows):,} examples; all {len(outcomes)} expectations hold.")
+
+
+def _suite(name: str) -> Path:
+    from components.project.layout import suite_file
+
+    return suite_file(name)
+
+
+def _is_dataset(name: str) -> bool:
+    from components.project.layout import dataset_file
+
+    return dataset_file(name).exists()
+
+
+def _read(name: str) -> tuple[pd.DataFrame, spec.Shares]:
+    """Return the manifest of a data set or folder as its source is now, and the shares of its splits."""
+    import tempfile
+
+    from components import ingest
+    from components.datasets import annotations as annotated
+    from components.datasets import manifest
+    from components.project.layout import dataset_file
+    from data import spec
+
+    if _is_dataset(name):
+        settings = spec.load(dataset_file(name))
+    elif Path(name).is_dir():
+        image = spec.ImageSpec(height=2, width=2, channels=3)  # Nothing is prepared here.
+        objects = annotated.look(Path(name))
+        settings = spec.DatasetSpec(source="imagefolder", folder=Path(name), image=image, objects=objects)
+    else:
+        known = [file.parent.name for file in Path("data").glob("*/dataset.yaml")]
+        raise UserError(f"{name}: no data set and no folder of that name.{nearest(name, known)}")
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
+        ingest.write(name, settings, Path(folder))
+        return manifest.read(Path(folder)), settings.splits
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, _, share = text.partition("=")
+    if name not in ("validation", "test"):
+        raise UserError(f"--split {text!r}: no split {name!r}.{nearest(name, ['validation', 'test'])}")
+    try:
+        return name, float(share)
+    except ValueError:
+        raise UserError(
+            f"--split {text!r}: {share!r} is no number. For example: --split {name}=0.2"
+        ) from None
+
+
+def _say(as_json: bool, values: dict, sentence: str) -> None:
+    typer.echo(json.dumps(values, sort_keys=True) if as_json else sentence)

@@ -1,0 +1,149 @@
+"""``darkroom promote``, ``rollback``, ``history`` and ``status``: people at the registry."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from components.promotion.champion import Standing
+    from components.registry.ledger import Entry
+
+Name = Annotated[str, typer.Argument(help="A model of params.yaml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Mount the commands on ``app``. MLflow is imported only when one of them runs."""
+    for command in (promote, rollback, history, status):
+        app.command()(command)
+
+
+def promote(
+    name: Name,
+    version: Annotated[int | None, typer.Option(help="A version; the challenger by default.")] = None,
+    waive: Annotated[str, typer.Option(help="Promote although the gate refuses: the reason.")] = "",
+    by: Annotated[str, typer.Option(help="Who gives the waiver.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Put a version to the gate and make it champion. Exit status 1 when the gate refuses."""
+    from components import gate
+
+    waiver = gate.Waiver(by, waive) if waive or by else None
+    decision = gate.run(name, version, waiver=waiver, by=by or getpass.getuser())
+    if as_json:
+        _print_json(asdict(decision))
+    else:
+        typer.echo(f"{name} version {decision.version}: {decision.verdict}")
+        for reason in decision.reasons:
+            typer.echo(f"  {reason}")
+    raise typer.Exit(0 if decision.promoted else 1)
+
+
+def rollback(
+    name: Name,
+    to: Annotated[int | None, typer.Option(help="An earlier champion; the last one by default.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make the last champion before the present one champion again."""
+    from components.promotion import champion
+
+    now, before = champion.rollback(name, to, by=getpass.getuser(), reason=reason)
+    if as_json:
+        _print_json({"name": name, "champion": now.number, "before": before})
+    elif now.number == before:
+        typer.echo(f"{name}: version {before} is champion already.")
+    else:
+        typer.echo(f"{name}: version {now.number} is champion again, in place of version {before}.")
+
+
+def history(
+    name: Annotated[str | None, typer.Argument(help="A model; all of them by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every decision of the gate and every move of a champion, oldest first."""
+    from components.registry import ledger, versions
+
+    if name:
+        versions.find(name)  # names what there is when there is no such model
+    entries = ledger.history(name)
+    if as_json:
+        _print_json([asdict(entry) for entry in entries])
+        return
+    table = _table("when (UTC)", "model", "version", "what", "champion before", "by", "why")
+    for entry in entries:
+        _add_row(table, _history_row(entry))
+    _print_table(table)
+
+
+def status(as_json: Json = False) -> None:
+    """Show champion, challenger and the gate's last decision of each registered model."""
+    from components.promotion import champion
+
+    standings = champion.standings()
+    if as_json:
+        _print_json([asdict(standing) | {"moved_by_hand": standing.moved_by_hand} for standing in standings])
+        return
+    table = _table("model", "champion", "challenger", "previous", "last decision", "note")
+    for standing in standings:
+        _add_row(table, _status_row(standing))
+    _print_table(table)
+
+
+def _history_row(entry: Entry) -> list[str]:
+    what = f"{entry.kind}: {entry.verdict}" if entry.verdict else entry.kind
+    # A promotion's reasons stand in the decision above it.
+    why = [] if entry.kind == "promotion" else entry.reasons
+    when = entry.at.removesuffix("+00:00").replace("T", " ")
+    return [when, entry.model, str(entry.version), what, _number(entry.champion), entry.by, "\n".join(why)]
+
+
+def _status_row(standing: Standing) -> list[str]:
+    decision, notes = "", []
+    if standing.decision:
+        decision = f"{standing.decision.version} {standing.decision.verdict}"
+    if standing.moved_by_hand:
+        recorded = f"version {standing.recorded}" if standing.recorded else "none"
+        notes.append(f"champion alias was moved by hand: the last recorded champion is {recorded}")
+    if standing.shadow:
+        notes.append(f"challenger, unseen: {standing.shadow}")
+    numbers = (_number(n) for n in (standing.champion, standing.challenger, standing.previous))
+    return [standing.name, *numbers, decision, "\n".join(notes)]
+
+
+def _number(number: int | None) -> str:
+    return "-" if number is None else str(number)
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", vertical="top")
+    return table
+
+
+def _add_row(table: Any, cells: list[str]) -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(cell) for cell in cells))  # Rich would read brackets as markup
+
+
+def _print_table(table: Any) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    if table.row_count:
+        Console().print(table)
+    else:
+        Console().print(Text("nothing is registered yet: darkroom run"))
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))

@@ -1,0 +1,59 @@
+"""``darkroom schedule``: keeps the schedules of params.yaml until it is ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from typing import Annotated
+
+import typer
+
+from components.project import params
+from data.errors import UserError, nearest
+from flows.processes import locks, reaper
+
+_EXAMPLE = """{file}: no schedules. Add some, such as:
+schedules:
+  nightly: {{cron: "0 3 * * *", timezone: Europe/Berlin}}
+  hourly: {{cron: "0 * * * *", models: [{model}]}}"""
+
+
+def schedule(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Schedules of params.yaml; all of them by default.")
+    ] = None,
+) -> None:
+    """Retrain when the schedules of params.yaml say; stays until it is ended."""
+    settings = params.load()
+    if not settings.schedules:
+        model = next(iter(settings.models))
+        raise UserError(_EXAMPLE.format(file=params.FILE, model=model))
+    for name in names or ():
+        if name not in settings.schedules:
+            known = nearest(name, settings.schedules)
+            raise UserError(f"{params.FILE}: schedules: there is no {name!r}.{known}")
+    chosen = {name: settings.schedules[name] for name in names or settings.schedules}
+    held = locks.hold(locks.SCHEDULE)
+    try:
+        _keep(chosen)
+    finally:
+        held.release()
+
+
+def _keep(chosen: dict[str, params.SchedulePolicy]) -> None:
+    from flows.prefect_api import server
+
+    with reaper.guard(uuid.uuid4().hex), server.keeping_schedules():
+        # Imported here: Prefect reads its settings on import.
+        from flows import scheduled_retraining
+
+        deployments = scheduled_retraining.deployments(chosen)
+        server.wait()
+        for name, policy in chosen.items():
+            what = ", ".join(policy.models) or "all models"
+            print(f"{name}: {what} at {policy.cron!r}, {policy.timezone}", file=sys.stderr)
+        print(
+            f"Prefect: {os.environ['PREFECT_API_URL'].removesuffix('/api')}. Ctrl+C ends it.", file=sys.stderr
+        )
+        scheduled_retraining.serve(deployments)

@@ -1,0 +1,122 @@
+"""``darkroom serve`` and ``serve-token``: the champions over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from data.errors import UserError
+from flows.workspace.project import CALLED_FROM
+
+if TYPE_CHECKING:
+    from components.serving.settings import ModelSettings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+
+PARAMS = Path("params.yaml")
+TOKENS = Path(".darkroom/tokens.json")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Mount the commands on ``app``."""
+    app.command()(serve)
+    app.command("serve-token")(serve_token)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8080,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(help="Port of gRPC beside it; 0 takes a free one; without this none.", min=0, max=65535),
+    ] = None,
+    bundle: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: serve this bundle in place of the registry's champions; repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    allow_cpu: Annotated[
+        bool, typer.Option(help="Compute on the CPU where --device cuda is not there.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes that answer.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of one answer.")] = 1,
+    poll: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
+    grace: Annotated[float, typer.Option(help="Seconds to answer what came before SIGTERM.")] = 20.0,
+    tokens: Annotated[str, typer.Option(help="File of bearer tokens: see darkroom serve-token.")] = "",
+    webhook_secret: Annotated[
+        str, typer.Option(help="File of the secret of MLflow's webhooks, which then say when to look.")
+    ] = "",
+    shadow: Annotated[float, typer.Option(help="Share of requests that a challenger answers unseen.")] = 0.0,
+    access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Serve the champions, and follow the registry. Logs go to standard error, a line of JSON per event."""
+    from components.serving import supervisor
+    from components.serving.settings import Settings
+
+    settings = Settings(
+        host=host,
+        port=port,
+        grpc_port=grpc_port,
+        bundles=_bundles(bundle or []),
+        device=device,
+        allow_cpu=allow_cpu,
+        workers=workers,
+        threads=threads,
+        poll_s=poll,
+        grace_s=grace,
+        tokens=str(CALLED_FROM / tokens) if tokens else "",
+        webhook_secret=str(CALLED_FROM / webhook_secret) if webhook_secret else "",
+        shadow=shadow,
+        access_log=access_log,
+        models=_bounds(),
+    )
+
+    def announce(told: Mapping[str, Any]) -> None:
+        if as_json:
+            print(json.dumps(told), flush=True)
+        else:
+            many = "1 model" if told["models"] == 1 else f"{told['models']} models"
+            beside = f", and gRPC on port {told['grpc_port']}" if "grpc_port" in told else ""
+            host = f"[{told['host']}]" if ":" in told["host"] else told["host"]
+            print(f"http://{host}:{told['port']} serves {many}{beside}. Ctrl+C ends it.", flush=True)
+
+    raise typer.Exit(supervisor.run(settings, announce))
+
+
+def serve_token(
+    name: Annotated[str, typer.Argument(help="Who it is for.")],
+    admin: Annotated[bool, typer.Option(help="May load and unload models, too.")] = False,
+    file: Annotated[Path, typer.Option(help="File of hashed tokens.")] = TOKENS,
+) -> None:
+    """Make a bearer token for darkroom serve --tokens, and print it. Only its hash is kept."""
+    from components.serving.http import tokens
+
+    typer.echo(tokens.make(file, name, "admin" if admin else "read"))
+
+
+def _bounds() -> dict[str, ModelSettings]:
+    """Return the bounds of ``serve:`` in ``params.yaml``, read without what checks all of the file: that takes time."""
+    import yaml
+
+    from components.serving.settings import ModelSettings
+
+    values = yaml.safe_load(PARAMS.read_text()) or {}
+    return {
+        name: ModelSettings.from_json(f"{PARAMS}: serve.{name}", bounds)
+        for name, bounds in values.get("serve", {}).items()
+    }
+
+
+def _bundles(given: list[str]) -> dict[str, str]:
+    bundles = {}
+    for text in given:
+        name, _, folder = text.partition("=")
+        if not name or not folder:
+            raise UserError(f"--bundle {text}: give NAME=FOLDER.")
+        bundles[name] = str(CALLED_FROM / folder)
+    return bundles

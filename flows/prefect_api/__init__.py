@@ -1,0 +1,1 @@
+"""Prefect's API for a run, and runs that crashed."""

@@ -1,0 +1,1 @@
+"""One retraining: its steps, what a person sees of it, what the machine holds."""

@@ -1,0 +1,190 @@
+"""One retraining of some models: does its steps one by one, as the flow asks, and can be stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from components.project import layout
+from components.project.params import Params
+from flows.retraining.display import Display
+from flows.retraining.machine import Machine
+from flows.stages import dag, fork_server, order
+from flows.stages.process import StageFailed, StageProcess
+
+TIME_LIMITS = {
+    "ingest": 240.0,
+    "validate": 60.0,
+    "prepare": 120.0,
+    "judge": 240.0,
+    "train": 1440.0,
+    "evaluate": 120.0,
+    "export": 60.0,
+}
+"""Minutes a stage may take unless ``params.yaml`` says otherwise under ``time_limits``."""
+
+
+class Retraining:
+    """The steps of a retraining: the stages of the DAG, ``register@model``, ``gate@model``, ``push`` and ``report``.
+
+    Attributes:
+        failures: step to message, of those that failed.
+        ran: stages whose command ran or whose outs came from the cache.
+        folder: logs of the stages.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        settings: Params,
+        models: Collection[str],
+        stages: list[dag.Stage],
+        force: bool,
+        console: Console,
+    ) -> None:
+        """Plan to bring ``stages`` of ``models`` up to date under the name ``run``."""
+        self.models = list(models)
+        self.stages = {stage.address: stage for stage in stages}
+        self.failures: dict[str, str] = {}
+        self.ran: set[str] = set()
+        self.folder = layout.STATE / "runs" / run
+        self._settings = settings
+        self._forced = set(models) if force else set()
+        self._machine = Machine()
+        self._rank = order.ranks(stages, self.models)
+        self._stale = dag.changed(stages)
+        self._processes: set[StageProcess] = set()
+        self._stopping = threading.Event()
+        self._resources = ExitStack()
+        self._programs: Path | None = None
+        # The registry's steps of two models share one store: one at a time costs less than a retried transaction.
+        self._registry = threading.Lock()
+        self._after = {
+            "register": self._register,
+            "gate": self._gate,
+            "push": self._push,
+            "report": self._report,
+        }
+        after = [f"{kind}@{model}" for model in self.models for kind in ("register", "gate")]
+        self.display = Display([*self.stages, *after], self.folder, console)
+
+    def __enter__(self) -> Retraining:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._resources.enter_context(self.display)
+        if fork_server.programs() is None:
+            may_run = dag.may_run(self.stages.values(), self._stale, self._forced)
+            self._resources.enter_context(fork_server.serve(self.folder, may_run))
+        self._programs = fork_server.programs()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def do(self, step: str) -> str:
+        """Do ``step`` and return how it went.
+
+        Raises:
+            StageFailed: a stage failed or was stopped.
+            UserError: the registry refused.
+        """
+        self._refuse_when_stopping(step)
+        kind, _, item = step.partition("@")
+        try:
+            if step in self.stages:
+                how = self._reproduce(self.stages[step])
+            else:
+                with self._registry:
+                    self._refuse_when_stopping(step)
+                    self.display.started(step)
+                    how = self._after[kind](item)
+        except BaseException as error:
+            self.failures[step] = str(error) or type(error).__name__
+            self.display.ended(step, "stopped" if self._stopping.is_set() else "failed")
+            raise
+        self.failures.pop(step, None)
+        self.display.ended(step, how)
+        return how
+
+    def stop(self) -> None:
+        """Stop everything that runs and let nothing more start. Safe to call from a signal's handling."""
+        self._stopping.set()
+        for process in list(self._processes):
+            process.stop()
+
+    def _refuse_when_stopping(self, step: str) -> None:
+        if self._stopping.is_set():
+            raise StageFailed(f"{step} was not started: the run is stopping")
+
+    def _reproduce(self, stage: dag.Stage) -> str:
+        forced = stage.item in self._forced
+        if not forced and stage.address not in self._stale and self.ran.isdisjoint(stage.upstream):
+            return "unchanged"
+        # The GPU first: whoever waits for one must not hold cores that other stages could use.
+        with (
+            self._machine.gpu(self._wants_gpu(stage)) as gpu,
+            self._machine.threads(self._threads(stage), self._rank[stage.address], _least_threads(stage)),
+        ):
+            self._refuse_when_stopping(stage.address)
+            self.display.started(stage.address)
+            environment = {"DARKROOM_PROGRESS": str(self.display.progress_file(stage.address).absolute())}
+            if gpu is not None:
+                environment["CUDA_VISIBLE_DEVICES"] = gpu
+            process = StageProcess(
+                stage.name,
+                self.folder / f"{stage.address}.log",
+                environment,
+                # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
+                programs=self._programs if gpu is None else None,
+                force=forced,
+            )
+            self._processes.add(process)
+            try:
+                limits = {**TIME_LIMITS, **self._settings.time_limits}
+                how = process.run(60 * limits[stage.kind])
+            finally:
+                self._processes.discard(process)
+        if how != "unchanged":
+            self.ran.add(stage.address)
+        return how
+
+    def _threads(self, stage: dag.Stage) -> int:
+        if stage.kind in ("ingest", "prepare"):
+            return self._machine.cores
+        return 1 if stage.kind in ("validate", "judge") else self._settings.model(stage.item).threads
+
+    def _wants_gpu(self, stage: dag.Stage) -> bool:
+        return stage.kind in ("train", "evaluate") and self._settings.model(stage.item).device != "cpu"
+
+    def _register(self, model: str) -> str:
+        from components import register
+
+        return "ran" if register.run(model).created else "unchanged"
+
+    def _gate(self, model: str) -> str:
+        from components import gate
+
+        return gate.run(model).verdict
+
+    def _push(self, _: str) -> str:
+        from flows.stages.push import push
+
+        push(self.folder / "push.log")
+        return "ran"
+
+    def _report(self, _: str) -> str:
+        from components import report
+
+        report.run()
+        return "ran"
+
+
+def _least_threads(stage: dag.Stage) -> int | None:
+    """Return how many cores are enough for a stage to begin; None where it needs all of its threads.
+
+    Decoding images is as many threads as there are cores, but no training shall go before its data for that.
+    """
+    return 1 if stage.kind in ("ingest", "prepare") else None

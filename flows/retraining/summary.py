@@ -1,0 +1,113 @@
+"""What stands after a run: every model with its metric and interval, its version, the gate's word, and its pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from components.project import layout, params
+
+COLUMNS = ("model", "metric", "95 % interval", "version", "gate")
+
+
+def rows(models: Iterable[str]) -> list[dict[str, Any]]:
+    """Return a row for each model.
+
+    Keys: ``model``, ``family``, ``dataset``, ``metric``, ``value``, ``low``, ``high``, ``version``, ``champion`` (the
+    champion's version or None), ``verdict`` (``champion``, ``refused``, ``undecided``), ``reasons``, ``pictures`` and
+    ``bundle``.
+
+    Raises:
+        UserError: the registry's store does not answer.
+    """
+    from components.registry import ledger, versions
+
+    settings = params.load()
+    registered, decisions = versions.snapshot(), ledger.history()
+    table = []
+    for name in models:
+        entry = settings.model(name)
+        model = registered.get(name, versions.Model(name))
+        sha256 = bundle_sha256(name)
+        version = next(iter(model.of_bundle(sha256)), None)
+        champion = model.alias("champion")
+        said = [
+            d for d in decisions if d.kind == "decision" and d.model == name and d.bundle_sha256 == sha256
+        ]
+        is_champion = champion is not None and champion.bundle_sha256 == sha256
+        table.append(
+            {
+                "model": name,
+                "family": entry.family,
+                "dataset": entry.dataset,
+                **_primary(name),
+                "version": version.number if version else None,
+                "champion": champion.number if champion else None,
+                "verdict": "champion" if is_champion else said[-1].verdict if said else "undecided",
+                "reasons": list(said[-1].reasons) if said else [],
+                "pictures": str(layout.evaluated(name) / "plots"),
+                "bundle": str(layout.bundle(name)),
+            }
+        )
+    return table
+
+
+def is_decided(models: Iterable[str]) -> bool:
+    """Whether the present bundle of every model is registered and the gate has decided on it as things stand."""
+    from components import gate
+    from components.registry import versions
+
+    registered = versions.snapshot()
+    return all(
+        gate.is_decided(registered.get(name, versions.Model(name)), bundle_sha256(name)) for name in models
+    )
+
+
+def bundle_sha256(name: str) -> str:
+    """Return the identity of the exported bundle of ``name``; empty when there is none."""
+    from components.bundles import bundle
+
+    folder = layout.bundle(name)
+    return bundle.sha256(folder) if (folder / "bundle.json").exists() else ""
+
+
+def show(table: list[dict[str, Any]], as_json: bool) -> None:
+    """Print what :func:`rows` gave as a table, or as JSON."""
+    if as_json:
+        print(json.dumps(table, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in COLUMNS:
+        drawn.add_column(column, no_wrap=True)
+    for row in table:
+        style = {"champion": "green", "refused": "red"}.get(row["verdict"], "yellow")
+        drawn.add_row(
+            row["model"],
+            f"{row['metric']} {row['value']:.4g}",
+            f"{row['low']:.3g} to {row['high']:.3g}",
+            str(row["version"]),
+            f"[{style}]{row['verdict']}[/]",
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120  # of a log: nothing there is as narrow as what rich takes for granted
+    console.print(drawn)
+    console.print("Pictures:", *(row["pictures"] for row in table), sep="\n  ", highlight=False)
+    console.print(f"All on one page: {layout.REPORT}", highlight=False)
+    for row in table:
+        if row["verdict"] == "refused":
+            console.print(
+                f"{row['model']} was refused; champion stays version {row['champion']}:", style="red"
+            )
+            for reason in row["reasons"]:
+                console.print(f"  {reason}", markup=False, highlight=False)
+
+
+def _primary(name: str) -> dict[str, Any]:
+    measured = json.loads((layout.evaluated(name) / "metrics.json").read_text())
+    metric = measured["metrics"][measured["primary"]]
+    return {"metric": measured["primary"], **{key: metric[key] for key in ("value", "low", "high")}}

@@ -1,0 +1,113 @@
+"""Scheduled retraining: a Prefect deployment for each schedule, served by one process of this workspace.
+
+Prefect says when; what is done then is what ``darkroom run`` does. While a retraining goes on, the times that its own
+schedule comes to are let pass, so that runs never pile up; those of another schedule wait for it. What was missed while
+nobody kept the schedules is not made up for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.runner import Runner
+from pydantic import ValidationError
+
+from components.project import params
+from components.project.params import SchedulePolicy
+from data.errors import UserError
+from flows import run
+from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
+
+_ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+
+
+class ScheduledRunFailed(Exception):
+    """A step of a scheduled retraining failed; the flow run within it says which."""
+
+
+@flow(name="scheduled-retraining", persist_result=False)
+def scheduled_retraining(models: list[str]) -> None:
+    """Do what ``darkroom run`` does, once no other run goes on in this folder.
+
+    Args:
+        models: names under ``models:`` of ``params.yaml``; all of them when empty.
+
+    Raises:
+        ScheduledRunFailed: a step failed.
+        UserError: the project's files hold a mistake.
+    """
+    if run.run(models, force=False, as_json=False, patient=True):
+        raise ScheduledRunFailed("a step failed")
+
+
+def deployments(schedules: Mapping[str, SchedulePolicy]) -> list[RunnerDeployment]:
+    """Return a deployment for each schedule.
+
+    Raises:
+        UserError: a schedule has no times that cron knows.
+    """
+    return [_deployment(name, policy) for name, policy in schedules.items()]
+
+
+def serve(served: list[RunnerDeployment]) -> None:
+    """Register deployments, and run what they are due for until the process is told to end.
+
+    Their schedules are paused when it ends. What this workspace registered earlier and does not serve any more is
+    deleted; runs that were killed with an earlier process are marked as crashed. Call it under the lock ``schedule``.
+    """
+    mark_crashed(_tag())
+    runner = Runner(name="darkroom-schedule")
+    kept = {runner.add_deployment(deployment) for deployment in served}
+    mine = DeploymentFilter(tags=DeploymentFilterTags(all_=[_tag()]))
+    with get_client(sync_client=True) as client:
+        for deployment in client.read_deployments(deployment_filter=mine):
+            if deployment.id not in kept:
+                client.delete_deployment(deployment.id)
+    asyncio.run(_until_ended(runner))
+
+
+async def _until_ended(runner: Runner) -> None:
+    """Run ``runner`` until the process is told to end; runs that go on are cancelled then."""
+    told = asyncio.Event()
+    work = asyncio.create_task(runner.start())
+    await asyncio.sleep(0)  # by now it has a handler for SIGTERM, from which it cannot stop itself
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    ending = asyncio.create_task(told.wait())
+    await asyncio.wait([work, ending], return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        await runner.astop()
+    await work
+
+
+def _deployment(name: str, policy: SchedulePolicy) -> RunnerDeployment:
+    try:
+        schedule = CronSchedule(cron=policy.cron, timezone=policy.timezone)
+    except ValidationError as error:
+        told = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"{params.FILE}: schedules.{name}.cron: {told} (got {policy.cron!r})") from None
+    return scheduled_retraining.to_deployment(
+        # On a server that a team shares, other folders have schedules of the same name.
+        f"{name}-{_tag().rpartition('-')[2]}",
+        schedule=schedule,
+        parameters={"models": list(policy.models)},
+        concurrency_limit=_ONE_AT_A_TIME,
+        tags=[_tag()],
+        description=f"Schedule {name!r} of {Path.cwd()} on {platform.node()}",
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def _tag() -> str:
+    """Return the tag of this workspace's deployments; its runs by hand have another one."""
+    return f"schedule-{workspace_tag().rpartition('-')[2]}"

@@ -1,0 +1,1 @@
+"""Stages as DVC knows them, and as processes."""

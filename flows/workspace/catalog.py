@@ -1,0 +1,44 @@
+"""Taking a ready-made model from the shelf of ``params.yaml`` into use, with the user's comments kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+from components.project import lineage, params
+from data import atomic
+
+
+def take(names: Iterable[str]) -> list[str]:
+    """Move those of ``names`` that are on the shelf to ``models`` or ``fine_tuned``.
+
+    Their data sets, and what those are made from, go to ``datasets``; a model that one of them starts from comes along.
+
+    Returns:
+        The names that were moved.
+
+    Raises:
+        UserError: ``params.yaml`` is not valid.
+    """
+    settings = params.load()
+    named = [name for name in names if name in settings.shelf and name not in settings.all_models]
+    bases = [settings.shelf[name].base for name in named]
+    wanted = list(dict.fromkeys([*(base for base in bases if base in settings.shelf), *named]))
+    if not wanted:
+        return []
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    document = yaml.load(params.FILE.read_text())
+    for name in wanted:
+        entry = document["shelf"].pop(name)
+        document.setdefault("fine_tuned" if "base" in entry else "models", {})[name] = entry
+        for dataset, reads in lineage.entries(entry["dataset"]).items():
+            document["datasets"].setdefault(dataset, reads)
+    text = io.StringIO()
+    yaml.dump(document, text)
+    atomic.write_text(params.FILE, text.getvalue())
+    params.load()
+    return wanted

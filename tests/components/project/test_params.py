@@ -1,0 +1,69 @@
+"""``params.yaml``: models that start from nothing, and those that start from another's weights."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.project import params
+from data import atomic
+from data.errors import UserError
+
+FROM_NOTHING = {"family": "cnn", "dataset": "shapes"}
+FROM_ANOTHER = {"family": "lora", "dataset": "shapes", "base": "one"}
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Give a function that loads a project's ``params.yaml`` with sections of its own."""
+    monkeypatch.chdir(tmp_path)
+    for family in ("cnn", "lora"):
+        atomic.write_text(Path("models") / family / "__init__.py", "")
+    atomic.write_text(Path("data/shapes/dataset.yaml"), "")
+
+    def load(**sections):
+        content = {
+            "datasets": {"shapes": "data/shapes/dataset.yaml"},
+            "models": {"one": FROM_NOTHING},
+        } | sections
+        params.FILE.write_text(yaml.safe_dump(content))
+        return params.load()
+
+    return load
+
+
+def test_models_of_either_section_are_found_and_named_by_it(load):
+    settings = load(fine_tuned={"two": FROM_ANOTHER})
+    assert list(settings.all_models) == ["one", "two"]
+    assert settings.model("two").base == "one"
+    assert [settings.where(name) for name in ("one", "two")] == [
+        "params.yaml: models.one",
+        "params.yaml: fine_tuned.two",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"models": {"one": FROM_ANOTHER}}, "models.one.base: what starts from another model's weights belongs under"),
+        ({"fine_tuned": {"two": FROM_NOTHING}}, "fine_tuned.two.base: is missing"),
+        ({"fine_tuned": {"two": FROM_ANOTHER | {"base": "oen"}}}, "fine_tuned.two.base: no model 'oen'. Did you mean"),
+        ({"fine_tuned": {"two": FROM_ANOTHER, "three": FROM_ANOTHER | {"base": "two"}}}, "three.base: no model 'two'"),
+        ({"fine_tuned": {"one": FROM_ANOTHER}}, "'one' is there twice, under 'models' and under 'fine_tuned'"),
+        ({"fine_tuned": {"two": FROM_ANOTHER | {"bsae": "one"}}}, "fine_tuned.two.bsae: unknown key. Did you mean"),
+        ({"shelf": {"two": FROM_ANOTHER | {"base": "oen"}}}, "shelf.two.base: no model 'oen'. Did you mean 'one'?"),
+    ],
+)  # fmt: skip
+def test_what_a_base_cannot_be(load, sections, told):
+    with pytest.raises(UserError, match=re.escape(told)):
+        load(**sections)
+
+
+def test_a_base_may_come_from_the_shelf_with_its_model(load):
+    assert (
+        load(shelf={"two": FROM_ANOTHER | {"base": "three"}, "three": FROM_NOTHING}).shelf["two"].base
+        == "three"
+    )

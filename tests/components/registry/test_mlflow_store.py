@@ -1,0 +1,122 @@
+"""The store is found, or its absence is told within seconds."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from components.registry import mlflow_store
+from data.errors import UserError
+
+
+def test_the_default_store_is_embedded(sqlite_project):
+    mlflow_store.experiment("e")
+    assert (sqlite_project / ".darkroom/mlflow/mlflow.db").exists()
+    run_id = mlflow_store.client().create_run(mlflow_store.experiment("e")).info.run_id
+    mlflow_store.client().log_text(run_id, "text", "file.txt")
+    assert list((sqlite_project / ".darkroom/mlflow/artifacts/e").rglob("file.txt"))
+    assert not (sqlite_project / "mlruns").exists()
+
+
+def test_nothing_reports_home():
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def _closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def _silent_port():
+    """Accepts connections and never says a word, like a server whose database hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@contextmanager
+def _failing_server(status: int):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(status)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def _refusal(address: str, monkeypatch) -> str:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    started = time.monotonic()
+    with pytest.raises(UserError) as refused:
+        mlflow_store.client()
+    assert time.monotonic() - started < 15
+    return str(refused.value)
+
+
+def test_a_server_that_is_down_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "no answer" in _refusal(f"http://127.0.0.1:{_closed_port()}", monkeypatch)
+
+
+def test_a_server_that_hangs_is_told_within_seconds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with _silent_port() as port:
+        assert "no answer" in _refusal(f"http://127.0.0.1:{port}", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(500, "Is its database up?"), (401, "MLFLOW_TRACKING_USERNAME")]
+)
+def test_a_server_that_refuses_is_told_with_the_mend(status, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with _failing_server(status) as port:
+        assert told in _refusal(f"http://127.0.0.1:{port}", monkeypatch)
+
+
+def test_a_database_that_is_down_is_told_without_its_password(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Without a driver it is the one that is installed.
+    told = _refusal(f"postgresql://me:secret@127.0.0.1:{_closed_port()}/darkroom", monkeypatch)
+    assert "cannot be used" in told and "psycopg2" not in told
+    assert "secret" not in told
+
+
+def test_a_database_that_hangs_is_told_within_seconds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with _silent_port() as port:
+        told = _refusal(f"postgresql+psycopg://me@127.0.0.1:{port}/darkroom", monkeypatch)
+    assert "cannot be used" in told
+
+
+def test_an_unknown_kind_of_store_gets_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "Did you mean 'postgresql'" in _refusal("postgres://me@host/darkroom", monkeypatch)
+
+
+def test_a_deleted_experiment_is_told_with_the_mend(sqlite_project):
+    number = mlflow_store.experiment("darkroom/m")
+    mlflow_store.client().delete_experiment(number)
+    with pytest.raises(UserError, match=f"mlflow experiments restore --experiment-id {number}"):
+        mlflow_store.experiment("darkroom/m")
+
+
+def test_an_unfinished_run_is_filled_again(project):
+    with pytest.raises(RuntimeError), mlflow_store.whole_run("e", "key", "title", {}) as first:
+        raise RuntimeError
+    assert mlflow_store.finished("e") == []
+    with mlflow_store.whole_run("e", "key", "title", {}) as second:
+        pass
+    assert second == first
+    assert [run.info.run_id for run in mlflow_store.finished("e")] == [first]

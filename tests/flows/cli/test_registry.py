@@ -1,0 +1,90 @@
+"""What people see and scripts read of the registry."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from components import register
+from components.registry import mlflow_store
+from data.errors import UserError
+from flows.cli import registry
+from tests.components import workspace
+from tests.components.conftest import sqlite_project, sqlite_template  # noqa: F401 -- fixtures
+
+
+@pytest.fixture
+def call(sqlite_project):  # noqa: F811
+    app = typer.Typer()
+    registry.add_to(app)
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+        if isinstance(done.exception, UserError):
+            raise done.exception
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return run
+
+
+def _register(least: float, **settings) -> None:
+    workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": least}}}})
+    workspace.export(**settings)
+    register.run("m")
+
+
+def test_promote_roll_back_and_what_is_told_of_it(call):
+    assert "nothing is registered yet" in call("status")
+    _register(0.7)
+    assert "m version 1: promoted" in call("promote", "m")
+    _register(1.1, seed=1)
+    assert "refused\n  thresholds: accuracy is" in call("promote", "m", code=1)
+    assert "waived by ada: a show" in call("promote", "m", "--waive", "a show", "--by", "ada")
+    assert "version 1 is champion again, in place of version 2" in call(
+        "rollback", "m", "--reason", "it ended"
+    )
+    assert "version 1 is champion already" in call("rollback", "m", "--to", "1")
+
+    (standing,) = json.loads(call("status", "--json"))
+    assert (standing["champion"], standing["previous"], standing["moved_by_hand"]) == (1, None, False)
+    entries = json.loads(call("history", "m", "--json"))
+    assert [(entry["kind"], entry["version"], entry["verdict"]) for entry in entries] == [
+        ("decision", 1, "promoted"),
+        ("promotion", 1, ""),
+        ("decision", 2, "refused"),
+        ("decision", 2, "promoted"),
+        ("promotion", 2, ""),
+        ("rollback", 1, ""),
+    ]
+    table = call("history")
+    assert "waived by ada: a show" in table
+    assert "it ended" in table
+
+
+def test_a_comparison_is_printed_with_its_interval(call):
+    _register(0.1)
+    call("promote", "m")
+    _register(0.1, noise=0.6, seed=1)
+    decision = json.loads(call("promote", "m", "--json", code=1))
+    assert (decision["version"], decision["promoted"], decision["verdict"]) == (2, False, "refused")
+    assert "paired 95 % interval [-" in call("history", "m").replace("\n", " ")
+
+
+def test_status_tells_of_an_alias_moved_by_hand(call):
+    _register(0.7)
+    mlflow_store.client().set_registered_model_alias("m", "champion", "1")
+    assert "champion alias was moved by hand: the last recorded champion is none" in call("status")
+
+
+def test_mistakes_are_told(call):
+    _register(0.7)
+    with pytest.raises(UserError, match="Registered models: m"):
+        call("history", "n")
+    with pytest.raises(UserError, match="a waiver needs both"):
+        call("promote", "m", "--waive", "no name given")
+    with pytest.raises(UserError, match="no version 9"):
+        call("promote", "m", "--version", "9")

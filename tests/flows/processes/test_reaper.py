@@ -1,0 +1,74 @@
+"""Whatever a run started dies with it, also after ``kill -9``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import psutil
+
+from flows.processes import reaper
+
+RUN = """
+import subprocess, sys, time
+from flows import reaper
+with reaper.guard(sys.argv[1]):
+    # A child in a session of its own, and its child: neither sees a signal sent to the run.
+    shell = "sleep 300 & echo started; sleep 300"
+    subprocess.Popen(["sh", "-c", shell], start_new_session=True)
+    {ending}
+"""
+
+
+def _start(ending: str) -> tuple[subprocess.Popen, str]:
+    run = uuid.uuid4().hex
+    process = subprocess.Popen([sys.executable, "-c", RUN.format(ending=ending), run], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"started\n"
+    return process, run
+
+
+def _marked(run: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(reaper.MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _wait_until_gone(run: str) -> list[psutil.Process]:
+    give_up = time.monotonic() + 15
+    while _marked(run) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    return _marked(run)
+
+
+def test_kill_9_leaves_no_orphan():
+    process, run = _start("time.sleep(300)")
+    assert len(_marked(run)) >= 2
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert _wait_until_gone(run) == []
+
+
+def test_an_ordinary_end_leaves_no_orphan():
+    process, run = _start("pass")
+    assert process.wait(20) == 0
+    assert _wait_until_gone(run) == []
+
+
+def test_another_run_is_left_alone():
+    process, run = _start("time.sleep(300)")
+    other, other_run = _start("pass")
+    other.wait(20)
+    assert _wait_until_gone(other_run) == []
+    assert len(_marked(run)) >= 2
+    process.kill()
+    process.wait()
+    assert _wait_until_gone(run) == []

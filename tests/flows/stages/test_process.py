@@ -1,0 +1,86 @@
+"""One stage as a process: what it prints, how it ends, and that it can be stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.stages.process import StageFailed, StageProcess
+
+
+def _stage(address: str, force: bool = False) -> StageProcess:
+    return StageProcess(address, Path(f"logs/{address}.log"), {}, force=force)
+
+
+def test_ran_then_unchanged_then_forced(toy):
+    assert _stage("ingest@digits").run(60) == "ran"
+    assert _stage("ingest@digits").run(60) == "unchanged"
+    assert _stage("ingest@digits", force=True).run(60) == "ran"
+    assert Path("ran.log").read_text().split() == ["ingest@digits"] * 2
+
+
+def test_outs_come_back_from_the_cache(toy):
+    _stage("ingest@digits").run(60)
+    Path("out/ingest-digits").unlink()
+    assert _stage("ingest@digits").run(60) == "restored"
+    assert Path("out/ingest-digits").read_text() == "0"
+    assert Path("ran.log").read_text().split() == ["ingest@digits"]
+
+
+def test_a_user_s_mistake_is_told_alone_and_not_retried(toy):
+    Path("fail-ingest@digits").write_text("error: source-digits: it must hold a 1.\n")
+    with pytest.raises(StageFailed) as failed:
+        _stage("ingest@digits").run(60)
+    assert str(failed.value).splitlines()[0] == "source-digits: it must hold a 1."
+    assert not failed.value.is_transient
+
+
+def test_another_failure_may_be_retried(toy):
+    Path("fail-ingest@digits").write_text("connection reset\n")
+    with pytest.raises(StageFailed, match="connection reset") as failed:
+        _stage("ingest@digits").run(60)
+    assert failed.value.is_transient
+
+
+def test_a_time_limit_ends_the_whole_tree(toy):
+    Path("sleep-ingest@digits").touch()
+    with pytest.raises(StageFailed, match=r"out of its 0\.05 minutes"):
+        _stage("ingest@digits").run(3)
+    assert _sleepers(toy) == []
+
+
+def test_stop_ends_the_whole_tree_and_keeps_dvc_whole(toy):
+    Path("sleep-ingest@digits").touch()
+    stage = _stage("ingest@digits")
+    outcome: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            stage.run(60)
+        except StageFailed as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not Path("ran.log").exists():
+        time.sleep(0.05)
+    stage.stop()
+    thread.join(30)
+    assert "was stopped" in str(outcome[0])
+    assert _sleepers(toy) == []
+    Path("sleep-ingest@digits").unlink()
+    assert _stage("ingest@digits").run(60) == "ran"
+
+
+def _sleepers(folder: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter(["cwd", "status"]):
+        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process.pid)
+    import os
+
+    return [pid for pid in found if pid != os.getpid()]

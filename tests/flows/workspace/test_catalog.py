@@ -1,0 +1,67 @@
+"""Taking a model from the shelf edits ``params.yaml`` and nothing else in it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components.project import params
+from data.errors import UserError
+from flows.workspace import catalog
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    for name in ("params.yaml", "data", "models"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_take_moves_the_entry_and_adds_its_data_set(project):
+    before = params.load()
+    assert catalog.take(["fashion-cnn"]) == ["fashion-cnn"]
+    after = params.load()
+    assert after.models["fashion-cnn"] == before.shelf["fashion-cnn"]
+    assert "fashion-cnn" not in after.shelf
+    assert after.datasets == before.datasets | {"fashion_mnist": "data/fashion_mnist/dataset.yaml"}
+    assert {**after.models, **after.shelf} == {**before.models, **before.shelf}
+
+
+def test_take_brings_along_what_the_model_starts_from(project):
+    path = Path("params.yaml")
+    entries = "  b: {family: cnn, dataset: digits}\n  a: {family: vae, base: b, dataset: digits}\n"
+    path.write_text(path.read_text().replace("\nshelf:\n", f"\nshelf:\n{entries}"))
+    before = params.load()
+    assert catalog.take(["a"]) == ["b", "a"]
+    after = params.load()
+    assert after.models["b"] == before.shelf["b"] and after.fine_tuned["a"] == before.shelf["a"]
+    assert not {"a", "b"} & after.shelf.keys()
+
+
+def test_take_keeps_every_comment(project):
+    comments = [line for line in Path("params.yaml").read_text().splitlines() if line.startswith("#")]
+    catalog.take(["fashion-cnn"])
+    text = Path("params.yaml").read_text()
+    assert all(comment in text for comment in comments)
+
+
+def test_names_not_on_the_shelf_change_nothing(project):
+    before = Path("params.yaml").read_bytes()
+    assert catalog.take(["digits-cnn", "nothing"]) == []
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_an_invalid_file_is_left_as_it_is(project):
+    path = Path("params.yaml")
+    path.write_text(path.read_text().replace("preset: quick", "presett: quick", 1))
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"presett.*unknown key.*'preset'"):
+        catalog.take(["fashion-cnn"])
+    assert path.read_bytes() == before
