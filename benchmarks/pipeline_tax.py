@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 BARE = """
 import sys, time
-from components import evaluate, export, gate, ingest, judge, params, prepare, register, train, validate
+from components import evaluate, export, gate, ingest, judge, prepare, register, train, validate
+from components.project import params
 started = time.monotonic()
 for dataset in params.load().datasets:
     for stage in (ingest, validate, prepare, judge):

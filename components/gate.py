@@ -18,7 +18,7 @@ from components.project.layout import prepared, validation_file
 from components.project.params import GatePolicy, load
 from components.promotion import champion as promotion
 from components.promotion import checks
-from components.promotion.checks import Blessing
+from components.promotion.checks import Check
 from components.registry import ledger, mlflow_store, versions
 from components.registry.ledger import Entry
 from components.registry.versions import Model, Version
@@ -243,7 +243,7 @@ def _key(question: dict[str, Any]) -> str:
 
 def _look(
     name: str, bundle: Bundle, champion: Bundle | None, present: PreparedData, policy: GatePolicy
-) -> list[Blessing]:
+) -> list[Check]:
     return [
         checks.data(bundle, present),
         checks.thresholds(name, bundle, policy),
@@ -253,7 +253,7 @@ def _look(
     ]
 
 
-def _judge(looked: list[Blessing], waiver: Waiver | None) -> tuple[str, list[str]]:
+def _judge(looked: list[Check], waiver: Waiver | None) -> tuple[str, list[str]]:
     against = [f"{blessing.name}: {told}" for blessing in looked for told in blessing.bad]
     if not against:
         return "promoted", [f"{blessing.name}: {told}" for blessing in looked for told in blessing.good]

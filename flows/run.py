@@ -18,14 +18,14 @@ from flows.stages import dag, fork_server, up_to_date
 from flows.workspace import catalog
 
 
-def run(names: list[str], force: bool, as_json: bool, *, patient: bool = False) -> int:
+def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> int:
     """Bring the models ``names`` (all when empty) up to date, register and gate them, and print the table.
 
     Args:
         names: entries of ``models:``, of ``fine_tuned:`` or of the shelf.
         force: run the stages of these models even if they are up to date.
         as_json: print the table as JSON.
-        patient: wait for a run that goes on in this folder instead of refusing.
+        wait: wait for a run that goes on in this folder instead of refusing.
 
     Returns:
         The exit status: 0 when every step went well, 1 when one failed.
@@ -34,7 +34,7 @@ def run(names: list[str], force: bool, as_json: bool, *, patient: bool = False) 
         UserError: the project's files or the command's arguments hold a mistake.
     """
     console = Console(stderr=True)
-    held = locks.hold(locks.RUN, patient=patient)
+    held = locks.hold(locks.RUN, wait=wait)
     try:
         for name in catalog.take(names):
             console.print(f"params.yaml: took {name} from the shelf")

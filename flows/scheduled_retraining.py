@@ -46,7 +46,7 @@ def scheduled_retraining(models: list[str]) -> None:
         ScheduledRunFailed: a step failed.
         UserError: the project's files hold a mistake.
     """
-    if run.run(models, force=False, as_json=False, patient=True):
+    if run.run(models, force=False, as_json=False, wait=True):
         raise ScheduledRunFailed("a step failed")
 
 

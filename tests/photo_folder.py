@@ -79,7 +79,7 @@ def darkroom_data(root: Path, *arguments: str, expect: int = 0) -> subprocess.Co
     program = """
 import sys
 from data.errors import UserError
-from flows.data_commands import app
+from flows.cli.data import app
 try:
     app()
 except UserError as error:

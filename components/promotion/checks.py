@@ -18,7 +18,7 @@ from data.prepared import PreparedData
 
 
 @dataclass(frozen=True)
-class Blessing:
+class Check:
     """What one blessing found.
 
     Attributes:
@@ -50,7 +50,7 @@ class Blessing:
         }
 
 
-def data(bundle: Bundle, present: PreparedData) -> Blessing:
+def data(bundle: Bundle, present: PreparedData) -> Check:
     """Bless the data: validated, and the same that the bundle was trained on."""
     dataset = bundle.description["dataset"]
     file = layout.validation_file(dataset)
@@ -82,7 +82,7 @@ def fingerprint(dataset: str) -> str | None:
     return manifest.fingerprint(folder) if (folder / manifest.MANIFEST).exists() else None
 
 
-def thresholds(name: str, bundle: Bundle, policy: GatePolicy) -> Blessing:
+def thresholds(name: str, bundle: Bundle, policy: GatePolicy) -> Check:
     """Bless the metrics that the bundle was exported with, against the absolute bounds of the policy.
 
     What another judge than the present one measured is not held against them.
@@ -108,10 +108,10 @@ def thresholds(name: str, bundle: Bundle, policy: GatePolicy) -> Blessing:
         holds, told = _within(metric, metrics[metric]["value"], bound)
         (good if holds else bad).append(told)
     evidence = {metric: bound.model_dump(exclude_none=True) for metric, bound in policy.thresholds.items()}
-    return Blessing("thresholds", tuple(good), tuple(bad), {"thresholds": evidence, "metrics": metrics})
+    return Check("thresholds", tuple(good), tuple(bad), {"thresholds": evidence, "metrics": metrics})
 
 
-def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, policy: GatePolicy) -> Blessing:
+def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, policy: GatePolicy) -> Check:
     """Bless the bundle as no worse than the champion, both measured now on the present test split."""
     if champion is None:
         return _one("comparison", True, "no champion yet to compare with", {})
@@ -134,10 +134,10 @@ def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, pol
     # Of the good, the overall ones say enough.
     good = tuple(str(difference) for difference in differences if difference.holds and difference.of == "all")
     bad = tuple(str(difference) for difference in differences if not difference.holds)
-    return Blessing("comparison", good, bad, evidence)
+    return Check("comparison", good, bad, evidence)
 
 
-def parity(bundle: Bundle) -> Blessing:
+def parity(bundle: Bundle) -> Check:
     """Bless the agreement of the graph with PyTorch, which export demanded and the bundle's hash covers."""
     measured = bundle.description.get("parity") or {}
     batches = measured.get("batches") or {}
@@ -147,7 +147,7 @@ def parity(bundle: Bundle) -> Blessing:
     return _binding("parity", bool(batches), told, {"parity": measured})
 
 
-def service(bundle: Bundle, policy: GatePolicy) -> Blessing:
+def service(bundle: Bundle, policy: GatePolicy) -> Check:
     """Bless the serving: the server, started afresh, gives the golden answers over HTTP, in time and within memory."""
     try:
         measured = smoke_test.run(bundle)
@@ -167,14 +167,14 @@ def service(bundle: Bundle, policy: GatePolicy) -> Blessing:
     }
     good = ["a fresh server gave the golden answers", *(told for told, holds in limits.items() if holds)]
     bad = [told for told, holds in limits.items() if not holds]
-    return Blessing("service", tuple(good), tuple(bad), evidence)
+    return Check("service", tuple(good), tuple(bad), evidence)
 
 
-def _one(name: str, holds: bool, told: str, evidence: Mapping[str, Any]) -> Blessing:
-    return Blessing(name, *(((told,), ()) if holds else ((), (told,))), dict(evidence))
+def _one(name: str, holds: bool, told: str, evidence: Mapping[str, Any]) -> Check:
+    return Check(name, *(((told,), ()) if holds else ((), (told,))), dict(evidence))
 
 
-def _binding(name: str, holds: bool, told: str, evidence: Mapping[str, Any]) -> Blessing:
+def _binding(name: str, holds: bool, told: str, evidence: Mapping[str, Any]) -> Check:
     return replace(_one(name, holds, told, evidence), waivable=False)
 
 

@@ -35,7 +35,7 @@ _TIMING_S = 5.0
 
 
 @dataclass(frozen=True)
-class Trial:
+class SmokeTest:
     """What a trial measured.
 
     Attributes:
@@ -49,7 +49,7 @@ class Trial:
     start_s: float
 
 
-def run(bundle: Bundle) -> Trial:
+def run(bundle: Bundle) -> SmokeTest:
     """Serve ``bundle`` in a fresh process, compare its golden answers, and measure.
 
     Raises:
@@ -67,7 +67,7 @@ def run(bundle: Bundle) -> Trial:
         latency = _median_latency(connection, name, _one(inputs))
         memory = psutil.Process(process.pid).memory_info().rss / 2**20
         connection.close()
-    return Trial(latency, memory, start_s)
+    return SmokeTest(latency, memory, start_s)
 
 
 @contextmanager

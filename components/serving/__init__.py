@@ -15,7 +15,7 @@ event loop if that is quick and in a ``computing`` thread if not.
 
 Adding routes. A module of routes has a function ``routes(service: Service) -> list[Route]``; add it to ``ROUTES`` in
 ``components/serving/application.py``. A handler is ``async def handler(request: Request) -> Response``
-(``messages.py``), told of path parameters in ``request.parameters``; it raises ``Refused(status, message)`` for
+(``messages.py``), told of path parameters in ``request.parameters``; it raises ``RequestError(status, message)`` for
 what is the client's mistake. ``service`` (``service.py``) holds all that routes need:
 ``service.repository.get(name)`` gives the ``ServedVersion`` whose ``await served.infer({"image": array})``
 answers batched, within limits and deadlines, and whose ``served.bundle`` knows task, classes and how to bring

@@ -11,7 +11,7 @@ from functools import partial
 from components.serving import page
 from components.serving.http.access import Gatekeeper
 from components.serving.http.connection import Respond
-from components.serving.http.messages import Later, Pending, Refused, Request, Response
+from components.serving.http.messages import Later, Pending, Request, RequestError, Response
 from components.serving.http.request_ids import RequestIds
 from components.serving.http.routing import Router
 from components.serving.routes import (
@@ -47,17 +47,17 @@ class Application:
         """Find what answers a request, and check all that can be checked before its body is read.
 
         Raises:
-            Refused: there is no such path (404), or none with this method (405); the client may not ask (401, 403);
-                the body is compressed (415) or too long (413).
+            RequestError: there is no such path (404), or none with this method (405); the client may not ask
+                (401, 403); the body is compressed (415) or too long (413).
         """
         request.id = self._ids.of(request.header(b"x-request-id"))
         request.route, request.parameters = self._router.find(request.method, request.path)
         self._gatekeeper.check(request.route.access, request.headers)
         if request.header(b"content-encoding") not in (None, b"", b"identity"):
-            raise Refused(415, "send the body as it is: compressed ones are not taken")
+            raise RequestError(415, "send the body as it is: compressed ones are not taken")
         length = request.header(b"content-length")
         if length is not None and int(length) > self._max_body:
-            raise Refused(413, f"the body has {int(length)} bytes; at most {self._max_body}")
+            raise RequestError(413, f"the body has {int(length)} bytes; at most {self._max_body}")
 
     def answer(self, request: Request, respond: Respond) -> Pending | None:
         """Answer a request: one that was admitted by its handler, and one that was refused by the reason.
@@ -100,12 +100,12 @@ class Application:
 
     def _failure(self, request: Request, error: Exception) -> Response:
         """Return the response to a request whose handler raised ``error``."""
-        if isinstance(error, Refused):
+        if isinstance(error, RequestError):
             return self._refusal(request, error)
         log.error("a handler failed", exc_info=error, extra={"request": request.id, "path": request.path})
-        return _told(Refused(500, "internal error; the server's log has it under this request's id"))
+        return _told(RequestError(500, "internal error; the server's log has it under this request's id"))
 
-    def _refusal(self, request: Request, refused: Refused) -> Response:
+    def _refusal(self, request: Request, refused: RequestError) -> Response:
         request.id = request.id or self._ids.of(request.header(b"x-request-id"))
         if refused.status in (413, 429, 503):
             # Names that are no model's would fill the memory.
@@ -129,5 +129,5 @@ class Application:
         log.log(level, "request", extra=told)
 
 
-def _told(refused: Refused) -> Response:
+def _told(refused: RequestError) -> Response:
     return Response.json({"error": str(refused)}, status=refused.status, headers=refused.headers)

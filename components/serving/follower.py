@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from components.registry import ledger, versions
 from components.registry.versions import Model, Version
-from components.serving.rollout.state import ControlsFile, Refusal, State, StateFile, Target
+from components.serving.rollout.state import ControlsFile, RejectedVersion, State, StateFile, Target
 from components.serving.telemetry import logs
 from data.errors import UserError
 
@@ -104,7 +104,7 @@ class Follower:
     def _refuse(self, name: str, target: Target, reason: str) -> None:
         log.error("refused", extra={"model": name, "version": target.version, "reason": reason})
         self._refused_at[name] = time.monotonic()
-        refusal = Refusal(target.version, target.sha256, reason)
+        refusal = RejectedVersion(target.version, target.sha256, reason)
         self._write(replace(self.state, refused={**self.state.refused, name: refusal}, checking=""))
 
     def _retry_at(self, name: str) -> float:
@@ -174,7 +174,7 @@ def _after_crash(state: State) -> State:
     return replace(state, checking="", crashed=(*state.crashed, state.checking))
 
 
-def _without(refusals: dict[str, Refusal], name: str) -> dict[str, Refusal]:
+def _without(refusals: dict[str, RejectedVersion], name: str) -> dict[str, RejectedVersion]:
     return {key: refusal for key, refusal in refusals.items() if key != name}
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from components.serving.engine.thread_pool import Computing
+from components.serving.engine.thread_pool import ThreadPool
 from components.serving.http.tokens import Tokens
-from components.serving.rollout.reconciler import Following
+from components.serving.rollout.reconciler import Reconciler
 from components.serving.rollout.repository import Repository
 from components.serving.rollout.shadow import Shadow
 from components.serving.settings import Settings
 from components.serving.telemetry.counters import Metrics
-from components.serving.telemetry.shared import EVERY_S, Sharing
+from components.serving.telemetry.shared import EVERY_S, SharedCounters
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,11 +44,11 @@ class Service:
         self.metrics = Metrics()
         self.repository = Repository(self.metrics)
         self.tokens = Tokens(settings.tokens) if settings.tokens else None
-        self.computing = Computing(settings.at_once)
+        self.computing = ThreadPool(settings.at_once)
         self.shadow = Shadow(settings, self.metrics)
-        self.following = Following(settings, self.repository, self.shadow, self.computing, self.metrics)
+        self.following = Reconciler(settings, self.repository, self.shadow, self.computing, self.metrics)
         self.draining = False
-        self._sharing = Sharing(settings.port, number, self.metrics)
+        self._sharing = SharedCounters(settings.port, number, self.metrics)
         self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="aside")
 
     @property

@@ -61,7 +61,7 @@ def api() -> Iterator[None]:
         with _at(_URL.read_text()):
             yield
         return
-    held = held or locks.hold(locks.SERVER, patient=True)
+    held = held or locks.hold(locks.SERVER, wait=True)
     try:
         with _embedded(_RUN_ONLY) as url, _at(url):
             yield
@@ -80,8 +80,8 @@ def keeping_schedules() -> Iterator[None]:
         yield
         return
     # A run has the database for itself until it ends.
-    run = locks.hold(locks.RUN, patient=True)
-    server = locks.hold(locks.SERVER, patient=True)
+    run = locks.hold(locks.RUN, wait=True)
+    server = locks.hold(locks.SERVER, wait=True)
     try:
         with _embedded(_ALL) as url, _at(url):
             atomic.write_text(_URL, url)

@@ -20,13 +20,13 @@ SERVER = "prefect"
 """Held by whoever has started the embedded Prefect server: two must not share its database."""
 
 
-def hold(name: str, *, patient: bool = False) -> BaseFileLock:
-    """Return a lock, held; with ``patient`` it is waited for.
+def hold(name: str, *, wait: bool = False) -> BaseFileLock:
+    """Return a lock, held; with ``wait`` it is waited for.
 
     Raises:
         UserError: another process has it.
     """
-    held = take(name, patient=patient)
+    held = take(name, wait=wait)
     if held is None:
         raise UserError(
             f"{layout.STATE / name}.lock: another `darkroom {name}` goes on in this folder. Wait for it, or stop it."
@@ -34,14 +34,14 @@ def hold(name: str, *, patient: bool = False) -> BaseFileLock:
     return held
 
 
-def take(name: str, *, patient: bool = False) -> BaseFileLock | None:
+def take(name: str, *, wait: bool = False) -> BaseFileLock | None:
     """Return a lock, held; None where another process has it and it is not to be waited for."""
     from filelock import FileLock, Timeout
 
     layout.STATE.mkdir(parents=True, exist_ok=True)
     lock = FileLock(layout.STATE / f"{name}.lock")
     try:
-        lock.acquire(blocking=patient)
+        lock.acquire(blocking=wait)
     except Timeout:
         return None
     return lock

@@ -102,8 +102,8 @@ def test_ten_workspaces_at_once_without_a_common_lock_give_one_version(
 def test_killed_half_way_nothing_looks_registered_and_the_next_call_finishes(sqlite_project, moment):
     workspace.export()
     killed = (
-        "import os, signal; from components import register, store\n"
-        f"store.MlflowClient.{moment} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, signal; from components import register; from components.registry import mlflow_store\n"
+        f"mlflow_store.MlflowClient.{moment} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "register.run('m')"
     )
     _python("-c", killed, code=-9)

@@ -142,7 +142,7 @@ def test_a_failed_step_fails_the_scheduled_run(monkeypatch):
     monkeypatch.setattr(
         scheduled_retraining.run_command,
         "run",
-        lambda models, **told: asked.append((models, told["patient"])) or 1,
+        lambda models, **told: asked.append((models, told["wait"])) or 1,
     )
     with pytest.raises(scheduled_retraining.ScheduledRunFailed):
         scheduled_retraining.scheduled_retraining.fn(["one"])

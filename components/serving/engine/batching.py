@@ -24,8 +24,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from components.serving.engine.thread_pool import Computing
-from components.serving.http.messages import Refused
+from components.serving.engine.thread_pool import ThreadPool
+from components.serving.http.messages import RequestError
 from components.serving.settings import ModelSettings
 from components.tasks import Arrays, Predict, Tensor
 
@@ -59,10 +59,10 @@ class Job:
 
     __slots__ = ("_answer", "_waits", "batch", "deadline", "inputs", "key", "leads", "over", "queued", "rows")
 
-    def __init__(self, inputs: Mapping[str, np.ndarray], rows: int, key: tuple, patience_s: float) -> None:
+    def __init__(self, inputs: Mapping[str, np.ndarray], rows: int, key: tuple, timeout_s: float) -> None:
         self.inputs, self.rows, self.key = inputs, rows, key
         self.queued = time.perf_counter()
-        self.deadline = self.queued + patience_s
+        self.deadline = self.queued + timeout_s
         self.over = self.leads = False
         self.batch: Batch | None = None
         self._answer: Arrays | Exception | None = None
@@ -147,7 +147,7 @@ class Queue:
         predict: Predict,
         inputs: Sequence[Tensor],
         outputs: Sequence[Tensor],
-        computing: Computing,
+        computing: ThreadPool,
         settings: ModelSettings,
     ) -> None:
         """Make an empty queue.
@@ -183,28 +183,28 @@ class Queue:
         return self._running
 
     async def infer(
-        self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None
+        self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None
     ) -> tuple[Arrays, Job]:
         """Answer one request, as :meth:`submit` does, and wait for it."""
-        job = self.submit(inputs, patience_s)
+        job = self.submit(inputs, timeout_s)
         await job.wait()
         return job.result(), job
 
-    def submit(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Job:
+    def submit(self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None) -> Job:
         """Answer one request, together with others where that saves time.
 
         Args:
             inputs: arrays by name; whoever calls has checked them.
-            patience_s: seconds to wait for its turn, if fewer than the settings allow.
+            timeout_s: seconds to wait for its turn, if fewer than the settings allow.
 
         Returns:
-            The job. Its result is the graph's answer, or raises what the graph raised, or :class:`Refused` where its
-            turn did not come in time (503).
+            The job. Its result is the graph's answer, or raises what the graph raised, or :class:`RequestError` where
+            its turn did not come in time (503).
 
         Raises:
-            Refused: too many wait (503).
+            RequestError: too many wait (503).
         """
-        job = self._job(inputs, patience_s)
+        job = self._job(inputs, timeout_s)
         with self._lock:
             if len(self._waiting) >= self.settings.max_queue:
                 raise busy(f"{len(self._waiting)} requests wait already", self.settings)
@@ -226,15 +226,15 @@ class Queue:
         refused = busy("its turn did not come in time", self.settings)
         Batch(late, [refused] * len(late), now).deliver()
 
-    def _job(self, inputs: Mapping[str, np.ndarray], patience_s: float | None) -> Job:
-        patience = self.settings.max_wait_ms / 1e3
-        if patience_s is not None:
-            patience = min(patience, patience_s)
+    def _job(self, inputs: Mapping[str, np.ndarray], timeout_s: float | None) -> Job:
+        timeout = self.settings.max_wait_ms / 1e3
+        if timeout_s is not None:
+            timeout = min(timeout, timeout_s)
         rows, key = 1, ()
         if self.stacks:
             rows = len(inputs[self._names[0]])
             key = tuple([inputs[name].shape[1:] for name in self._names])
-        return Job(inputs, rows, key, patience)
+        return Job(inputs, rows, key, timeout)
 
     def _dispatch(self) -> None:
         """Compute what has arrived in this turn of the loop: here if that is quick, or else in free threads."""
@@ -333,10 +333,10 @@ class Queue:
         return outputs
 
 
-def busy(why: str, settings: ModelSettings) -> Refused:
+def busy(why: str, settings: ModelSettings) -> RequestError:
     """Return the refusal of a request that cannot be taken now: 503, to be tried again."""
     seconds = max(1, round(settings.max_wait_ms / 1e3))
-    return Refused(503, f"busy: {why}; try again", [(b"retry-after", str(seconds).encode())])
+    return RequestError(503, f"busy: {why}; try again", [(b"retry-after", str(seconds).encode())])
 
 
 def _deliver(batches: list[Batch]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from components.bundles.bundle import Bundle
 from components.serving.engine import limits
 from components.serving.engine.batching import Job, Queue
-from components.serving.engine.thread_pool import Computing
-from components.serving.http.messages import Refused
+from components.serving.engine.thread_pool import ThreadPool
+from components.serving.http.messages import RequestError
 from components.serving.settings import ModelSettings
 from components.serving.telemetry.counters import Metrics
 from components.tasks import Arrays
@@ -38,7 +38,7 @@ class ServedVersion:
         version: str,
         bundle: Bundle,
         settings: ModelSettings,
-        computing: Computing,
+        computing: ThreadPool,
         metrics: Metrics,
     ) -> None:
         """Wrap ``bundle``; call it in the event loop's thread."""
@@ -52,39 +52,39 @@ class ServedVersion:
         self._queued, self._latency = metrics.queued.of(*self.labels), metrics.latency.of(*self.labels)
         self._computed, self._batch = metrics.computed.of(*self.labels), metrics.batch.of(*self.labels)
 
-    async def infer(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Arrays:
+    async def infer(self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None) -> Arrays:
         """Answer one request: arrays by input name in, arrays by output name out.
 
         Args:
             inputs: arrays as ``bundle.description["inputs"]`` says.
-            patience_s: seconds to wait for its turn, if fewer than the settings allow.
+            timeout_s: seconds to wait for its turn, if fewer than the settings allow.
 
         Raises:
-            Refused: as :meth:`submit` and :meth:`result` say.
+            RequestError: as :meth:`submit` and :meth:`result` say.
         """
-        job = self.submit(inputs, patience_s)
+        job = self.submit(inputs, timeout_s)
         await job.wait()
         return self.result(job)
 
-    def submit(self, inputs: Mapping[str, np.ndarray], patience_s: float | None = None) -> Job:
+    def submit(self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None) -> Job:
         """Put one request into the queue; once it is done, :meth:`result` has its answer.
 
         Raises:
-            Refused: the inputs do not fit or hold NaN or infinities (400), or the queue is full (503).
+            RequestError: the inputs do not fit or hold NaN or infinities (400), or the queue is full (503).
         """
         limits.check_inputs(self.bundle, inputs, self.settings)
-        return self.queue.submit(inputs, patience_s)
+        return self.queue.submit(inputs, timeout_s)
 
     def result(self, job: Job) -> Arrays:
         """Return the answer to a job that is done, and count it.
 
         Raises:
-            Refused: its turn did not come in time (503), the graph failed or answered NaN (500).
+            RequestError: its turn did not come in time (503), the graph failed or answered NaN (500).
         """
         metrics, labels = self._metrics, self.labels
         try:
             outputs = job.result()
-        except Refused as refused:
+        except RequestError as refused:
             if refused.status == 500:
                 metrics.failed.add(*labels)
             raise

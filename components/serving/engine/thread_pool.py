@@ -7,7 +7,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 
-class Computing:
+class ThreadPool:
     """A fixed number of threads that run what is due, first come, first served.
 
     A queue of a model puts itself in line once for each batch it has; a model with many requests therefore takes its

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from components.serving.grpc import weight
 from components.serving.grpc.methods import Call, Method
 from components.serving.http.access import Gatekeeper
-from components.serving.http.messages import Refused
+from components.serving.http.messages import RequestError
 from components.serving.http.request_ids import RequestIds
 from components.serving.service import Service
 
@@ -65,13 +65,13 @@ class Endpoint:
         try:
             self._gatekeeper.check(method.access, headers)
             asked = _parsed(method, await self._content(context))
-            call.patience_s = context.time_remaining()
+            call.timeout_s = context.time_remaining()
             answer = (await method.handler(asked, call)).SerializeToString()
-        except Refused as error:
+        except RequestError as error:
             refused = error
         except Exception:
             log.exception("a handler failed", extra={"request": id, "path": method.name})
-            refused = Refused(500, "internal error; the server's log has it under this request's id")
+            refused = RequestError(500, "internal error; the server's log has it under this request's id")
         self._record(id, method, call, refused, time.perf_counter() - came)
         trailing = (("x-request-id", id), *_trailing(refused))
         if refused is not None:
@@ -83,19 +83,21 @@ class Endpoint:
         """Return the message.
 
         Raises:
-            Refused: it does not arrive in time (504), or there is none (400).
+            RequestError: it does not arrive in time (504), or there is none (400).
         """
         limit_s = self._service.settings.request_s
         try:
             async with asyncio.timeout(limit_s):
                 content = await context.read()
         except TimeoutError:
-            raise Refused(504, f"the request did not arrive whole within {limit_s:g} s") from None
+            raise RequestError(504, f"the request did not arrive whole within {limit_s:g} s") from None
         if content is grpc.aio.EOF:
-            raise Refused(400, "the call has no message")
+            raise RequestError(400, "the call has no message")
         return content
 
-    def _record(self, id: str, method: Method, call: Call, refused: Refused | None, seconds: float) -> None:
+    def _record(
+        self, id: str, method: Method, call: Call, refused: RequestError | None, seconds: float
+    ) -> None:
         status = refused.status if refused else 200
         code = (CODES[status] if refused else grpc.StatusCode.OK).name
         self._metrics.requests.add("gRPC", method.name, code)
@@ -130,10 +132,10 @@ def _parsed(method: Method, content: bytes) -> Message:
     try:
         return method.asked.FromString(content)
     except DecodeError:
-        raise Refused(400, f"the message is no {method.asked.DESCRIPTOR.name}") from None
+        raise RequestError(400, f"the message is no {method.asked.DESCRIPTOR.name}") from None
 
 
-def _trailing(refused: Refused | None) -> Iterator[tuple[str, str]]:
+def _trailing(refused: RequestError | None) -> Iterator[tuple[str, str]]:
     """Yield a refusal's headers; when to come again in the form that gRPC's clients heed (gRFC A6)."""
     for name, value in refused.headers if refused else ():
         if name == b"retry-after":

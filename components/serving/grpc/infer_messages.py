@@ -9,9 +9,9 @@ import numpy as np
 
 from components.serving.engine.served_version import ServedVersion
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.http.messages import Refused
+from components.serving.http.messages import RequestError
 from components.serving.v2 import infer_request, tensors
-from components.serving.v2.infer_request import Form
+from components.serving.v2.infer_request import InferRequest
 from components.tasks import Arrays
 
 CONTENTS = {
@@ -23,25 +23,25 @@ CONTENTS = {
 """The field of typed contents by datatype."""
 
 
-def read(asked: pb.ModelInferRequest) -> Form:
+def read(asked: pb.ModelInferRequest) -> InferRequest:
     """Return what a request says, with its input tensors. Outputs are to be raw where its inputs are.
 
     Raises:
-        Refused: a tensor is not as its datatype and shape say, is given twice, or is both raw and typed; or an
+        RequestError: a tensor is not as its datatype and shape say, is given twice, or is both raw and typed; or an
             extension is asked for that is not here (400).
     """
     raw = bool(asked.raw_input_contents)
     parameters = infer_request.parameters_of({"parameters": _plain(asked.parameters)}, "the request")
     outputs = [{"name": output.name, "parameters": _plain(output.parameters)} for output in asked.outputs]
     named = infer_request.outputs_of(outputs, raw)
-    return Form(
+    return InferRequest(
         id=asked.id,
         values=_inputs(asked),
         raw=(),
         size=0,
         outputs=dict.fromkeys(named, raw) if named else None,  # raw is said of all or of none
         binary=raw,
-        patience_s=infer_request.patience_s(parameters),
+        timeout_s=infer_request.timeout_s(parameters),
     )
 
 
@@ -67,17 +67,17 @@ def write(
 def _inputs(asked: pb.ModelInferRequest) -> Arrays:
     raw, inputs = asked.raw_input_contents, {}
     if raw and len(raw) != len(asked.inputs):
-        raise Refused(400, f"{len(raw)} raw_input_contents for {len(asked.inputs)} inputs: one for each")
+        raise RequestError(400, f"{len(raw)} raw_input_contents for {len(asked.inputs)} inputs: one for each")
     for place, tensor in enumerate(asked.inputs):
         name = tensor.name
         if name in inputs:
-            raise Refused(400, f"input {name!r} is given twice")
+            raise RequestError(400, f"input {name!r} is given twice")
         infer_request.parameters_of({"parameters": _plain(tensor.parameters)}, f"input {name!r}")
         shape = tensors.shape_of(name, list(tensor.shape))
         if not raw:
             inputs[name] = _typed(tensor, shape)
         elif tensor.HasField("contents"):
-            raise Refused(400, f"input {name!r}: has contents beside raw_input_contents")
+            raise RequestError(400, f"input {name!r}: has contents beside raw_input_contents")
         else:
             inputs[name] = tensors.from_bytes(name, tensor.datatype, shape, memoryview(raw[place]))
     return inputs
@@ -88,7 +88,9 @@ def _typed(tensor: pb.ModelInferRequest.InferInputTensor, shape: tuple[int, ...]
     name, wanted = tensor.name, CONTENTS.get(tensor.datatype)
     for field, _ in tensor.contents.ListFields():
         if wanted is not None and field.name != wanted:
-            raise Refused(400, f"input {name!r}: {tensor.datatype} stands in {wanted}, not in {field.name}")
+            raise RequestError(
+                400, f"input {name!r}: {tensor.datatype} stands in {wanted}, not in {field.name}"
+            )
     values = getattr(tensor.contents, wanted) if wanted else ()
     if tensor.datatype == "BYTES":
         return tensors.from_list(name, "BYTES", shape, [tensors.decoded(name, text) for text in values])

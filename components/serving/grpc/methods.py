@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from components.serving.grpc import infer_messages
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.http.messages import Refused
+from components.serving.http.messages import RequestError
 from components.serving.http.routing import Access
 from components.serving.routes import inference, metadata
 from components.serving.service import Service
@@ -21,11 +21,11 @@ class Call:
     """A call, as a method sees it.
 
     Attributes:
-        patience_s: seconds that are left of the client's deadline; None where it has none.
+        timeout_s: seconds that are left of the client's deadline; None where it has none.
         model: ``(name, version)`` for metrics and logs; the method sets it, the version when it is known.
     """
 
-    patience_s: float | None = None
+    timeout_s: float | None = None
     model: tuple[str, str] = ("", "")
 
 
@@ -60,7 +60,7 @@ def methods(service: Service) -> list[Method]:
         call.model = asked.name, ""
         try:
             repository.get(asked.name, asked.version or None)
-        except Refused:
+        except RequestError:
             if not repository.knows(asked.name):
                 raise
             return pb.ModelReadyResponse(ready=False)
@@ -81,7 +81,7 @@ def methods(service: Service) -> list[Method]:
         call.model = served.labels
         form = infer_messages.read(asked)
         wanted = inference.wanted_outputs(form, served)
-        limits = [limit for limit in (form.patience_s, call.patience_s) if limit is not None]
+        limits = [limit for limit in (form.timeout_s, call.timeout_s) if limit is not None]
         outputs = await served.infer(form.values, min(limits, default=None))
         service.shadow.offer(served, form.values, outputs)
         return infer_messages.write(served, form.id, outputs, wanted)

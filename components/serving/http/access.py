@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from components.serving.http.messages import Refused
+from components.serving.http.messages import RequestError
 from components.serving.http.routing import Access
 from components.serving.http.tokens import Tokens
 from components.serving.settings import Settings, is_loopback
@@ -26,7 +26,7 @@ class Gatekeeper:
             headers: the request's, by name in lower case.
 
         Raises:
-            Refused: it has no valid token (401), one of too small a scope (403), or a browser asks on behalf
+            RequestError: it has no valid token (401), one of too small a scope (403), or a browser asks on behalf
                 of another site than the server's own (403).
         """
         if self._tokens is None:
@@ -36,11 +36,11 @@ class Gatekeeper:
             return
         scope = self._tokens.scope(headers.get(b"authorization"))
         if scope is None:
-            raise Refused(
+            raise RequestError(
                 401, "a bearer token is needed", [(b"www-authenticate", b'Bearer realm="darkroom"')]
             )
         if access == "admin" and scope != "admin":
-            raise Refused(403, "a token of admin scope is needed")
+            raise RequestError(403, "a token of admin scope is needed")
 
     def _check_site(self, headers: Mapping[bytes, bytes]) -> None:
         """Refuse browsers that another site sent here, or a name that was bent to this machine.
@@ -50,10 +50,10 @@ class Gatekeeper:
         """
         host = headers.get(b"host")
         if host is not None and not _is_local(host):
-            raise Refused(403, "without tokens the server is asked by a loopback address only")
+            raise RequestError(403, "without tokens the server is asked by a loopback address only")
         origin = headers.get(b"origin")
         if origin is not None and origin.partition(b"://")[2] != host:
-            raise Refused(403, "without tokens the server answers no pages of other sites")
+            raise RequestError(403, "without tokens the server answers no pages of other sites")
 
 
 @lru_cache(256)

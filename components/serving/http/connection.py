@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import httptools
 
 from components.serving.http.header_cache import Head
-from components.serving.http.messages import Pending, Refused, Request, Response
+from components.serving.http.messages import Pending, Request, RequestError, Response
 from components.serving.settings import Settings
 
 MAX_HEAD = 64 << 10
@@ -45,7 +45,7 @@ class Answers(Protocol):
         """Check what can be checked before the body is read.
 
         Raises:
-            Refused: this cannot be answered.
+            RequestError: this cannot be answered.
         """
 
     def answer(self, request: Request, respond: Respond) -> Pending | None:
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
             log.exception("a request could not be read")
             self._transport.close()
         except httptools.HttpParserError as error:
-            self._refuse_rest(Refused(400, f"this is no HTTP request: {error}"))
+            self._refuse_rest(RequestError(400, f"this is no HTTP request: {error}"))
         if within_head and self._request is None and self._head_size > 0:
             self._head_size += len(data)  # the parser says nothing of what is not whole: a header without end
             if self._head_size > MAX_HEAD:
@@ -195,11 +195,11 @@ class Connection(asyncio.Protocol):
         try:
             if self._crowded:
                 request.keep = False
-                raise Refused(503, "too many connections; try again", [(b"retry-after", b"1")])
+                raise RequestError(503, "too many connections; try again", [(b"retry-after", b"1")])
             if self._head_size > MAX_HEAD:
                 raise _too_long(self._head_size)
             self._application.admit(request)
-        except Refused as refused:
+        except RequestError as refused:
             self._refuse(request, refused)
         else:
             if not self._busy and self._headers.get(b"expect", b"").lower() == b"100-continue":
@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
             else:
                 most = self._settings.max_body
-                self._refuse(self._request, Refused(413, f"the body has more than {most} bytes"))
+                self._refuse(self._request, RequestError(413, f"the body has more than {most} bytes"))
         elif not self._dropping:
             self._body.append(body)
 
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol):
         """Check and answer a request that is like the last one."""
         try:
             self._application.admit(request)
-        except Refused as refused:
+        except RequestError as refused:
             request.refused = refused
         self._take(request)
 
@@ -285,7 +285,7 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
-    def _refuse(self, request: Request, refused: Refused) -> None:
+    def _refuse(self, request: Request, refused: RequestError) -> None:
         """Refuse a request that is still arriving: when it is whole if it has no body, and at once if it may have."""
         request.refused = refused
         if request.method in ("GET", "HEAD") and self._body_size == 0:
@@ -294,7 +294,7 @@ class Connection(asyncio.Protocol):
         self._loop.call_later(_DISCARD_S, self._transport.close)
         self._take(request)
 
-    def _refuse_rest(self, refused: Refused) -> None:
+    def _refuse_rest(self, refused: RequestError) -> None:
         """Refuse what comes after a fault in the protocol: where the next request begins is not known."""
         if self._dropping or self._transport.is_closing():
             return
@@ -304,8 +304,8 @@ class Connection(asyncio.Protocol):
         self._pause()
 
 
-def _too_long(size: int) -> Refused:
-    return Refused(431, f"the headers have {size} bytes or more; at most {MAX_HEAD}")
+def _too_long(size: int) -> RequestError:
+    return RequestError(431, f"the headers have {size} bytes or more; at most {MAX_HEAD}")
 
 
 def _split(target: bytes) -> tuple[str, bytes]:

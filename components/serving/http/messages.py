@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """What a client asked for cannot be: told with ``status`` and a message, in the protocol's form.
 
     Attributes:
@@ -69,7 +69,7 @@ class Request:
         self.keep = True
         self.route: Route | None = None
         self.parameters: dict[str, str] = {}
-        self.refused: Refused | None = None
+        self.refused: RequestError | None = None
         self.body = b""
         self.id = ""
         self.model: tuple[str, str] | None = None
@@ -89,19 +89,19 @@ class Request:
         """The query's parameters; of one that is given twice the last.
 
         Raises:
-            Refused: there are more than anybody needs (400).
+            RequestError: there are more than anybody needs (400).
         """
         text = self._query.decode("latin-1")
         try:
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
         except ValueError:
-            raise Refused(400, "the query has more than 32 parameters") from None
+            raise RequestError(400, "the query has more than 32 parameters") from None
 
     def json(self) -> Any:
         """Return the body as JSON.
 
         Raises:
-            Refused: it is none (400).
+            RequestError: it is none (400).
         """
         return parse_json(self.body)
 
@@ -150,7 +150,7 @@ class Later:
 
     Attributes:
         pending: what it waits for; it is cancelled when the client leaves.
-        finish: makes the response then; may raise :class:`Refused`.
+        finish: makes the response then; may raise :class:`RequestError`.
     """
 
     pending: Pending
@@ -161,9 +161,9 @@ def parse_json(content: bytes | memoryview) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        Refused: it is none; NaN and infinities are none, either (400).
+        RequestError: it is none; NaN and infinities are none, either (400).
     """
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is not valid JSON: {error}") from None
+        raise RequestError(400, f"the body is not valid JSON: {error}") from None

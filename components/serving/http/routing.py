@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from components.serving.http.messages import Later, Refused, Request, Response
+from components.serving.http.messages import Later, Request, RequestError, Response
 
 _KEPT = 1024
 
@@ -38,7 +38,7 @@ class Router:
 
     Attributes:
         find: ``(method, path) -> (route, parameters)``; the last answers are kept, so do not change them. Raises
-            :class:`Refused` where there is no such path (404), or none with this method (405).
+            :class:`RequestError` where there is no such path (404), or none with this method (405).
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
@@ -61,8 +61,8 @@ class Router:
                 allowed.append(route.method)
         if allowed:
             told = ", ".join(sorted(allowed))
-            raise Refused(405, f"{path}: answers {told} only", [(b"allow", told.encode())])
-        raise Refused(404, f"{path}: no such path; GET /v2 says what there is")
+            raise RequestError(405, f"{path}: answers {told} only", [(b"allow", told.encode())])
+        raise RequestError(404, f"{path}: no such path; GET /v2 says what there is")
 
 
 def _match(pattern: list[str], asked: list[str]) -> dict[str, str] | None:

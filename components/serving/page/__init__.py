@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.serving.http.messages import Refused, Request, Response, head
+from components.serving.http.messages import Request, RequestError, Response, head
 from components.serving.http.routing import Route
 from components.serving.service import Service
 
@@ -43,7 +43,7 @@ def routes(service: Service) -> list[Route]:
     async def part(request: Request) -> Response:
         name = request.parameters["file"]
         if name not in files:
-            raise Refused(404, f"{request.path}: no such file")
+            raise RequestError(404, f"{request.path}: no such file")
         return _file(name, files[name])
 
     return [Route("GET", "/", page, "open"), Route("GET", "/page/{file}", part, "open")]

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from components.bundles.bundle import Bundle
 from components.serving.engine.served_version import ServedVersion
-from components.serving.engine.thread_pool import Computing
+from components.serving.engine.thread_pool import ThreadPool
 from components.serving.rollout.repository import Repository
 from components.serving.rollout.shadow import Shadow
-from components.serving.rollout.state import ControlsFile, Refusal, State, StateFile, Target
+from components.serving.rollout.state import ControlsFile, RejectedVersion, State, StateFile, Target
 from components.serving.settings import Settings
 from components.serving.telemetry.counters import Metrics
 from data.errors import UserError
@@ -31,7 +31,7 @@ LOOK_S = 0.05
 log = logging.getLogger("darkroom.serving")
 
 
-class Following:
+class Reconciler:
     """Follows the state file, or serves fixed bundles.
 
     Attributes:
@@ -43,7 +43,7 @@ class Following:
         settings: Settings,
         repository: Repository,
         shadow: Shadow,
-        computing: Computing,
+        computing: ThreadPool,
         metrics: Metrics,
     ) -> None:
         self.settled = False
@@ -52,7 +52,7 @@ class Following:
         self._state_file, self._controls_file = StateFile(), ControlsFile()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._targets: dict[str, Target] = {}
-        self._own: dict[str, Refusal] = {}
+        self._own: dict[str, RejectedVersion] = {}
         self._asked = 0
         self._state = State()
 
@@ -121,7 +121,7 @@ class Following:
         try:
             served = await self._load(name, target)
         except UserError as error:
-            self._own[name] = Refusal(target.version, target.sha256, str(error))
+            self._own[name] = RejectedVersion(target.version, target.sha256, str(error))
             log.error("refused", extra={"model": name, "version": target.version, "reason": str(error)})
             return
         self._repository.swap(served)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.serving.engine.served_version import ServedVersion
-from components.serving.http.messages import Refused
-from components.serving.rollout.state import Refusal
+from components.serving.http.messages import RequestError
+from components.serving.rollout.state import RejectedVersion
 from components.serving.telemetry.counters import Metrics
 
 _COUNTED = 3
@@ -33,7 +33,7 @@ class Repository:
     def __init__(self, metrics: Metrics) -> None:
         self._served: dict[str, ServedVersion] = {}
         self._loading: dict[str, str] = {}
-        self._refused: dict[str, Refusal] = {}
+        self._refused: dict[str, RejectedVersion] = {}
         self._unloaded: set[str] = set()
         self._earlier: dict[str, deque[str]] = {}
         self._metrics = metrics
@@ -42,13 +42,13 @@ class Repository:
         """Return the served version of ``name``.
 
         Raises:
-            Refused: there is no such model, or another version is served (404); it is being loaded (503).
+            RequestError: there is no such model, or another version is served (404); it is being loaded (503).
         """
         served = self._served.get(name)
         if served is None:
             raise self._missing(name)
         if version is not None and version != served.version:
-            raise Refused(404, f"{name}: version {version} is not served; version {served.version} is")
+            raise RequestError(404, f"{name}: version {version} is not served; version {served.version} is")
         return served
 
     def knows(self, name: str) -> bool:
@@ -61,7 +61,7 @@ class Repository:
         """Return what is served, by name."""
         return [self._served[name] for name in sorted(self._served)]
 
-    def refused(self) -> dict[str, Refusal]:
+    def refused(self) -> dict[str, RejectedVersion]:
         """Return the versions that should be served and are not, by model."""
         return dict(self._refused)
 
@@ -83,7 +83,7 @@ class Repository:
         self._metrics.served.set(1, *served.labels)
         self._metrics.reloads.add(name, "swapped")
 
-    def refuse(self, name: str, refusal: Refusal) -> None:
+    def refuse(self, name: str, refusal: RejectedVersion) -> None:
         """Note that a version is not served because it is not good; what is served stays."""
         self._loading.pop(name, None)
         if self._refused.get(name) != refusal:
@@ -126,13 +126,13 @@ class Repository:
         while len(earlier) > _COUNTED:
             self._metrics.forget(before.name, earlier.popleft())
 
-    def _missing(self, name: str) -> Refused:
+    def _missing(self, name: str) -> RequestError:
         if name in self._loading:
-            return Refused(503, f"{name}: is being loaded; try again", [(b"retry-after", b"1")])
+            return RequestError(503, f"{name}: is being loaded; try again", [(b"retry-after", b"1")])
         if name in self._refused:
             refusal = self._refused[name]
-            return Refused(404, f"{name}: version {refusal.version} was refused: {refusal.reason}")
+            return RequestError(404, f"{name}: version {refusal.version} was refused: {refusal.reason}")
         if name in self._unloaded:
-            return Refused(404, f"{name}: was unloaded")
+            return RequestError(404, f"{name}: was unloaded")
         known = ", ".join(sorted(self._served)) or "none yet"
-        return Refused(404, f"no model {name!r}; served: {known}")
+        return RequestError(404, f"no model {name!r}; served: {known}")

@@ -42,7 +42,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RejectedVersion:
     """A version that is not served although it should be, and why."""
 
     version: str
@@ -68,7 +68,7 @@ class State:
 
     champions: dict[str, Target] = field(default_factory=dict)
     challengers: dict[str, Target] = field(default_factory=dict)
-    refused: dict[str, Refusal] = field(default_factory=dict)
+    refused: dict[str, RejectedVersion] = field(default_factory=dict)
     checking: str = ""
     crashed: tuple[str, ...] = ()
     error: str = ""
@@ -82,7 +82,7 @@ class State:
         Raises:
             TypeError, AttributeError: another version of Darkroom wrote it.
         """
-        kinds = {"champions": Target, "challengers": Target, "refused": Refusal}
+        kinds = {"champions": Target, "challengers": Target, "refused": RejectedVersion}
         read = {
             key: {name: kinds[key](**entry) for name, entry in value.items()} if key in kinds else value
             for key, value in values.items()

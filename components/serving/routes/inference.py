@@ -8,11 +8,11 @@ import numpy as np
 import orjson
 
 from components.serving.engine.served_version import ServedVersion
-from components.serving.http.messages import Later, Refused, Request, Response
+from components.serving.http.messages import Later, Request, RequestError, Response
 from components.serving.http.routing import Route
 from components.serving.service import Service
 from components.serving.v2 import tensors
-from components.serving.v2.infer_request import Form, Forms
+from components.serving.v2.infer_request import InferRequest, InferRequestCache
 from components.tasks import Arrays
 
 MAX_JSON = 4 << 20
@@ -24,14 +24,14 @@ _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-l
 
 def routes(service: Service) -> list[Route]:
     """Return the routes of inference."""
-    forms = Forms()
+    forms = InferRequestCache()
 
     def infer(request: Request) -> Later:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
         request.model = served.labels
         form, inputs = read(request, forms)
         wanted = wanted_outputs(form, served)
-        job = served.submit(inputs, form.patience_s)
+        job = served.submit(inputs, form.timeout_s)
 
         def finish() -> Response:
             outputs = served.result(job)
@@ -46,11 +46,11 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def read(request: Request, forms: Forms) -> tuple[Form, Arrays]:
+def read(request: Request, forms: InferRequestCache) -> tuple[InferRequest, Arrays]:
     """Return what a request says, and its input tensors by name.
 
     Raises:
-        Refused: it is not of the protocol's form (400), or has too much JSON (413).
+        RequestError: it is not of the protocol's form (400), or has too much JSON (413).
     """
     body, length = request.body, len(request.body)
     header = request.headers.get(_HEADER)
@@ -58,11 +58,15 @@ def read(request: Request, forms: Forms) -> tuple[Form, Arrays]:
         content = body
     else:
         if not header.isdigit() or len(header) > 12 or int(header) > length:
-            raise Refused(400, f"Inference-Header-Content-Length: a number up to {length}, the body's length")
+            raise RequestError(
+                400, f"Inference-Header-Content-Length: a number up to {length}, the body's length"
+            )
         length = int(header)
         content = body[:length]
     if length > MAX_JSON:
-        raise Refused(413, f"{length} bytes of JSON; at most {MAX_JSON}: send tensors raw, behind the JSON")
+        raise RequestError(
+            413, f"{length} bytes of JSON; at most {MAX_JSON}: send tensors raw, behind the JSON"
+        )
     form = forms.read(content)
     return form, form.inputs(body, length)
 
@@ -91,21 +95,21 @@ def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, boo
     return Response(b"".join((said, *raw)), _BINARY % len(said)) if raw else Response(said)
 
 
-def wanted_outputs(form: Form, served: ServedVersion) -> dict[str, bool]:
+def wanted_outputs(form: InferRequest, served: ServedVersion) -> dict[str, bool]:
     """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named.
 
     Raises:
-        Refused: there is no such output (400).
+        RequestError: there is no such output (400).
     """
     known = served.outputs
     if form.outputs is None:
         return dict.fromkeys(known, form.binary)
     for name in form.outputs:
         if name not in known:
-            raise Refused(400, f"no output {name!r}: {', '.join(known)}")
+            raise RequestError(400, f"no output {name!r}: {', '.join(known)}")
     return form.outputs
 
 
 def _refuse_infinities(model: str, name: str, values: np.ndarray) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise Refused(500, f"{model} gave an infinity for {name!r}, which JSON cannot hold")
+        raise RequestError(500, f"{model} gave an infinity for {name!r}, which JSON cannot hold")

@@ -19,7 +19,7 @@ from components.pipelines import postprocess
 from components.pipelines.postprocess import Answer
 from components.serving.engine import limits
 from components.serving.engine.served_version import ServedVersion
-from components.serving.http.messages import JSON, Refused, Request, Response, head
+from components.serving.http.messages import JSON, Request, RequestError, Response, head
 from components.serving.http.routing import Route
 from components.serving.service import Service
 from components.tasks import DRAWING, Arrays
@@ -54,7 +54,9 @@ def routes(service: Service) -> list[Route]:
     async def generate(request: Request) -> Response:
         served = _served(service, request)
         if served.bundle.description["task"] not in DRAWING:
-            raise Refused(400, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict")
+            raise RequestError(
+                400, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict"
+            )
         return await _answer(request, served, _request(served, request))
 
     async def example(request: Request) -> Response:
@@ -118,22 +120,25 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     """Return what the graph takes for the picture in a request's body.
 
     Raises:
-        Refused: there is no picture that can be used (400), it is sent as a form (415), or the model takes none (400).
+        RequestError: there is no picture that can be used (400), it is sent as a form (415), or the model takes
+            none (400).
     """
     description = served.bundle.description
     task = description["task"]
     if task in DRAWING:
         asked = "prompt=...&seed=0" if task == "text_to_image" else "seed=0"
-        raise Refused(400, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}")
+        raise RequestError(
+            400, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}"
+        )
     query = _query(request, _PARAMETERS.get(task, ()))
     if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
-        raise Refused(
+        raise RequestError(
             415, "send the file as the body itself (curl --data-binary @picture.png), not as a form"
         )
     try:
         image, _ = decode(request.body, MAX_PIXELS)
     except DecodeError as error:
-        raise Refused(400, f"the body is no picture that can be used: {error}") from None
+        raise RequestError(400, f"the body is no picture that can be used: {error}") from None
     prepared = served.bundle.prepare_image(image)
     if task == "controlled_generation":
         return _controlled(served, prepared, query)
@@ -142,9 +147,9 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     try:
         points = postprocess.landmarks(description, json.loads(query.get("landmarks", "null")))
     except (ValueError, RecursionError):
-        raise Refused(400, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]") from None
+        raise RequestError(400, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]") from None
     except UserError as error:
-        raise Refused(400, str(error)) from None
+        raise RequestError(400, str(error)) from None
     return {"landmarks": points, "shots": prepared[None]}
 
 
@@ -152,7 +157,7 @@ def _request(served: ServedVersion, request: Request) -> Arrays:
     """Return what a graph that draws takes.
 
     Raises:
-        Refused: a value is none that it takes (400).
+        RequestError: a value is none that it takes (400).
     """
     query = _query(request, ("seed", "count", "label", "prompt"))
     numbers = {key: _whole(query, key, default) for key, default in (("seed", 0), ("count", 1))}
@@ -161,7 +166,7 @@ def _request(served: ServedVersion, request: Request) -> Arrays:
         described = {key: query.get(key) for key in ("label", "prompt")}
         return postprocess.request(served.bundle.description, **numbers, **described)
     except UserError as error:
-        raise Refused(400, str(error)) from None
+        raise RequestError(400, str(error)) from None
 
 
 def _controlled(served: ServedVersion, prepared: np.ndarray, query: Mapping[str, str]) -> Arrays:
@@ -170,20 +175,20 @@ def _controlled(served: ServedVersion, prepared: np.ndarray, query: Mapping[str,
             served.bundle.description, prepared, query.get("prompt"), _whole(query, "seed", 0)
         )
     except UserError as error:
-        raise Refused(400, str(error)) from None
+        raise RequestError(400, str(error)) from None
 
 
 def _whole(query: Mapping[str, str], key: str, default: int) -> int:
     text = query.get(key, str(default))
     if not _INTEGER.fullmatch(text):
-        raise Refused(400, f"{key}={text}: a whole number")
+        raise RequestError(400, f"{key}={text}: a whole number")
     return int(text)
 
 
 def _query(request: Request, known: tuple[str, ...]) -> Mapping[str, str]:
     for key in request.query:
         if key not in known:
-            raise Refused(400, f"no parameter {key!r}.{nearest(key, known)}")
+            raise RequestError(400, f"no parameter {key!r}.{nearest(key, known)}")
     return request.query
 
 
@@ -212,12 +217,12 @@ def _example(served: ServedVersion, place: str) -> dict[str, Any]:
     Of a model that draws by words it is a prompt, and the picture that it drew, or the edge map that it draws by, too.
 
     Raises:
-        Refused: there is no such example (404).
+        RequestError: there is no such example (404).
     """
     inputs, outputs = served.bundle.golden()
     found = card(served)["examples"]
     if not place.isascii() or not place.isdigit() or len(place) > 6 or int(place) >= found:
-        raise Refused(404, f"{served.name}: no example {place}; it has {found}")
+        raise RequestError(404, f"{served.name}: no example {place}; it has {found}")
     k = int(place)
     if "prompt" in inputs and "image" in inputs:
         return {"prompt": inputs["prompt"][k]} | postprocess.to_json(

@@ -13,7 +13,7 @@ import hmac
 import time
 from pathlib import Path
 
-from components.serving.http.messages import Refused, Request, Response
+from components.serving.http.messages import Request, RequestError, Response
 from components.serving.http.routing import Route
 from components.serving.service import Service
 
@@ -27,10 +27,10 @@ def routes(service: Service) -> list[Route]:
     async def changed(request: Request) -> Response:
         file = service.settings.webhook_secret
         if not file:
-            raise Refused(404, "no webhooks are taken here: darkroom serve --webhook-secret FILE")
+            raise RequestError(404, "no webhooks are taken here: darkroom serve --webhook-secret FILE")
         secret = await service.aside(Path(file).read_bytes)
         if not is_signed(request, secret.strip(), time.time()):
-            raise Refused(401, "not signed by the webhook's secret, or not now")
+            raise RequestError(401, "not signed by the webhook's secret, or not now")
         await service.aside(service.following.hint)
         return Response.json({})
 

@@ -18,7 +18,7 @@ EVERY_S = 1.0
 _LIVE_S = 10.0
 
 
-class Sharing:
+class SharedCounters:
     """The counters of one worker among those of its server."""
 
     def __init__(self, port: int, number: int, metrics: Metrics) -> None:

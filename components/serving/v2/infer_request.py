@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from components.serving.http.messages import Refused, parse_json
+from components.serving.http.messages import RequestError, parse_json
 from components.serving.v2 import tensors
 from components.tasks import Arrays
 
@@ -49,7 +49,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class InferRequest:
     """A request without its raw bytes.
 
     Attributes:
@@ -59,7 +59,7 @@ class Form:
         size: bytes of all of them.
         outputs: each named output, and whether it is to be raw; None where no output is named.
         binary: whether outputs are to be raw of which nothing else is said.
-        patience_s: seconds to wait for its turn; None for as long as the server allows.
+        timeout_s: seconds to wait for its turn; None for as long as the server allows.
     """
 
     id: Any
@@ -68,30 +68,32 @@ class Form:
     size: int
     outputs: dict[str, bool] | None
     binary: bool
-    patience_s: float | None
+    timeout_s: float | None
 
     def inputs(self, body: bytes, behind: int) -> Arrays:
         """Return the input tensors by name, of a body whose JSON has ``behind`` bytes.
 
         Raises:
-            Refused: it has not as many bytes as its tensors (400).
+            RequestError: it has not as many bytes as its tensors (400).
         """
         if len(body) != behind + self.size:
-            raise Refused(400, f"{len(body) - behind} bytes behind the JSON; its tensors have {self.size}")
+            raise RequestError(
+                400, f"{len(body) - behind} bytes behind the JSON; its tensors have {self.size}"
+            )
         return self.values | {raw.name: raw.read(body, behind) for raw in self.raw}
 
 
-class Forms:
+class InferRequestCache:
     """The last forms, by their JSON."""
 
     def __init__(self) -> None:
-        self._forms: dict[bytes, Form] = {}
+        self._forms: dict[bytes, InferRequest] = {}
 
-    def read(self, content: bytes) -> Form:
+    def read(self, content: bytes) -> InferRequest:
         """Return what ``content`` says.
 
         Raises:
-            Refused: it is not of the protocol's form (400).
+            RequestError: it is not of the protocol's form (400).
         """
         form = self._forms.get(content)
         if form is None:
@@ -104,23 +106,23 @@ class Forms:
         return form
 
 
-def read(content: bytes) -> Form:
+def read(content: bytes) -> InferRequest:
     """Return what the JSON of a request says.
 
     Raises:
-        Refused: it is not of the protocol's form (400).
+        RequestError: it is not of the protocol's form (400).
     """
     asked = parse_json(content)
     if not isinstance(asked, dict) or not isinstance(asked.get("inputs"), list):
-        raise Refused(400, "the request is a JSON object with a list of 'inputs'")
+        raise RequestError(400, "the request is a JSON object with a list of 'inputs'")
     values: Arrays = {}
     raw: dict[str, Raw] = {}
     start = 0
     for entry in asked["inputs"]:
         if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
-            raise Refused(400, "each input is a JSON object with a 'name'")
+            raise RequestError(400, "each input is a JSON object with a 'name'")
         if name in values or name in raw:
-            raise Refused(400, f"input {name!r} is given twice")
+            raise RequestError(400, f"input {name!r} is given twice")
         shape = tensors.shape_of(name, entry.get("shape"))
         size = parameters_of(entry, f"input {name!r}").get("binary_data_size")
         if size is None:
@@ -130,14 +132,14 @@ def read(content: bytes) -> Form:
             start += size
     parameters = parameters_of(asked, "the request")
     binary = bool(parameters.get("binary_data_output", False))
-    return Form(
+    return InferRequest(
         asked.get("id"),
         values,
         tuple(raw.values()),
         start,
         outputs_of(asked.get("outputs"), binary),
         binary,
-        patience_s(parameters),
+        timeout_s(parameters),
     )
 
 
@@ -145,31 +147,31 @@ def outputs_of(named: Any, binary: bool) -> dict[str, bool] | None:
     """Return each output that is asked for by name, and whether it is to be raw: by its own word or by ``binary``.
 
     Raises:
-        Refused: they are no list of objects with names, or ask for an extension that is not here (400).
+        RequestError: they are no list of objects with names, or ask for an extension that is not here (400).
     """
     if named is None:
         return None
     if not isinstance(named, list):
-        raise Refused(400, "'outputs' is a list")
+        raise RequestError(400, "'outputs' is a list")
     wanted = {}
     for entry in named:
         if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
-            raise Refused(400, "each output is a JSON object with a 'name'")
+            raise RequestError(400, "each output is a JSON object with a 'name'")
         wanted[name] = bool(parameters_of(entry, f"output {name!r}").get("binary_data", binary))
     return wanted or None
 
 
-def patience_s(parameters: dict[str, Any]) -> float | None:
+def timeout_s(parameters: dict[str, Any]) -> float | None:
     """Return the request's own limit: ``timeout`` in microseconds, as Triton has it.
 
     Raises:
-        Refused: it is no whole number from 0 (400).
+        RequestError: it is no whole number from 0 (400).
     """
     timeout = parameters.get("timeout")
     if timeout is None:
         return None
     if type(timeout) is not int or timeout < 0:
-        raise Refused(400, "parameters.timeout: microseconds, a whole number")
+        raise RequestError(400, "parameters.timeout: microseconds, a whole number")
     return timeout / 1e6 or None
 
 
@@ -177,29 +179,31 @@ def parameters_of(entry: dict[str, Any], what: str) -> dict[str, Any]:
     """Return the ``parameters`` of an entry; ``what`` says of which, for messages.
 
     Raises:
-        Refused: they are no object, or ask for an extension that is not here (400).
+        RequestError: they are no object, or ask for an extension that is not here (400).
     """
     parameters = entry.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise Refused(400, f"{what}: 'parameters' is a JSON object")
+        raise RequestError(400, f"{what}: 'parameters' is a JSON object")
     for name in _NOT_HERE:
         if name in parameters:
-            raise Refused(400, f"{what}: {name} is not supported")
+            raise RequestError(400, f"{what}: {name} is not supported")
     return parameters
 
 
 def _raw(name: str, entry: dict[str, Any], shape: tuple[int, ...], start: int, size: Any) -> Raw:
     if type(size) is not int or size < 0:
-        raise Refused(400, f"input {name!r}: binary_data_size: a number of bytes")
+        raise RequestError(400, f"input {name!r}: binary_data_size: a number of bytes")
     if "data" in entry:
-        raise Refused(400, f"input {name!r}: has both 'data' and 'binary_data_size'")
+        raise RequestError(400, f"input {name!r}: has both 'data' and 'binary_data_size'")
     datatype = entry.get("datatype")
     if datatype == "BYTES":
         return Raw(name, datatype, None, shape, start, size)
     dtype = tensors.dtype_of(name, datatype)
     wanted = math.prod(shape) * dtype.itemsize
     if size != wanted:
-        raise Refused(400, f"input {name!r}: {datatype} of shape {list(shape)} is {wanted} bytes, not {size}")
+        raise RequestError(
+            400, f"input {name!r}: {datatype} of shape {list(shape)} is {wanted} bytes, not {size}"
+        )
     return Raw(name, datatype, dtype, shape, start, size)

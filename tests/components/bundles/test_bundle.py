@@ -222,7 +222,7 @@ def test_golden_answers_that_are_wrong(exported):
 
 def test_opening_needs_no_pytorch(exported):
     script = f"""
-from components.bundle import Bundle
+from components.bundles.bundle import Bundle
 Bundle.open({str(exported.resolve())!r}).check_golden()
 import sys
 heavy = {{"torch", "mlflow", "prefect", "dvc", "great_expectations", "pandas", "matplotlib", "pyarrow"}}

@@ -8,9 +8,9 @@ import socket
 import numpy as np
 import pytest
 
-from components.serving.http.messages import Refused, Request
+from components.serving.http.messages import Request, RequestError
 from components.serving.routes import inference
-from components.serving.v2.infer_request import Forms
+from components.serving.v2.infer_request import InferRequestCache
 from tests.components.serving import bundles
 from tests.components.serving.server import DATATYPES, binary
 
@@ -302,8 +302,8 @@ def test_much_json_is_refused(monkeypatch):
     monkeypatch.setattr(inference, "MAX_JSON", 100)
     request = Request("POST", "/")
     request.body = b'{"inputs": [' + b" " * 100 + b"]}"
-    with pytest.raises(Refused, match="114 bytes of JSON; at most 100") as refused:
-        inference.read(request, Forms())
+    with pytest.raises(RequestError, match="114 bytes of JSON; at most 100") as refused:
+        inference.read(request, InferRequestCache())
     assert refused.value.status == 413
 
 

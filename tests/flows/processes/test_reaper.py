@@ -15,7 +15,7 @@ from flows.processes import reaper
 
 RUN = """
 import subprocess, sys, time
-from flows import reaper
+from flows.processes import reaper
 with reaper.guard(sys.argv[1]):
     # A child in a session of its own, and its child: neither sees a signal sent to the run.
     shell = "sleep 300 & echo started; sleep 300"

@@ -218,7 +218,7 @@ def test_without_a_server_the_interpreter_does_the_work(project, monkeypatch):
 
 def test_it_ends_with_the_process_that_started_it(tmp_path):
     holder = (
-        "import time; from pathlib import Path; import psutil; from flows import fork_server\n"
+        "import time; from pathlib import Path; import psutil; from flows.stages import fork_server\n"
         "from tests.flows.stages.test_fork_server import TRAIN\n"
         "with fork_server.serve(Path('run'), [TRAIN]):\n"
         "    print(*(child.pid for child in psutil.Process().children()), flush=True); time.sleep(60)\n"

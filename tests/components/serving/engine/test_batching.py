@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.serving.engine.batching import Queue
-from components.serving.engine.thread_pool import Computing
-from components.serving.http.messages import Refused
+from components.serving.engine.thread_pool import ThreadPool
+from components.serving.http.messages import RequestError
 from components.serving.settings import ModelSettings
 from components.tasks import Tensor
 
@@ -41,7 +41,7 @@ class Model:
 
 def run(scenario, model: Model, *, threads: int = 1, outputs=(Y,), **bounds):
     """Run ``scenario(queue)`` in an event loop."""
-    computing = Computing(threads)
+    computing = ThreadPool(threads)
 
     async def within():
         return await scenario(Queue(model, [X], list(outputs), computing, ModelSettings(**bounds)))
@@ -182,7 +182,7 @@ def test_a_full_queue_refuses_and_serves_what_it_holds():
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     answers = run(scenario, model, max_queue=3)
-    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    refused = [answer for answer in answers if isinstance(answer, RequestError)]
     assert [refusal.status for refusal in refused] == [503] * 5
     assert dict(refused[0].headers)[b"retry-after"] == b"2"
     assert [answer[0]["y"].tolist() for answer in answers[:4]] == [[0], [1], [2], [3]]
@@ -232,7 +232,7 @@ def test_a_client_that_left_is_not_computed():
 
 def test_models_take_turns():
     """A model with many requests does not keep another one waiting until all of its own are answered."""
-    computing, order = Computing(1), []
+    computing, order = ThreadPool(1), []
 
     def model(name):
         def predict(inputs):

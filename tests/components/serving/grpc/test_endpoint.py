@@ -185,7 +185,7 @@ def test_tokens(tmp_path):
             assert stranger.call(pb.ServerLiveRequest()).live and stranger.call(pb.ServerReadyRequest()).ready
             for request in (asked("m", ONE), pb.ModelMetadataRequest(name="m"), pb.ServerMetadataRequest()):
                 assert stranger.refused(request) == ("UNAUTHENTICATED", "a bearer token is needed")
-            # Refused before anything of it is read.
+            # RequestError before anything of it is read.
             call = stranger.start_bytes("ModelInfer", b"\xff" * 40, pb.ModelInferResponse)
             assert code(call) == "UNAUTHENTICATED"
         with Caller(port, "shop.wrong") as stranger:

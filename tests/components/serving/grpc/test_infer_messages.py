@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 
 from components.serving.grpc import infer_messages
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.http.messages import Refused
+from components.serving.http.messages import RequestError
 from components.serving.v2 import tensors
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
@@ -99,7 +99,7 @@ def test_raw_that_does_not_fit(inputs, raw, told):
 
 
 def refuses(inputs: list, raw: list[bytes], told: str) -> None:
-    with pytest.raises(Refused, match=told) as refused:
+    with pytest.raises(RequestError, match=told) as refused:
         infer_messages.read(pb.ModelInferRequest(inputs=inputs, raw_input_contents=raw))
     assert refused.value.status == 400
 
@@ -111,16 +111,16 @@ def test_what_a_request_says():
         outputs=[{"name": "a"}, {"name": "b", "parameters": {"binary_data": {"bool_param": True}}}],
     )
     form = infer_messages.read(asked)
-    assert (form.id, form.patience_s, form.outputs) == ("i", 5e-6, {"a": False, "b": False})
+    assert (form.id, form.timeout_s, form.outputs) == ("i", 5e-6, {"a": False, "b": False})
     assert infer_messages.read(pb.ModelInferRequest()).outputs is None
     asked.outputs[1].parameters["classification"].int64_param = 1
-    with pytest.raises(Refused, match="output 'b': classification is not supported"):
+    with pytest.raises(RequestError, match="output 'b': classification is not supported"):
         infer_messages.read(asked)
     asked.parameters["sequence_id"].int64_param = 1
-    with pytest.raises(Refused, match="the request: sequence_id is not supported"):
+    with pytest.raises(RequestError, match="the request: sequence_id is not supported"):
         infer_messages.read(asked)
     for wrong in ({"int64_param": -1}, {"bool_param": True}, {"string_param": "5"}):
-        with pytest.raises(Refused, match="timeout: microseconds"):
+        with pytest.raises(RequestError, match="timeout: microseconds"):
             infer_messages.read(pb.ModelInferRequest(parameters={"timeout": wrong}))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc import weight
-from components.serving.http.messages import Refused
+from components.serving.http.messages import RequestError
 
 TENSOR = pb.ModelInferRequest.InferInputTensor(name="image", datatype="UINT8", shape=[1, 4])
 
@@ -18,7 +18,7 @@ TENSOR = pb.ModelInferRequest.InferInputTensor(name="image", datatype="UINT8", s
 def status(content: bytes) -> int:
     try:
         weight.check(content)
-    except Refused as refused:
+    except RequestError as refused:
         return refused.status
     return 200
 
@@ -49,7 +49,7 @@ def test_large_typed_contents_are_told_where_to_go():
     contents = pb.InferTensorContents(uint_contents=[7])
     contents.uint_contents.extend([7] * weight.MAX_JSON)
     message = pb.ModelInferRequest(inputs=[pb.ModelInferRequest.InferInputTensor(contents=contents)])
-    with pytest.raises(Refused, match="raw_input_contents: send tensors there"):
+    with pytest.raises(RequestError, match="raw_input_contents: send tensors there"):
         weight.check(message.SerializeToString())
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from components.serving.http.messages import Refused, Request
+from components.serving.http.messages import Request, RequestError
 from components.serving.routes import inference
 from components.serving.v2 import tensors
-from components.serving.v2.infer_request import Forms
+from components.serving.v2.infer_request import InferRequestCache
 
 NUMERIC = [name for name in tensors.DATATYPES.values() if name != "BYTES"]
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
@@ -86,7 +86,7 @@ def test_nested_lists():
     ],
 )
 def test_lists_that_do_not_fit(datatype, shape, data, told):
-    with pytest.raises(Refused, match=told) as refused:
+    with pytest.raises(RequestError, match=told) as refused:
         tensors.from_list("t", datatype, shape, data)
     assert refused.value.status == 400
 
@@ -107,7 +107,7 @@ def test_lists_that_do_not_fit(datatype, shape, data, told):
     ],
 )
 def test_bytes_that_do_not_fit(datatype, shape, content, told):
-    with pytest.raises(Refused, match=told) as refused:
+    with pytest.raises(RequestError, match=told) as refused:
         tensors.from_bytes("t", datatype, shape, memoryview(content))
     assert refused.value.status == 400
 
@@ -145,8 +145,8 @@ def test_whatever_comes_is_read_or_refused(asked, raw, off, binary):
     head = json.dumps(asked).encode()
     header = str(len(head) + (off or 0)).encode() if binary else None
     try:
-        _, inputs = inference.read(request(head + (raw if binary else b""), header), Forms())
-    except Refused as refused:
+        _, inputs = inference.read(request(head + (raw if binary else b""), header), InferRequestCache())
+    except RequestError as refused:
         assert refused.status == 400
     else:
         assert all(isinstance(values, np.ndarray) and values.nbytes < 10_000 for values in inputs.values())
@@ -156,8 +156,8 @@ def test_whatever_comes_is_read_or_refused(asked, raw, off, binary):
 @given(st.binary(max_size=64), st.binary(max_size=6) | st.integers(0, 70).map(lambda n: str(n).encode()))
 def test_noise_is_refused(body, header):
     try:
-        inference.read(request(body, header), Forms())
-    except Refused as refused:
+        inference.read(request(body, header), InferRequestCache())
+    except RequestError as refused:
         assert refused.status == 400
 
 
@@ -174,8 +174,8 @@ def test_a_truncated_or_changed_request_is_refused_or_read_whole(data):
     else:
         body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        _, inputs = inference.read(request(bytes(body), str(len(head)).encode()), Forms())
-    except Refused as refused:
+        _, inputs = inference.read(request(bytes(body), str(len(head)).encode()), InferRequestCache())
+    except RequestError as refused:
         assert refused.status == 400
     else:
         assert all(values.size <= 12 for values in inputs.values())
