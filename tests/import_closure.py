@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("flows", "components", "models", "data")
@@ -25,7 +26,8 @@ def closure(module: str, root: Path = Path()) -> set[Path]:
     return {file.relative_to(root) if root.parts else file for file in found if _has_code(file)}
 
 
-def _imports(file: Path, root: Path) -> list[Path]:
+@cache
+def _imports(file: Path, root: Path) -> tuple[Path, ...]:
     files: list[Path] = []
     for node in ast.walk(ast.parse(file.read_text())):
         names: list[str] = []
@@ -39,7 +41,7 @@ def _imports(file: Path, root: Path) -> list[Path]:
             if parts[0] in PACKAGES:
                 prefixes = [".".join(parts[: count + 1]) for count in range(len(parts))]
                 files += [path for path in (_file(prefix, root) for prefix in prefixes) if path is not None]
-    return files
+    return tuple(files)
 
 
 def _file(module: str, root: Path) -> Path | None:
@@ -50,6 +52,7 @@ def _file(module: str, root: Path) -> Path | None:
     return None
 
 
+@cache
 def _has_code(file: Path) -> bool:
     body = ast.parse(file.read_text()).body
     return not (len(body) == 0 or (len(body) == 1 and isinstance(body[0], ast.Expr)))
