@@ -160,8 +160,8 @@ def measured(server: Server, place: Place, seconds: int, bare: float) -> dict[st
 @contextmanager
 def running(server: Server, place: Place) -> Iterator[None]:
     """Run a server in a session of its own until the block ends; all of its processes end with it."""
-    environment = os.environ | {"MODEL": str(place.graph.file), "OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
-    environment |= {"BENTOML_DO_NOT_TRACK": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = os.environ | {"MODEL": str(place.graph.file), "OMP_NUM_THREADS": "1"}
+    environment["BENTOML_DO_NOT_TRACK"] = "True"
     environment["PATH"] = f"{place.python.parent}{os.pathsep}{environment['PATH']}"
     environment.pop("PYTHONPATH", None)
     with tempfile.TemporaryFile() as log:

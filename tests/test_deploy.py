@@ -16,6 +16,7 @@ import typer
 import yaml
 
 from components.serving.routes import health
+from data import telemetry
 from flows.cli import serve
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +43,8 @@ PACKAGES = {
     "google": "protobuf",
 }
 """Where a module's package has another name."""
+TOLD_IN_IMAGES = ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY")
+"""Of all tools, those that an image holds."""
 PODS = {"kubernetes": POD, "kserve": PREDICTOR}
 
 
@@ -70,6 +73,16 @@ def test_the_command_line_is_one_of_darkroom_serve(where):
     given = options(command_lines()[where])
     assert (given["host"], given["port"]) == ("0.0.0.0", 8080)
     assert given["tokens"] == "/etc/darkroom/tokens.json"
+
+
+def test_no_container_reports_home():
+    wanted = {name: telemetry.OFF[name] for name in TOLD_IN_IMAGES}
+    in_image = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
+    assert wanted.items() <= in_image.items()
+    for service in COMPOSE["services"].values():
+        assert wanted.items() <= service["environment"].items()
+    for container in CONTAINERS.values():
+        assert wanted.items() <= {one["name"]: one.get("value") for one in container["env"]}.items()
 
 
 def test_ports_agree():

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.newcomer import Newcomer
+
 ROOT = Path(__file__).parent.parent
 _PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 ALL = [*_PARAMS["models"], *_PARAMS["fine_tuned"]]
@@ -30,8 +32,9 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.newcomer = Newcomer(folder.with_name(f"{folder.name}-account"), os.environ)
         self.environment = {
-            **os.environ,
+            **self.newcomer.environment,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "GIT_AUTHOR_NAME": "t",
             "GIT_AUTHOR_EMAIL": "t@t",
@@ -184,6 +187,11 @@ def test_one_family_s_file_makes_only_its_stages_stale(project):
         }
     finally:
         network.write_text(text)
+
+
+def test_nothing_unnamed_appears_in_a_new_home_and_nobody_outside_is_asked(project):
+    """The last test that uses the account: what all of them left there counts."""
+    assert (project.newcomer.written(), project.newcomer.connections()) == (set(), [])
 
 
 def test_what_is_committed_names_no_path_of_this_machine(project):

@@ -21,7 +21,6 @@ from data.errors import UserError, nearest
 
 # MLflow reads these when imported or first used. Its own defaults wait minutes for a server that is down.
 for _variable, _default in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",

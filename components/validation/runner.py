@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import difflib
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-os.environ["GX_ANALYTICS_ENABLED"] = "False"  # Read on import: nothing is ever sent.
 
 import great_expectations as gx
 import pandas as pd

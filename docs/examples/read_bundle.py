@@ -15,10 +15,13 @@ python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    tran
 
 import argparse
 import json
+import os
 from pathlib import Path
 from unicodedata import category
 
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # or its import makes a device id in your home
 import onnxruntime
 from PIL import Image, ImageOps
 

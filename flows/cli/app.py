@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from data.errors import UserError
-
-# Told before any of these tools is imported: none of them reports home from here.
-for _name, _value in {
-    "DO_NOT_TRACK": "1",
-    "DVC_NO_ANALYTICS": "1",
-    "GX_ANALYTICS_ENABLED": "False",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}.items():
-    os.environ.setdefault(_name, _value)
 
 app = typer.Typer(
     help="Retrain, evaluate and promote vision models: Prefect schedules, DVC decides, MLflow remembers.",

@@ -22,8 +22,6 @@ STARTUP_LIMIT = 120.0
 """Seconds for the embedded server to answer; the first start on a slow disk migrates its database."""
 
 QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",

@@ -35,7 +35,8 @@ class Server:
         if worker is not None:
             module = ["components.serving.worker", json.dumps({"port": 0} | worker)]
         self.log = folder / "server.log"
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *module],
