@@ -124,7 +124,7 @@ def _describe(
         "dataset": settings.dataset,
         "inputs": [tensor.to_json() for tensor in inputs],
         "outputs": [tensor.to_json() for tensor in outputs],
-        # The two calls of Pillow that bring a file to the input, as `prepare` brought the training images.
+        # What brings a file to the input, as `prepare` brought the training images.
         "image": {
             "height": spec.height,
             "width": spec.width,
@@ -132,6 +132,7 @@ def _describe(
             "levels": spec.levels,
             "mode": "L" if channels == 1 else "RGB",
             "resample": "BILINEAR",
+            **({"ground": list(spec.ground)} if spec.ground else {}),
         },
         "classes": list(spec.classes),
         **({"symbols": list(spec.symbols), "separator": spec.separator} if spec.symbols else {}),

@@ -24,7 +24,7 @@ from data import atomic, spec
 from data.captions import words
 from data.errors import UserError
 from data.image_statistics import grey, measure, measure_image
-from data.images import DecodeError, decode
+from data.images import Colour, DecodeError, decode
 from data.objects import Objects, place
 from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
@@ -172,11 +172,12 @@ def _describe_arrays(images_nhwc: np.ndarray) -> Iterator[Described]:
 
 
 def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[Example]:
-    read = _read_file
+    ground = settings.image.ground
+    read = partial(_read_file, ground=ground)
     if settings.input_channels is not None:
-        read = _read_pair
+        read = partial(_read_pair, ground=ground)
     elif settings.objects is not None:
-        read = partial(_read_objects, masks=settings.objects.masks)
+        read = partial(_read_objects, ground=ground, masks=settings.objects.masks)
     elif any(file.objects is not None for file in files):
         raise UserError(
             f"{settings.folder}: metadata.jsonl has 'objects', and the data set's dataset.yaml has none. Add to it: "
@@ -188,24 +189,24 @@ def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[
             yield from pool.map(read, files[start : start + 64])
 
 
-def _read_file(file: ImageFile) -> Example:
-    row, content = _describe_file(file.path)
+def _read_file(file: ImageFile, *, ground: Colour) -> Example:
+    row, content = _describe_file(file.path, ground)
     told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
     return told | row, content
 
 
-def _read_pair(file: ImageFile) -> Example:
-    row, content = _read_file(file)
+def _read_pair(file: ImageFile, *, ground: Colour) -> Example:
+    row, content = _read_file(file, ground=ground)
     if file.input is None:
         lacking = {"decodes": False, "error": "metadata.jsonl names no input_file_name for it"}
         return row | _of_input(lacking), content, None
-    described, input_content = _describe_file(file.input.path)
+    described, input_content = _describe_file(file.input.path, ground)
     return row | _of_input({"source": file.input.id, **described}), content, input_content
 
 
-def _read_objects(file: ImageFile, *, masks: bool) -> Example:
+def _read_objects(file: ImageFile, *, ground: Colour, masks: bool) -> Example:
     """Return the row of an image with objects, its bytes and, with ``masks``, what each object covers."""
-    row, content = _read_file(file)
+    row, content = _read_file(file, ground=ground)
     nothing: tuple[None, ...] = (None,) if masks else ()
     if file.objects is None:
         return row | {"object_error": "nothing says which objects are in it"}, content, *nothing
@@ -225,7 +226,7 @@ def _of_input(described: dict[str, Any]) -> dict[str, Any]:
     return {f"{manifest.INPUT}{name}": value for name, value in described.items()}
 
 
-def _describe_file(path: Path) -> Described:
+def _describe_file(path: Path, ground: Colour) -> Described:
     row = dict.fromkeys(manifest.DESCRIPTION) | {"decodes": False}
     try:
         row["bytes"] = path.stat().st_size
@@ -237,7 +238,7 @@ def _describe_file(path: Path) -> Described:
     row["sha256"] = hashlib.sha256(content).hexdigest()
     try:
         image, row["format"] = decode(content)
-        statistics = measure_image(image)
+        statistics = measure_image(image, ground)
     except DecodeError as error:
         return row | {"error": str(error)}, None
     measured = {

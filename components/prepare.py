@@ -244,8 +244,11 @@ def _to_array(row: _Described, content: bytes, image: spec.ImageSpec) -> np.ndar
     if hashlib.sha256(content).hexdigest() != row.sha256:
         raise UserError(f"{row.file}: the bytes of {row.id} are not those of the manifest. Run ingest again.")
     if row.format == "raw":
-        return to_array(Image.frombytes(row.mode, (row.width, row.height), content), image)
-    return to_array(decode(content)[0], image)
+        picture = Image.frombytes(row.mode, (row.width, row.height), content)
+    else:
+        picture, _ = decode(content)
+    shape = {"height": image.height, "width": image.width, "channels": image.channels}
+    return to_array(picture, **shape, ground=image.ground)
 
 
 def _describe(
@@ -263,7 +266,7 @@ def _describe(
     count = train.histogram.sum(axis=1)
     mean = train.histogram @ levels / count
     variance = train.histogram @ levels**2 / count - mean**2
-    content = {"image": image.model_dump(), "classes": classes, "splits": hashes}
+    content = {"image": image.to_json(), "classes": classes, "splits": hashes}
     separator = settings.text.separator if settings.text else None
     if symbols is not None:
         content |= {"symbols": symbols, "separator": separator}
@@ -273,7 +276,7 @@ def _describe(
         name=dataset,
         task=_task(layout),
         classes=classes,
-        **image.model_dump(),
+        **image.to_json(),
         mean=tuple((mean / 255).tolist()),
         std=tuple((np.sqrt(np.maximum(variance, 0)) / 255).tolist()),
         sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),

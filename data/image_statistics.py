@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from data.images import WHITE, Colour, flatten
 from data.perceptual_hash import MAX_SIDE, perceptual_hash
 
 # The weights of Pillow's convert("L"), of 65,536.
@@ -50,9 +51,13 @@ def grey(images_nhwc: np.ndarray) -> np.ndarray:
     return ((images_nhwc @ _LUMA + 0x8000) >> 16).astype(np.uint8)
 
 
-def measure_image(image: Image.Image) -> Statistics:
-    """Measure one decoded image; a large one is first averaged down to at most ``MAX_SIDE`` a side."""
-    grey = image.convert("L")
+def measure_image(image: Image.Image, ground: Colour = WHITE) -> Statistics:
+    """Measure one decoded image; a large one is first averaged down to at most ``MAX_SIDE`` a side.
+
+    Raises:
+        DecodeError: its pixels cannot be brought to grey.
+    """
+    grey = flatten(image, "L", ground)
     factor = -(-max(grey.size) // MAX_SIDE)
     if factor > 1:
         grey = grey.reduce(factor)

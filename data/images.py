@@ -1,13 +1,11 @@
-"""Decoding of image bytes that nobody vouches for."""
+"""From image bytes that nobody vouches for to the pixels that models take: the one way there, for all who go it."""
 
 from __future__ import annotations
 
 import io
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from data.spec import ImageSpec
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 """What is decoded, told by content and never by the file's name. Fewer decoders, fewer ways in."""
@@ -16,6 +14,26 @@ MAX_PIXELS = 100_000_000
 """An image that claims more is taken for a decompression bomb and is never decoded."""
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+Colour = tuple[int, int, int]
+"""Red, green and blue, in [0, 255]."""
+
+WHITE: Colour = (255, 255, 255)
+"""The ground that transparent pictures are laid on unless a data set says otherwise."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture of each EXIF orientation upright; 1 is upright."""
+
+_TELL_ORIENTATION = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
+"""Where Pillow keeps what it reads an orientation from."""
 
 
 class DecodeError(Exception):
@@ -44,7 +62,7 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
             raise Image.DecompressionBombError
         name = image.format
         image.load()
-        return ImageOps.exif_transpose(image), name
+        return upright(image), name
     except UnidentifiedImageError:
         raise DecodeError("not a JPEG, PNG or WebP image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -57,16 +75,76 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
         raise DecodeError(f"damaged: {str(error) or type(error).__name__}") from None
 
 
-def to_array(image: Image.Image, spec: ImageSpec) -> np.ndarray:
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF orientation says; one with a broken EXIF block, or none, stays as it lies.
+
+    What is returned tells no orientation any more, so that nobody turns it again.
+    """
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # Pillow raises anything on hostile EXIF, SyntaxError and struct.error included.
+        turn = None
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    for key in _TELL_ORIENTATION:
+        turned.info.pop(key, None)
+    return turned
+
+
+def flatten(image: Image.Image, mode: str, ground: Colour = WHITE) -> Image.Image:
+    """Bring a picture of any mode to ``L`` or ``RGB``: scaled to 8 bits, and what is transparent laid on ``ground``.
+
+    Of 16 bits the upper 8 are kept, which is what Pillow does with 16-bit RGB. (Its ``convert`` of 16-bit grey takes
+    all above 255 for white.)
+
+    Raises:
+        DecodeError: the pixels are floating point numbers, or whole ones beyond 16 bits: nobody says which is white.
+    """
+    if image.mode.startswith(("I", "F")):
+        image = _of_8_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, ground), image).convert("RGB")
+    try:
+        return image.convert(mode)
+    except ValueError as error:
+        raise DecodeError(f"mode {image.mode} cannot be brought to {mode}: {error}") from None
+
+
+def to_array(
+    image: Image.Image,
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    ground: Colour = WHITE,
+    resample: Image.Resampling = Image.Resampling.BILINEAR,
+) -> np.ndarray:
     """Bring an image to the shape and mode that models take.
 
-    Pillow's ``convert`` to ``L`` or ``RGB``, then ``resize`` with ``BILINEAR`` (which averages over the area
-    when it makes an image smaller): the two calls that a client of the exported graph repeats.
+    :func:`flatten` to ``L`` or ``RGB``, then Pillow's ``resize`` with ``BILINEAR`` (which averages over the area when
+    it makes an image smaller): what a client of the exported graph repeats (``docs/examples/read_bundle.py``).
 
     Returns:
         uint8 [H, W, C].
+
+    Raises:
+        DecodeError: as :func:`flatten`.
     """
-    image = image.convert("L" if spec.channels == 1 else "RGB")
-    if image.size != (spec.width, spec.height):
-        image = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(spec.height, spec.width, spec.channels)
+    image = flatten(image, "L" if channels == 1 else "RGB", ground)
+    if image.size != (width, height):
+        image = image.resize((width, height), resample)
+    return np.asarray(image).reshape(height, width, channels)
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """Return a picture of wide grey values as ``L``, or as ``LA`` where one value means transparent."""
+    values = np.asarray(image)
+    if values.dtype.kind == "f" or values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
+        raise DecodeError(f"mode {image.mode}: pixels are taken as 8 or 16 bits, and these are none")
+    grey = Image.fromarray((values >> 8).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if clear is not None:
+        grey.putalpha(Image.fromarray(np.where(values == clear, np.uint8(0), np.uint8(255))))
+    return grey

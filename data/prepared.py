@@ -79,6 +79,7 @@ class DataSpec:
         longest_text: transcription: symbols of the longest text; else None.
         words: text to image: the words that captions are read by (``data/captions.py``); else None.
         longest_caption: text to image: words of the longest caption; else None.
+        ground: red, green and blue of what transparent pictures are laid on; None where it is white.
     """
 
     name: str
@@ -100,6 +101,7 @@ class DataSpec:
     longest_text: int | None = None
     words: tuple[str, ...] | None = None
     longest_caption: int | None = None
+    ground: tuple[int, int, int] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -131,8 +133,11 @@ class DataSpec:
             )
 
     def to_json(self) -> dict:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values; a ground only where there is one, so that older hashes stay right."""
+        values = asdict(self)
+        if self.ground is None:
+            del values["ground"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict) -> DataSpec:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data.errors import UserError, nearest
+from data.images import WHITE
 from data.recipes.settings import HeadsSpec, LinesSpec, ScenesSpec, TintedSpec
 
 Model = TypeVar("Model", bound=BaseModel)
+_Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class ImageSpec(BaseModel):
@@ -23,6 +25,8 @@ class ImageSpec(BaseModel):
         channels: 1 (grey) or 3 (RGB).
         levels: how many values a pixel can really take. Level ``k`` is stored as ``round(k * 255 / (levels -
             1))``.
+        ground: red, green and blue, each in [0, 255], of what transparent pictures are laid on, in training and serving
+            alike.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +35,14 @@ class ImageSpec(BaseModel):
     width: int = Field(ge=2, le=4096)
     channels: Literal[1, 3]
     levels: int = Field(default=256, ge=2, le=256)
+    ground: tuple[_Byte, _Byte, _Byte] = WHITE
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold; the ground only where it is not white, so that older hashes stay right."""
+        values = self.model_dump()
+        if self.ground == WHITE:
+            del values["ground"]
+        return values
 
 
 class Shares(BaseModel):

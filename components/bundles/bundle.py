@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from components.bundles import golden
 from components.bundles.onnx_session import OnnxGraph
 from components.tasks import Arrays, Tensor, Tolerance
 from data.errors import UserError
+from data.images import WHITE, DecodeError, to_array, upright
 
 DESCRIPTION = "bundle.json"
 MODEL = "1/model.onnx"
@@ -107,12 +108,19 @@ class Bundle:
                 raise UserError(f"{self.folder}: {told}.")
 
     def prepare_image(self, image: Image.Image) -> np.ndarray:
-        """Bring a picture to the graph's input, uint8 [1, H, W, C], as ``prepare`` did in training."""
+        """Bring a picture to the graph's input, uint8 [1, H, W, C], as ``prepare`` did in training.
+
+        Raises:
+            UserError: its pixels are none of a picture of 8 or 16 bits.
+        """
         how = self.description["image"]
-        image = ImageOps.exif_transpose(image).convert(how["mode"])
-        if image.size != (how["width"], how["height"]):
-            image = image.resize((how["width"], how["height"]), Image.Resampling[how["resample"]])
-        return np.asarray(image).reshape(1, how["height"], how["width"], how["channels"])
+        shape = {key: how[key] for key in ("height", "width", "channels")}
+        ground = tuple(how.get("ground", WHITE))
+        resample = Image.Resampling[how["resample"]]
+        try:
+            return to_array(upright(image), **shape, ground=ground, resample=resample)[None]
+        except DecodeError as error:
+            raise UserError(f"the picture: {error}.") from None
 
 
 def _read(folder: Path) -> dict[str, bytes]:

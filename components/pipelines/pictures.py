@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from components.pipelines import postprocess
 from data.errors import UserError
-from data.images import DecodeError, decode
+from data.images import DecodeError, decode, flatten, upright
+
+_MODES_OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 def opened(picture: Any) -> Image.Image:
@@ -20,7 +22,7 @@ def opened(picture: Any) -> Image.Image:
         UserError: there is no such file, or it is no PNG, JPEG or WebP image that can be used.
     """
     if isinstance(picture, Image.Image):
-        return ImageOps.exif_transpose(picture)
+        return upright(picture)
     if isinstance(picture, np.ndarray):
         return _of_array(picture)
     name = "the picture" if isinstance(picture, bytes) else str(picture)
@@ -39,7 +41,7 @@ def content(picture: Any) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Image.Image):
-        return postprocess.png(ImageOps.exif_transpose(picture))
+        return postprocess.png(_storable(upright(picture)))
     if isinstance(picture, np.ndarray):
         return postprocess.png(_of_array(picture))
     if not isinstance(picture, str | Path):
@@ -50,6 +52,16 @@ def content(picture: Any) -> bytes:
         return Path(picture).read_bytes()
     except OSError as error:
         raise UserError(f"{picture}: cannot be read: {error.strerror}.") from None
+
+
+def _storable(picture: Image.Image) -> Image.Image:
+    """Return a picture in a mode that a PNG keeps as it is."""
+    if picture.mode in _MODES_OF_PNG:
+        return picture
+    try:
+        return flatten(picture, "RGB")
+    except DecodeError as error:
+        raise UserError(f"the picture: {error}.") from None
 
 
 def _of_array(values: np.ndarray) -> Image.Image:

@@ -23,7 +23,7 @@ import numpy as np
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # or its import makes a device id in your home
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image
 
 
 def main() -> None:
@@ -86,11 +86,11 @@ def main() -> None:
         request["prompt"] = np.array([" ".join(words)], dtype=object)
         request["seed"] = np.array([arguments.seed], np.int64)
     if description["task"] == "detection":
-        width, height = ImageOps.exif_transpose(Image.open(arguments.picture)).size
+        width, height = upright(Image.open(arguments.picture)).size
         request["size"] = np.array([[height, width]], np.int64)
     answers = dict(zip(outputs, session.run(outputs, request), strict=True))
     if description["task"] == "segmentation":
-        size = ImageOps.exif_transpose(Image.open(arguments.picture)).size
+        size = upright(Image.open(arguments.picture)).size
         write_mask(answers["mask"][0], size, arguments.output)
         for value, pixels in zip(*np.unique(answers["mask"], return_counts=True), strict=True):
             name = description["classes"][value - 1] if value else "(ground)"
@@ -132,11 +132,35 @@ def print_boxes(classes: list[str], boxes: np.ndarray, scores: np.ndarray, label
 
 def read_image(path: Path, how: dict) -> np.ndarray:
     """Return the picture as the graph takes it: uint8 [1, H, W, C]."""
-    image = ImageOps.exif_transpose(Image.open(path)).convert(how["mode"])
+    image = flatten(upright(Image.open(path)), how["mode"], tuple(how.get("ground", (255, 255, 255))))
     size = how["width"], how["height"]
     if image.size != size:
         image = image.resize(size, Image.Resampling[how["resample"]])
     return np.asarray(image).reshape(1, how["height"], how["width"], how["channels"])
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF orientation says; one with a broken EXIF block stays as it lies."""
+    turns = dict(zip((2, 4, 8, 3, 6, 5, 7), Image.Transpose, strict=True))
+    try:
+        turn = turns.get(image.getexif().get(0x0112))
+    except Exception:  # Pillow raises anything on a broken block.
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def flatten(image: Image.Image, mode: str, ground: tuple[int, int, int]) -> Image.Image:
+    """Scale 16 bits to 8, which Pillow's convert does not, and lay what is transparent on the ground."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        clear = image.info.get("transparency")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+        if clear is not None:
+            image.putalpha(Image.fromarray(np.where(values == clear, np.uint8(0), np.uint8(255))))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, ground), image).convert("RGB")
+    return image.convert(mode)
 
 
 def generate(

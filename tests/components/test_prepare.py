@@ -1,5 +1,7 @@
 """The prepare stage on a small folder of images; validate's verdict is written by hand, to save time."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -129,3 +131,14 @@ def test_settings_that_do_not_fit_are_named(root, old, new, says):
         prepare.run("mine")
     assert "data/mine/dataset.yaml" in str(caught.value) and says in str(caught.value)
     assert not (root / "artifacts/data/mine/prepared").exists()
+
+
+def test_a_ground_is_kept_where_it_is_not_white(root):
+    path = root / "data/mine/dataset.yaml"
+    plain, pictures = PreparedData(prepare.run("mine")), path.read_text()
+    assert "ground" not in json.loads((plain.folder / "spec.json").read_text())
+    for ground, kept in (("[255, 255, 255]", None), ("[0, 9, 255]", (0, 9, 255))):
+        path.write_text(pictures.replace("levels: 256", f"levels: 256, ground: {ground}"))
+        found = PreparedData(prepare.run("mine")).spec
+        assert found.ground == kept and (found == plain.spec) == (kept is None)
+        assert (found.sha256 == plain.spec.sha256) == (kept is None)

@@ -1,13 +1,13 @@
+import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from data.image_statistics import measure, measure_image
-from data.images import MAX_PIXELS, DecodeError, decode, to_array
-from data.spec import ImageSpec
+from data.images import MAX_PIXELS, DecodeError, decode, flatten, to_array, upright
 from tests.photo_folder import encode, photo
 
 
@@ -68,10 +68,92 @@ def test_exif_orientation_is_honoured():
     assert image.size == (40, 48)
 
 
+BROKEN_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03"
+"""A block that ends in the middle of its only entry."""
+
+
+@pytest.mark.parametrize("block", [BROKEN_EXIF, b"Exif\0\0no TIFF header", b"Exif\0\0"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of a block that was cut
+def test_a_broken_exif_block_turns_nothing(form, block):
+    content = encode(photo(1), form, exif=block)
+    assert decode(content)[0].size == (48, 40)
+    assert upright(Image.open(io.BytesIO(content))).size == (48, 40)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_turned_as_pillow_does_and_only_once(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(photo(1), "PNG", exif=exif)
+    found, _ = decode(content)
+    np.testing.assert_array_equal(found, ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    np.testing.assert_array_equal(found, upright(found))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_16_bits_are_scaled(mode):
+    grey = np.asarray(photo(4, channels=1))
+    wide = grey.astype(np.uint16) * 257
+    image = Image.fromarray(wide.astype({"I": np.int32, "I;16B": ">u2"}.get(mode, np.uint16)))
+    assert image.mode == mode
+    np.testing.assert_array_equal(flatten(image, "L"), grey)
+    np.testing.assert_array_equal(flatten(image, "RGB"), np.stack([grey] * 3, axis=2))
+    assert measure_image(image).brightness == measure_image(Image.fromarray(grey)).brightness
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.full((2, 2), 0.5, np.float32), np.array([[-1, 0]], np.int32), np.array([[0, 1 << 16]], np.int32)],
+)
+def test_what_has_no_known_white_is_refused(values):
+    with pytest.raises(DecodeError, match="8 or 16 bits"):
+        flatten(Image.fromarray(values), "L")
+
+
+def transparent(kind: str) -> tuple[Image.Image, np.ndarray]:
+    """Return a picture whose pixels are black, or clear in the left half, and where they are clear."""
+    clear = np.zeros((4, 6), bool)
+    clear[:, :3] = True
+    alpha = np.where(clear, 0, 255).astype(np.uint8)
+    if kind in ("LA", "RGBA", "PA"):
+        image = Image.new(kind.removesuffix("A"), (6, 4))
+        if kind == "PA":
+            image.putpalette([0, 0, 0])
+            image = image.convert("RGB")
+        image.putalpha(Image.fromarray(alpha))
+        return image.convert(kind), clear
+    values = np.where(clear, 7, 0)
+    if kind == "P":
+        image = Image.fromarray(values.astype(np.uint8), "P")
+        image.putpalette([0, 0, 0] * 8)
+    else:
+        image = Image.fromarray(values.astype(np.uint16 if kind == "I;16" else np.uint8))
+        image = image.convert("RGB") if kind == "RGB" else image
+    content = encode(image, "PNG", transparency=(7, 7, 7) if kind == "RGB" else 7)
+    return Image.open(io.BytesIO(content)), clear
+
+
+@pytest.mark.parametrize("kind", ["LA", "RGBA", "PA", "P", "L", "RGB", "I;16"])
+def test_what_is_transparent_is_laid_on_the_ground(kind):
+    image, clear = transparent(kind)
+    assert image.mode == kind
+    np.testing.assert_array_equal(flatten(image, "L"), np.where(clear, 255, 0))
+    np.testing.assert_array_equal(
+        flatten(image, "RGB", (10, 20, 30)), np.where(clear[..., None], [10, 20, 30], 0)
+    )
+    assert measure_image(image).brightness == 0.5 and measure_image(image, (0, 0, 0)).brightness == 0
+
+
+def test_what_is_half_transparent_is_mixed_with_the_ground():
+    image = Image.new("RGBA", (1, 1), (0, 0, 0, 128))
+    assert np.asarray(flatten(image, "L")).item() == 127
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_mode_becomes_what_models_take(mode, channels):
-    array = to_array(photo(3).convert(mode), ImageSpec(height=20, width=30, channels=channels))
+    array = to_array(photo(3).convert(mode), height=20, width=30, channels=channels)
     assert array.shape == (20, 30, channels) and array.dtype == np.uint8 and array.std() > 0
 
 

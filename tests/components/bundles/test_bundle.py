@@ -25,7 +25,6 @@ from components.project import layout
 from data import atomic, images
 from data.errors import UserError
 from data.prepared import PreparedData
-from data.spec import ImageSpec
 from tests.components import workspace
 
 ROOT = Path(__file__).parents[3]
@@ -252,8 +251,8 @@ def test_a_picture_comes_to_the_input_as_in_training(exported, mode, size, chann
         "channels": channels,
         "mode": "L" if channels == 1 else "RGB",
     }
-    spec = ImageSpec(height=9, width=7, channels=channels)
-    np.testing.assert_array_equal(opened.prepare_image(image)[0], images.to_array(image, spec))
+    trained_on = images.to_array(image, height=9, width=7, channels=channels)
+    np.testing.assert_array_equal(opened.prepare_image(image)[0], trained_on)
 
 
 def test_a_picture_is_turned_as_its_exif_says(exported, tmp_path):

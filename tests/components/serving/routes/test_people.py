@@ -16,6 +16,7 @@ from components.bundles.bundle import Bundle
 from components.pipelines import postprocess
 from tests.components.serving import bundles
 from tests.components.serving.conftest import KINDS
+from tests.data.test_images import BROKEN_EXIF
 
 JSON = {"Accept": "application/json"}
 
@@ -81,6 +82,24 @@ def test_the_exif_orientation_counts(client):
     tagged = client.ask("POST", "/models/shapes-translation/predict", file(image, exif=turned.tobytes()))
     assert straight[0] == tagged[0] == 200
     np.testing.assert_array_equal(*(np.asarray(Image.open(io.BytesIO(one[1]))) for one in (straight, tagged)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of a block that was cut
+def test_a_broken_exif_block_turns_nothing(client):
+    path = "/models/shapes-translation/predict"
+    sound, broken = (file(picture("RGB", (4, 4)), exif=block) for block in (b"", BROKEN_EXIF))
+    assert client.ask("POST", path, broken)[:2] == client.ask("POST", path, sound)[:2]
+
+
+def test_a_picture_of_16_bits_and_a_clear_one(client):
+    path = "/models/shapes-translation/predict"
+    narrow = np.asarray(picture(size=(4, 4)))
+    wide = file(Image.fromarray(narrow.astype(np.uint16) * 257))
+    status, body, _ = client.ask("POST", path, wide)
+    assert status == 200
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(body))), narrow)
+    _, body, _ = client.ask("POST", path, file(Image.new("LA", (4, 4), (0, 0))))
+    assert (np.asarray(Image.open(io.BytesIO(body))) == 255).all()
 
 
 def test_a_density_tells_the_likelihood(client):

@@ -1,0 +1,120 @@
+"""A picture becomes the same pixels wherever it becomes pixels: ingest, prepare, a bundle, pipelines, the example."""
+
+import io
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import ingest, prepare
+from components.bundles.bundle import Bundle
+from components.pipelines import pictures
+from components.project import layout
+from data.image_statistics import measure
+from data.sources import ImageFile
+from data.spec import ImageSpec
+from tests.components import workspace
+from tests.data.test_images import BROKEN_EXIF
+from tests.photo_folder import encode, photo
+
+EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "docs/examples/read_bundle.py"))
+GROUND = (200, 100, 0)
+
+
+def grey() -> Image.Image:
+    return photo(2, 30, 40, channels=1)
+
+
+def wide() -> Image.Image:
+    return Image.fromarray(np.asarray(grey()).astype(np.uint16) * 257)
+
+
+def clear() -> Image.Image:
+    image = photo(2, 30, 40)
+    image.putalpha(photo(3, 30, 40, channels=1))
+    return image
+
+
+def palette() -> Image.Image:
+    return photo(2, 30, 40).quantize(16)
+
+
+PICTURES = {
+    "8 bits": encode(grey()),
+    "16 bits": encode(wide()),
+    "16 bits, one clear": encode(wide(), transparency=int(np.asarray(wide())[3, 3])),
+    "one grey clear": encode(grey(), transparency=int(np.asarray(grey())[3, 3])),
+    "alpha": encode(clear()),
+    "grey and alpha": encode(clear().convert("LA")),
+    "WebP with alpha": encode(clear(), "WEBP", lossless=True),
+    "palette, one clear": encode(palette(), transparency=3),
+    "palette, all half clear": encode(palette(), transparency=bytes([128] * 16)),
+    "1 bit": encode(grey().convert("1")),
+    "CMYK": encode(photo(2, 30, 40).convert("CMYK"), "JPEG"),
+    "broken EXIF": encode(photo(2, 30, 40), "JPEG", exif=BROKEN_EXIF),
+}
+
+
+@pytest.fixture
+def bundle(bare_project) -> Bundle:
+    workspace.export("m")
+    return Bundle.open(layout.bundle("m"))
+
+
+def everywhere(content: bytes, channels: int, bundle: Bundle, folder: Path) -> dict[str, np.ndarray]:
+    """Return uint8 [8, 9, C] by who made it."""
+    path = folder / "picture"
+    path.write_bytes(content)
+    image = ImageSpec(height=8, width=9, channels=channels, ground=GROUND)
+    row, _ = ingest._read_file(ImageFile(id="a", path=path, split="", label=None), ground=GROUND)
+    assert row["error"] is None
+    described = prepare._Described("images.parquet", *(row[key] for key in prepare._Described._fields[1:]))
+    mode = {"mode": "L" if channels == 1 else "RGB"}
+    bundle.description["image"] |= image.to_json() | mode
+    return {
+        "prepare": prepare._to_array(described, content, image),
+        "bundle": bundle.prepare_image(Image.open(io.BytesIO(content)))[0],
+        "pipeline": bundle.prepare_image(pictures.opened(content))[0],
+        "pipeline, of an image": bundle.prepare_image(pictures.opened(Image.open(path)))[0],
+        "pipeline, sent": bundle.prepare_image(pictures.opened(pictures.content(Image.open(path))))[0],
+        "example": EXAMPLE["read_image"](path, bundle.description["image"])[0],
+    }
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of the broken block
+def test_everybody_sees_the_same_pixels(bundle, tmp_path, name, channels):
+    found = everywhere(PICTURES[name], channels, bundle, tmp_path)
+    for who, pixels in found.items():
+        np.testing.assert_array_equal(pixels, found["prepare"], err_msg=who)
+
+
+def test_16_bits_are_the_same_picture_as_8(bundle, tmp_path):
+    narrow, deep = (everywhere(PICTURES[name], 1, bundle, tmp_path) for name in ("8 bits", "16 bits"))
+    for who, pixels in narrow.items():
+        np.testing.assert_array_equal(pixels, deep[who], err_msg=who)
+
+
+@pytest.mark.parametrize("name", ["16 bits", "alpha"])
+def test_ingest_measures_what_prepare_makes(tmp_path, name):
+    path = tmp_path / "picture.png"
+    path.write_bytes(PICTURES[name])
+    row, _ = ingest._read_file(ImageFile(id="a", path=path, split="", label=None), ground=GROUND)
+    described = prepare._Described("images.parquet", *(row[key] for key in prepare._Described._fields[1:]))
+    image = ImageSpec(height=30, width=40, channels=1, ground=GROUND)
+    expected = measure(prepare._to_array(described, PICTURES[name], image)[None, ..., 0])
+    assert row["brightness"] == expected.brightness[0] and row["contrast"] == expected.contrast[0]
+
+
+def test_modes_that_no_file_has(bundle):
+    pixels = bundle.prepare_image(Image.fromarray(np.asarray(wide()).astype(np.int32)))
+    np.testing.assert_array_equal(pixels, bundle.prepare_image(grey()))
+    with pytest.raises(pictures.UserError, match="8 or 16 bits"):
+        bundle.prepare_image(grey().convert("F"))
+    with pytest.raises(pictures.UserError, match="8 or 16 bits"):
+        pictures.content(grey().convert("F"))
+    sent = pictures.opened(pictures.content(photo(2, 30, 40).convert("CMYK")))
+    np.testing.assert_array_equal(sent, photo(2, 30, 40).convert("CMYK").convert("RGB"))
