@@ -159,6 +159,7 @@ class _Training:
         """Put the best weights into the model and tell the run how it ended."""
         self.run.finish(last=self.model.state_dict(), steps=self.steps.done, best=self.best)
         self.model.load_state_dict(self.best_weights)
+        _lay_out_contiguously(self.model)
         self.model.eval()
         # Left, they would count in the norm where the model is a part of what is trained next.
         self.optimizer.zero_grad(set_to_none=True)
@@ -186,6 +187,17 @@ class _Training:
                     slots[key] = torch.empty_like(parameter).copy_(value)
         self.ema.load_state_dict(state["ema"])
         self.best_weights = {key: value.to(self.run.device) for key, value in state["best_weights"].items()}
+
+
+def _lay_out_contiguously(model: nn.Module) -> None:
+    """Give the weights the memory that they have in a model that was built and loaded.
+
+    A convolution whose kernel lies channels-last in memory is another kernel's, which rounds differently: the model
+    that was trained would not answer as its checkpoint does. ``Module.to`` is not enough: it leaves the strides of a
+    kernel that counts as both, such as one of a single input channel, and the choice is made by the strides.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
 
 
 def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

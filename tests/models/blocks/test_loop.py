@@ -133,6 +133,34 @@ def test_the_fused_optimizer_keeps_its_memory_format_when_resumed(digits, tmp_pa
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
 
+@pytest.mark.parametrize("kernel", [(1, 6, 3), (6, 10, 3), (6, 10, 1)])
+def test_a_trained_model_lies_in_memory_as_a_loaded_one(digits, kernel):
+    class Convolution(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(*kernel)
+
+        def forward(self, x_bchw: torch.Tensor) -> torch.Tensor:
+            return self.layer(x_bchw.expand(-1, kernel[0], -1, -1)).mean(dim=(2, 3))
+
+    with Run("loop") as training:
+        model = Convolution()
+        loop.train(
+            model,
+            digits,
+            training,
+            Recipe(epochs=1),
+            loss=lambda model, x_bchw, _: model(x_bchw).square().mean(),
+            validate=lambda *_: {"loss": 0.0},
+        )
+    loaded = Convolution()
+    loaded.load_state_dict(model.state_dict())
+    assert model.layer.weight.stride() == loaded.layer.weight.stride()
+    # Where the input is not channels-last either, it is the kernel's memory that chooses how it is computed.
+    images = torch.rand(5, kernel[0], 8, 8)
+    assert torch.equal(model.layer(images), loaded.layer(images))
+
+
 def test_a_loss_can_ask_how_much_lies_behind(digits):
     seen = []
     with Run("loop") as training:
