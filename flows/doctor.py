@@ -169,8 +169,9 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _mlflow() -> Iterator[Finding]:
-    from components.registry import versions
+    from components.registry import ledger, versions
 
+    ledger.history()  # where status looks, too: its experiment may be gone
     where = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else str(layout.MLFLOW)
     models = versions.snapshot().values()
     champions = sum("champion" in model.aliases for model in models)

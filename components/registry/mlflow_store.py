@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -94,9 +96,19 @@ def experiment(name: str) -> str:
     if found.lifecycle_stage != "active":
         raise UserError(
             f"MLflow's experiment {name!r} was deleted, and Darkroom keeps its record there. Bring it back: "
-            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            f"{_command()} experiments restore --experiment-id {found.experiment_id}"
         )
     return found.experiment_id
+
+
+def _command() -> str:
+    """Return what to type in a shell so that MLflow's own command finds this store; no password is in it."""
+    command = shlex.quote(os.path.relpath(Path(sys.executable).with_name("mlflow")))
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given == uri():
+        return command
+    address = '"postgresql+psycopg${MLFLOW_TRACKING_URI#postgresql}"' if given else shlex.quote(uri())
+    return f"MLFLOW_TRACKING_URI={address} {command}"
 
 
 @contextmanager

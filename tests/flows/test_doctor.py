@@ -88,3 +88,13 @@ def test_pins_are_read_for_this_machine(tmp_path):
         ("no_such-thing", "7"),
     ]
     assert pins.others(lock)[1][2] == "none"
+
+
+def test_a_deleted_ledger_is_found_where_status_finds_it(project):
+    from components.registry import ledger, mlflow_store
+
+    ledger.history()
+    deleted = mlflow_store.client().get_experiment_by_name(ledger.EXPERIMENT).experiment_id
+    mlflow_store.client().delete_experiment(deleted)
+    (finding,) = found()["mlflow"]
+    assert (finding.state, "experiments restore" in finding.says) == ("bad", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -105,11 +106,24 @@ def test_an_unknown_kind_of_store_gets_the_nearest(tmp_path, monkeypatch):
     assert "Did you mean 'postgresql'" in _refusal("postgres://me@host/darkroom", monkeypatch)
 
 
-def test_a_deleted_experiment_is_told_with_the_mend(sqlite_project):
+def test_a_deleted_experiment_is_brought_back_by_what_is_told(project):
     number = mlflow_store.experiment("darkroom/m")
     mlflow_store.client().delete_experiment(number)
-    with pytest.raises(UserError, match=f"mlflow experiments restore --experiment-id {number}"):
+    with pytest.raises(UserError, match=f"experiments restore --experiment-id {number}") as told:
         mlflow_store.experiment("darkroom/m")
+    command = str(told.value).partition("Bring it back: ")[2]
+    subprocess.run(command, shell=True, check=True, cwd=project, capture_output=True, timeout=300)
+    assert mlflow_store.experiment("darkroom/m") == number
+    assert not list(project.glob("ml*"))
+
+
+def test_the_command_names_the_driver_and_no_password(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:secret@db/mlflow")
+    told = subprocess.run(
+        f"echo {mlflow_store._command().split()[0]}", shell=True, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "MLFLOW_TRACKING_URI=postgresql+psycopg://ada:secret@db/mlflow"
+    assert "secret" not in mlflow_store._command()
 
 
 def test_an_unfinished_run_is_filled_again(project):
