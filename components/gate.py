@@ -2,7 +2,7 @@
 
 A version becomes champion only when every blessing of :mod:`components.promotion.checks` holds, all for the same
 bundle hash. The first champion skips only the comparison. The same question (bundle, champion, data, policy)
-is decided once.
+is decided once; only a refusal for nothing but time, which a busy machine may have caused, is looked at again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from components.promotion import champion as promotion
 from components.promotion import checks
 from components.promotion.checks import Check
 from components.registry import ledger, mlflow_store, versions
-from components.registry.ledger import Entry
+from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
 from components.tasks import DRAWING
@@ -92,6 +92,7 @@ def run(
             told = f"version {rolled_back.champion} was rolled back by {rolled_back.by} at {rolled_back.at}"
             mend = f"darkroom promote {name} --version {candidate.number} brings it back"
             return Decision(name, candidate.number, False, "held", [told, *rolled_back.reasons, mend], {})
+        champion = promotion.to_beat(model)
         entry, evidence = _decide(candidate, champion, waiver, anew=by is not None)
         promoted = entry.verdict == "promoted"
         if promoted:
@@ -119,7 +120,7 @@ def decide(name: str, number: int | None = None) -> Decision:
         candidate, champion = versions.find(name, number), model.alias("champion")
         if _same(candidate, champion):
             return _unchanged(champion)
-        entry, evidence = _decide(candidate, champion, None, anew=False)
+        entry, evidence = _decide(candidate, promotion.to_beat(model), None, anew=False)
         return Decision(name, candidate.number, False, entry.verdict, list(entry.reasons), evidence)
 
 
@@ -133,9 +134,9 @@ def is_decided(model: Model, sha256: str) -> bool:
         return True
     present = PreparedData(prepared(candidate.tags["dataset"]))
     policy = load().gate.get(candidate.name, GatePolicy())
-    found = ledger.find(_key(_question(candidate, champion, present, policy, None)))
+    found = ledger.find(_key(_question(candidate, promotion.to_beat(model), present, policy, None)))
     # Promoted but not champion: the move that should have followed was cut off.
-    return found is not None and found.verdict == "refused"
+    return found is not None and found.verdict == "refused" and not found.momentary
 
 
 def _same(candidate: Version, champion: Version | None) -> bool:
@@ -165,34 +166,43 @@ def _rolled_back(candidate: Version) -> Entry | None:
     moves = [entry for entry in ledger.history(candidate.name) if entry.kind != "decision"]
     if not moves or moves[-1].kind != "rollback":
         return None
-    taken = versions.model(candidate.name).version(moves[-1].champion)
-    return moves[-1] if taken and taken.bundle_sha256 == candidate.bundle_sha256 else None
+    taken = ledger.recorded(
+        moves[:-1]
+    )  # also after a deletion, when the registry knows nothing of it any more
+    if moves[-1].champion_sha256:
+        taken = Champion(moves[-1].champion, moves[-1].champion_sha256)
+    ours = Champion(candidate.number, candidate.bundle_sha256)
+    return moves[-1] if taken and taken.is_same(ours) else None
 
 
 def _decide(
     candidate: Version, champion: Version | None, waiver: Waiver | None, *, anew: bool
 ) -> tuple[Entry, dict[str, Any]]:
-    """Return the decision and its evidence, as kept; ``anew`` looks again at what was refused."""
+    """Return the decision and its evidence, as kept; ``anew`` looks again at whatever was refused."""
     bundle = versions.fetch(candidate)
     present = PreparedData(prepared(bundle.description["dataset"]))
     policy = load().gate.get(candidate.name, GatePolicy())
     question = _question(candidate, champion, present, policy, waiver)
     key = _key(question)
     found = ledger.find(key)
-    if found and not (anew and found.verdict == "refused"):
+    if found and not (found.verdict == "refused" and (anew or found.momentary)):
         return found, ledger.evidence(found)
     history = ledger.history(candidate.name)
     if found:
         key += f":{len(history)}"
-    theirs = versions.fetch(champion) if champion else None
-    looked = _look(candidate.name, bundle, theirs, present, policy)
+    looked = _look(
+        candidate.name, bundle, _champion_check(bundle, champion, present, policy), present, policy
+    )
     verdict, reasons = _judge(looked, waiver)
+    momentary = verdict == "refused" and all(check.momentary for check in looked if check.bad)
+    if found and momentary and not anew:
+        return found, ledger.evidence(found)  # as before: one entry says it
     evidence = {
         "question": question,
         "candidate_version": candidate.number,
         "champion_version": champion.number if champion else None,
         # Another than the champion's when the alias was moved by hand.
-        "last_recorded_champion": (ledger.served(history) or [None])[-1],
+        "last_recorded_champion": recorded.version if (recorded := ledger.recorded(history)) else None,
         "blessings": {blessing.name: blessing.to_json() for blessing in looked},
         "shadow": [
             asdict(record)
@@ -209,6 +219,8 @@ def _decide(
         verdict=verdict,
         reasons=tuple(reasons),
         by=waiver.by if waiver else "gate",
+        champion_sha256=champion.bundle_sha256 if champion else "",
+        momentary=momentary,
     )
     return ledger.record(entry, key, evidence), evidence
 
@@ -241,13 +253,27 @@ def _key(question: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
+def _champion_check(
+    bundle: Bundle, champion: Version | None, present: PreparedData, policy: GatePolicy
+) -> Check:
+    if champion is None:
+        return checks.no_worse(bundle, None, present, policy)
+    try:
+        theirs = versions.fetch(champion)
+    except UserError as error:
+        if versions.model(champion.name).of_bundle(champion.bundle_sha256):
+            raise
+        return checks.champion_is_lost(champion.number, champion.bundle_sha256, str(error))
+    return checks.no_worse(bundle, theirs, present, policy)
+
+
 def _look(
-    name: str, bundle: Bundle, champion: Bundle | None, present: PreparedData, policy: GatePolicy
+    name: str, bundle: Bundle, comparison: Check, present: PreparedData, policy: GatePolicy
 ) -> list[Check]:
     return [
         checks.data(bundle, present),
         checks.thresholds(name, bundle, policy),
-        checks.no_worse(bundle, champion, present, policy),
+        comparison,
         checks.parity(bundle),
         checks.service(bundle, policy),
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from components.registry import ledger, mlflow_store, versions
-from components.registry.ledger import Entry
+from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
 from components.serving.telemetry.shared import ShadowRecord
@@ -28,7 +28,9 @@ class Standing:
         champion: number of the version that is served; None when there is none.
         challenger: number of the version that waits for a decision or was refused.
         previous: number of the version that a rollback goes to.
-        recorded: the champion that the ledger knows of.
+        recorded: the champion that the ledger knows of, by number.
+        moved_by_hand: whether the champion alias is at another bundle than the ledger's, or at none.
+        deleted: whether the ledger's champion is no version of the registry any more.
         decision: the gate's last decision.
         shadow: what servers counted about the challenger, where they give it copied requests.
     """
@@ -39,22 +41,30 @@ class Standing:
     previous: int | None
     recorded: int | None
     decision: Entry | None
+    moved_by_hand: bool
+    deleted: bool
     shadow: ShadowRecord | None = None
-
-    @property
-    def moved_by_hand(self) -> bool:
-        """Whether the champion alias was moved by other means than Darkroom."""
-        return self.champion != self.recorded
 
 
 def standings() -> list[Standing]:
-    """Return where each registered model stands, by name; three queries for all of them."""
-    entries = ledger.history()
+    """Return where each model of registry or ledger stands, by name; three queries for all of them."""
+    entries, registered = ledger.history(), versions.snapshot()
+    ours = {name for name, model in registered.items() if any(v.bundle_sha256 for v in model.versions)}
     return [
-        _standing(model, [entry for entry in entries if entry.model == name])
-        for name, model in sorted(versions.snapshot().items())
-        if any(version.bundle_sha256 for version in model.versions)
+        _standing(registered.get(name, Model(name)), [entry for entry in entries if entry.model == name])
+        for name in sorted(ours | {entry.model for entry in entries})
     ]
+
+
+def to_beat(model: Model) -> Version | None:
+    """Return what a candidate is held against: the champion, or the last one on record where its alias is gone.
+
+    Its version may have been deleted; then its bundle is found by its hash, if anywhere.
+    """
+    found = model.alias("champion")
+    if found or not (recorded := ledger.recorded(ledger.history(model.name))):
+        return found
+    return _version(model, recorded) or versions.of_run(model.name, *recorded)
 
 
 def rollback(name: str, to: int | None = None, *, by: str, reason: str = "") -> tuple[Version, int]:
@@ -72,15 +82,16 @@ def rollback(name: str, to: int | None = None, *, by: str, reason: str = "") -> 
     with mlflow_store.lock(f"registry-{name}"):
         model = mend(name)
         champion = model.alias("champion")
-        if champion is None:
-            raise UserError(f"{name}: no champion yet: nothing to roll back.")
-        if champion.number == to:
+        if champion and champion.number == to:
             return champion, champion.number
+        before = champion or to_beat(model)
+        if before is None:
+            raise UserError(f"{name}: no champion yet: nothing to roll back.")
         target = _target(model, to)
         versions.fetch(target).check_golden()
         reasons = (reason,) if reason else ()
-        move(model, target, champion, kind="rollback", by=by, reasons=reasons, evidence={"reason": reason})
-        return target, champion.number
+        move(model, target, before, kind="rollback", by=by, reasons=reasons, evidence={"reason": reason})
+        return target, before.number
 
 
 def move(
@@ -95,14 +106,28 @@ def move(
 ) -> None:
     """Move the champion alias of ``model`` to ``to`` and record it; call it under the model's lock.
 
+    ``expected`` is the champion before, also where its alias is gone.
+
     Raises:
-        UserError: the alias is not at ``expected``, or was moved from elsewhere at the same time.
+        UserError: the alias is not where ``model`` has it, or was moved from elsewhere at the same time.
     """
-    name, before = model.name, expected.number if expected else None
+    name, at = model.name, model.aliases.get("champion")
+    before, sha256 = (expected.number, expected.bundle_sha256) if expected else (None, "")
+    if at is not None and at != before:
+        raise _moved(name, at, before)
     moves = [entry for entry in ledger.history(name) if entry.kind != "decision"]
-    entry = Entry(kind, name, to.number, to.bundle_sha256, before, reasons=tuple(reasons), by=by)
+    entry = Entry(
+        kind,
+        name,
+        to.number,
+        to.bundle_sha256,
+        before,
+        reasons=tuple(reasons),
+        by=by,
+        champion_sha256=sha256,
+    )
     with ledger.recording(entry, f"{name}:{len(moves)}:{kind}:{before}:{to.number}", evidence):
-        _require_champion(name, before)
+        _require_champion(name, at)
         versions.point(name, "champion", to.number)
         _require_champion(name, to.number)
     _tidy(versions.model(name))
@@ -119,11 +144,23 @@ def mend(name: str) -> Model:
 
 def _earlier(model: Model, entries: Sequence[Entry]) -> list[Version]:
     """Return the versions that a rollback can go to, the last champion last."""
-    champion = model.aliases.get("champion")
+    champion = model.alias("champion")
     served = ledger.served(entries)
-    if served and served[-1] == champion:
+    if served and (champion is None or served[-1].is_same(_as_champion(champion))):
         served = served[:-1]
-    return [version for number in served if number != champion and (version := model.version(number))]
+    found = [version for earlier in served if (version := _version(model, earlier))]
+    return [version for version in found if version != champion]
+
+
+def _version(model: Model, champion: Champion) -> Version | None:
+    """Return the registered version of what was champion once: by its bundle, since numbers are given again."""
+    if champion.bundle_sha256:
+        return next(iter(model.of_bundle(champion.bundle_sha256)), None)
+    return model.version(champion.version)
+
+
+def _as_champion(version: Version) -> Champion:
+    return Champion(version.number, version.bundle_sha256)
 
 
 def _target(model: Model, to: int | None) -> Version:
@@ -142,12 +179,17 @@ def _target(model: Model, to: int | None) -> Version:
 
 def _require_champion(name: str, number: int | None) -> None:
     found = versions.champion(name)
-    if (found.number if found else None) != number:
-        at, wanted = (f"version {n}" if n else "nothing" for n in (found.number if found else None, number))
-        raise UserError(
-            f"{name}: the champion alias was moved from elsewhere meanwhile: it is at {at}, not at {wanted}. "
-            "Decide again: darkroom promote " + name
-        )
+    at = found.number if found else None
+    if at != number:
+        raise _moved(name, at, number)
+
+
+def _moved(name: str, at: int | None, expected: int | None) -> UserError:
+    at, expected = (f"version {number}" if number else "nothing" for number in (at, expected))
+    return UserError(
+        f"{name}: the champion alias was moved from elsewhere meanwhile: it is at {at}, not at {expected}. "
+        "Decide again: darkroom promote " + name
+    )
 
 
 def _tidy(model: Model) -> None:
@@ -162,17 +204,19 @@ def _tidy(model: Model) -> None:
 
 
 def _standing(model: Model, entries: list[Entry]) -> Standing:
-    champion, challenger, previous = (model.aliases.get(a) for a in ("champion", "challenger", "previous"))
     decisions = [entry for entry in entries if entry.kind == "decision"]
-    served = ledger.served(entries)
+    champion, recorded = model.alias("champion"), ledger.recorded(entries)
+    both = champion is not None and recorded is not None
     return Standing(
-        model.name,
-        champion,
-        challenger,
-        previous,
-        served[-1] if served else None,
-        decisions[-1] if decisions else None,
-        _shadow(model),
+        name=model.name,
+        champion=champion.number if champion else None,
+        challenger=model.aliases.get("challenger"),
+        previous=model.aliases.get("previous"),
+        recorded=recorded.version if recorded else None,
+        decision=decisions[-1] if decisions else None,
+        moved_by_hand=not recorded.is_same(_as_champion(champion)) if both else bool(champion or recorded),
+        deleted=recorded is not None and _version(model, recorded) is None,
+        shadow=_shadow(model),
     )
 
 

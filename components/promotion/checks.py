@@ -27,6 +27,7 @@ class Check:
         bad: findings that speak against it; it holds when there are none.
         evidence: the numbers behind them, as JSON values.
         waivable: whether a person may overrule it: not where the bundle itself is wrong.
+        momentary: whether all that speaks against it is a time, which other work on the machine may have stretched.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Check:
     bad: tuple[str, ...] = ()
     evidence: dict[str, Any] = field(default_factory=dict)
     waivable: bool = True
+    momentary: bool = False
 
     @property
     def holds(self) -> bool:
@@ -137,6 +139,12 @@ def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, pol
     return Check("comparison", good, bad, evidence)
 
 
+def champion_is_lost(version: int, sha256: str, reason: str) -> Check:
+    """Return the comparison with a champion that was deleted and whose bundle is nowhere to be found."""
+    told = f"version {version} was champion and was deleted, and there is nothing to compare with: {reason}"
+    return _one("comparison", False, told, {"champion": sha256})
+
+
 def parity(bundle: Bundle) -> Check:
     """Bless the agreement of the graph with PyTorch, which export demanded and the bundle's hash covers."""
     measured = bundle.description.get("parity") or {}
@@ -150,7 +158,7 @@ def parity(bundle: Bundle) -> Check:
 def service(bundle: Bundle, policy: GatePolicy) -> Check:
     """Bless the serving: the server, started afresh, gives the golden answers over HTTP, in time and within memory."""
     try:
-        measured = smoke_test.run(bundle)
+        measured = smoke_test.run(bundle, policy.max_latency_ms)
     except UserError as error:
         told = f"a fresh server does not serve it: {error}"
         return _binding("service", False, told, {})
@@ -159,15 +167,16 @@ def service(bundle: Bundle, policy: GatePolicy) -> Check:
         "max_latency_ms": policy.max_latency_ms,
         "max_memory_mb": policy.max_memory_mb,
     }
-    limits = {
-        f"an answer takes {latency:.2f} ms (median; at most {policy.max_latency_ms:g})": (
-            latency <= policy.max_latency_ms
-        ),
-        f"it takes {memory:.0f} MiB (at most {policy.max_memory_mb:g})": memory <= policy.max_memory_mb,
-    }
+    in_time, in_memory = latency <= policy.max_latency_ms, memory <= policy.max_memory_mb
+    timed = f"an answer takes {latency:.2f} ms (median; at most {policy.max_latency_ms:g})"
+    if not in_time:
+        timed += (
+            f": the best of {measured.tries} tries; the processor worked {measured.processor_ms:.2f} ms of it"
+        )
+    limits = {timed: in_time, f"it takes {memory:.0f} MiB (at most {policy.max_memory_mb:g})": in_memory}
     good = ["a fresh server gave the golden answers", *(told for told, holds in limits.items() if holds)]
     bad = [told for told, holds in limits.items() if not holds]
-    return Check("service", tuple(good), tuple(bad), evidence)
+    return Check("service", tuple(good), tuple(bad), evidence, momentary=in_memory and not in_time)
 
 
 def _one(name: str, holds: bool, told: str, evidence: Mapping[str, Any]) -> Check:

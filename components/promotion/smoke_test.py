@@ -1,4 +1,8 @@
-"""The trial of a bundle before it is promoted: the server that would serve it is started, and asked over HTTP."""
+"""The smoke test of a bundle before it is promoted: the server that would serve it is started, and asked over HTTP.
+
+Other work on the machine stretches the time of an answer and never shortens it. So the time is measured in several
+tries, of which the best counts, and beside the clock stands what the server's processor worked.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,27 +34,34 @@ from data.errors import UserError
 _ROOT = Path(__file__).parents[2]
 _START_S = 120
 _ANSWER_S = 120
+_TRIES = 5
 _REPEATS = 50
-_TIMING_S = 5.0
+_TRY_S = 2.0
 
 
 @dataclass(frozen=True)
 class SmokeTest:
-    """What a trial measured.
+    """What was measured.
 
     Attributes:
-        median_latency_ms: of one golden example, over HTTP.
+        median_latency_ms: of one golden example, over HTTP; the best of the tries.
+        processor_ms: what the server's processors worked for an answer in that try.
+        tries: how many there were; one is enough where it is within the limit.
         memory_mb: resident memory of the server's process after all answers.
         start_s: seconds from the start of the process to its being ready.
     """
 
     median_latency_ms: float
+    processor_ms: float
+    tries: int
     memory_mb: float
     start_s: float
 
 
-def run(bundle: Bundle) -> SmokeTest:
+def run(bundle: Bundle, max_latency_ms: float) -> SmokeTest:
     """Serve ``bundle`` in a fresh process, compare its golden answers, and measure.
+
+    An answer that takes longer than ``max_latency_ms`` is timed again.
 
     Raises:
         UserError: it is not served, or its golden answers are wrong.
@@ -64,10 +75,13 @@ def run(bundle: Bundle) -> SmokeTest:
             raise UserError(f"{bundle.folder}: was changed while the gate looked at it.")
         inputs, _ = bundle.golden()
         bundle.check_answers(_infer(connection, name, inputs))
-        latency = _median_latency(connection, name, _one(inputs))
-        memory = psutil.Process(process.pid).memory_info().rss / 2**20
+        server, one = psutil.Process(process.pid), _one(inputs)
+        latency = best_median(
+            lambda: _infer(connection, name, one), lambda: sum(server.cpu_times()[:2]), max_latency_ms
+        )
+        memory = server.memory_info().rss / 2**20
         connection.close()
-    return SmokeTest(latency, memory, start_s)
+    return SmokeTest(*latency, memory, start_s)
 
 
 @contextmanager
@@ -157,12 +171,26 @@ def _one(inputs: Arrays) -> Arrays:
     return {name: values[:1] for name, values in inputs.items()}
 
 
-def _median_latency(connection: http.client.HTTPConnection, name: str, inputs: Arrays) -> float:
-    """Return the median milliseconds of an answer, over as many as a few seconds hold, fifty at most."""
-    times: list[float] = []
-    until = time.monotonic() + _TIMING_S
-    while len(times) < _REPEATS and (len(times) < 3 or time.monotonic() < until):
-        started = time.perf_counter()
-        _infer(connection, name, inputs)
-        times.append(1e3 * (time.perf_counter() - started))
-    return statistics.median(times)
+def best_median(
+    ask: Callable[[], Any], processor_s: Callable[[], float], limit_ms: float
+) -> tuple[float, float, int]:
+    """Time ``ask`` in up to five tries, and no more once one is within ``limit_ms``.
+
+    Args:
+        ask: waits for an answer.
+        processor_s: the seconds that the server's processors have worked so far.
+        limit_ms: milliseconds.
+
+    Returns:
+        The best median in milliseconds, the processors' milliseconds an answer in that try, and the number of tries.
+    """
+    measured: list[tuple[float, float]] = []
+    while len(measured) < _TRIES and (not measured or min(measured)[0] > limit_ms):
+        times: list[float] = []
+        worked, until = processor_s(), time.monotonic() + _TRY_S
+        while len(times) < _REPEATS and (len(times) < 3 or time.monotonic() < until):
+            started = time.perf_counter()
+            ask()
+            times.append(1e3 * (time.perf_counter() - started))
+        measured.append((statistics.median(times), 1e3 * (processor_s() - worked) / len(times)))
+    return *min(measured), len(measured)

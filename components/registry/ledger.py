@@ -1,7 +1,9 @@
 """The ledger: every decision of the gate and every move of a champion, kept in MLflow with its evidence.
 
 One finished run of the experiment ``darkroom-promotions`` per entry. What a table shows is in the run's tags,
-the whole evidence in ``evidence.json``. Entries are never changed.
+the whole evidence in ``evidence.json``. Entries are never changed. Each carries its place in the order of its
+model's entries, because the clocks of the machines that write them need not agree; and the hashes of bundles,
+because versions can be deleted in MLflow and numbers given again.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mlflow.entities import Run
 
@@ -23,6 +25,7 @@ EXPERIMENT = "darkroom-promotions"
 EVIDENCE = "evidence.json"
 
 _PREFIX = "darkroom."
+_POSITION = f"{_PREFIX}position"
 _REASONS_LENGTH = 7500  # MLflow cuts a tag at 8000 characters
 
 
@@ -36,11 +39,13 @@ class Entry:
         version: the version that was decided on, or that became champion.
         bundle_sha256: its bundle.
         champion: the champion before; None when there was none.
+        champion_sha256: its bundle; empty when there was none, and in entries of older releases.
         verdict: ``promoted`` or ``refused`` for a decision, empty for a move.
         reasons: what decided it, or why it was moved.
         by: who did it; ``gate`` when no one intervened.
         at: when, in UTC, ISO 8601.
         id: the MLflow run.
+        momentary: of a refusal, whether nothing but time speaks against the version: it is looked at again.
     """
 
     kind: Literal["decision", "promotion", "rollback"]
@@ -53,6 +58,21 @@ class Entry:
     by: str = "gate"
     at: str = ""
     id: str = field(default="", compare=False)
+    champion_sha256: str = ""
+    momentary: bool = False
+
+
+class Champion(NamedTuple):
+    """A version that was champion, by number and bundle; the bundle is empty where the ledger does not know it."""
+
+    version: int
+    bundle_sha256: str
+
+    def is_same(self, other: Champion) -> bool:
+        """Say whether both are one bundle; numbers decide only where a bundle is unknown."""
+        if self.bundle_sha256 and other.bundle_sha256:
+            return self.bundle_sha256 == other.bundle_sha256
+        return self.version == other.version
 
 
 def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
@@ -72,7 +92,9 @@ def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
 def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None]:
     """Keep an entry once the block, which does what it tells of, ends well."""
     title = f"{entry.model} {entry.version} {entry.verdict or entry.kind}"
-    with mlflow_store.whole_run(EXPERIMENT, key, title, _tags(entry)) as run_id:
+    position = 1 + max((_position(run) for run in _runs(entry.model)), default=-1)
+    tags = _tags(entry) | {_POSITION: str(position)}
+    with mlflow_store.whole_run(EXPERIMENT, key, title, tags) as run_id:
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary) / EVIDENCE
             path.write_text(json.dumps(evidence, indent=2, sort_keys=True))
@@ -105,30 +127,58 @@ def evidence(entry: Entry) -> dict[str, Any]:
 
 
 def history(model: str | None = None) -> list[Entry]:
-    """Return all entries, or those of one model, oldest first."""
-    return [
-        _entry(run)
-        for run in mlflow_store.finished(EXPERIMENT, f"tags.`{_PREFIX}model` = '{model}'" if model else "")
-    ]
+    """Return all entries, or those of one model, oldest first.
+
+    Within a model the order is the one in which entries were made, whatever the clocks said.
+    """
+    chains: dict[str, list[Run]] = {}
+    for run in _runs(model):
+        chains.setdefault(run.data.tags[f"{_PREFIX}model"], []).append(run)
+    timed: list[tuple[int, Run]] = []
+    for runs in chains.values():
+        latest = 0
+        for run in sorted(runs, key=_position):
+            latest = max(latest, run.info.start_time)
+            timed.append((latest, run))
+    return [_entry(run) for _, run in sorted(timed, key=lambda pair: pair[0])]
 
 
-def served(entries: Sequence[Entry]) -> list[int]:
+def served(entries: Sequence[Entry]) -> list[Champion]:
     """Return one model's champions: the last one is served, a rollback goes to the one before.
 
     A promotion puts its version on top; a rollback takes off what lies above its version.
     """
-    stack: list[int] = []
+    stack: list[Champion] = []
     for entry in entries:
         if entry.kind == "decision":
             continue
-        if entry.champion is not None and entry.champion != (stack or [None])[-1]:
-            stack.append(entry.champion)  # it had been made champion by hand
+        if entry.champion is not None:
+            _put(stack, Champion(entry.champion, entry.champion_sha256))  # it may have been set by hand
+        moved_to = Champion(entry.version, entry.bundle_sha256)
         if entry.kind == "rollback":
-            while stack and stack[-1] != entry.version:
+            while stack and not stack[-1].is_same(moved_to):
                 stack.pop()
-        if not stack or stack[-1] != entry.version:
-            stack.append(entry.version)
+        _put(stack, moved_to)
     return stack
+
+
+def recorded(entries: Sequence[Entry]) -> Champion | None:
+    """Return the champion that one model's entries end with, or None."""
+    return (served(entries) or [None])[-1]
+
+
+def _put(stack: list[Champion], champion: Champion) -> None:
+    if not stack or not stack[-1].is_same(champion):
+        stack.append(champion)
+
+
+def _runs(model: str | None) -> list[Run]:
+    return mlflow_store.finished(EXPERIMENT, f"tags.`{_PREFIX}model` = '{model}'" if model else "")
+
+
+def _position(run: Run) -> int:
+    """Return the place of an entry in its model's order; those of older releases come first, by their time."""
+    return int(run.data.tags.get(_POSITION, -1))
 
 
 def _tags(entry: Entry) -> dict[str, str]:
@@ -140,9 +190,11 @@ def _tags(entry: Entry) -> dict[str, str]:
         "version": str(entry.version),
         "bundle_sha256": entry.bundle_sha256,
         "champion": champion,
+        "champion_sha256": entry.champion_sha256,
         "verdict": entry.verdict,
         "reasons": reasons,
         "by": entry.by,
+        "momentary": str(entry.momentary).lower(),
     }
     return {_PREFIX + name: value for name, value in values.items()}
 
@@ -157,9 +209,11 @@ def _entry(run: Run) -> Entry:
         version=int(tags["version"]),
         bundle_sha256=tags["bundle_sha256"],
         champion=int(tags["champion"]) if tags["champion"] else None,
+        champion_sha256=tags.get("champion_sha256", ""),
         verdict=tags["verdict"],
         reasons=tuple(tags["reasons"].splitlines()),
         by=tags["by"],
+        momentary=tags.get("momentary") == "true",
         at=datetime.fromtimestamp(run.info.end_time / 1000, UTC).isoformat(timespec="seconds"),
         id=run.info.run_id,
     )

@@ -94,6 +94,12 @@ def find(name: str, number: int | None = None) -> Version:
     return found
 
 
+def of_run(name: str, number: int, sha256: str) -> Version:
+    """Return a version that was deleted, with the run that still holds its bundle where there is one."""
+    runs = mlflow_store.finished(f"darkroom/{name}", f"tags.`{mlflow_store.KEY}` = '{name}:{sha256}'")
+    return Version(name, number, runs[0].info.run_id if runs else "", {BUNDLE_TAG: sha256})
+
+
 def point(name: str, alias: str, number: int) -> None:
     """Point ``alias`` of ``name`` to version ``number``."""
     try:

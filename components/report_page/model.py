@@ -152,8 +152,10 @@ class ModelSheet:
             )
         if self.evidence and self.evidence["question"]["policy"] != self.policy.model_dump():
             told.append("The gate's rules in params.yaml were changed after this decision.")
-        recorded = (ledger.served(self.history[::-1]) or [None])[-1]
-        if (self.champion.number if self.champion else None) != recorded:
+        recorded = ledger.recorded(self.history[::-1])
+        if (self.champion.bundle_sha256 if self.champion else "") != (
+            recorded.bundle_sha256 if recorded else ""
+        ):
             told.append(
                 "The champion alias was moved by hand: no decision led to the version that is served."
             )

@@ -69,9 +69,9 @@ def history(
     """Show every decision of the gate and every move of a champion, oldest first."""
     from components.registry import ledger, versions
 
-    if name:
-        versions.find(name)  # names what there is when there is no such model
     entries = ledger.history(name)
+    if name and not entries:
+        versions.find(name)  # names what there is when there is no such model
     if as_json:
         _print_json([asdict(entry) for entry in entries])
         return
@@ -87,7 +87,7 @@ def status(as_json: Json = False) -> None:
 
     standings = champion.standings()
     if as_json:
-        _print_json([asdict(standing) | {"moved_by_hand": standing.moved_by_hand} for standing in standings])
+        _print_json([asdict(standing) for standing in standings])
         return
     table = _table("model", "champion", "challenger", "previous", "last decision", "note")
     for standing in standings:
@@ -107,7 +107,12 @@ def _status_row(standing: Standing) -> list[str]:
     decision, notes = "", []
     if standing.decision:
         decision = f"{standing.decision.version} {standing.decision.verdict}"
-    if standing.moved_by_hand:
+    if standing.deleted:
+        notes.append(
+            f"version {standing.recorded}, the last recorded champion, was deleted from the registry: "
+            f"darkroom rollback {standing.name} goes to the one before"
+        )
+    elif standing.moved_by_hand:
         recorded = f"version {standing.recorded}" if standing.recorded else "none"
         notes.append(f"champion alias was moved by hand: the last recorded champion is {recorded}")
     if standing.shadow:

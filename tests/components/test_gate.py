@@ -11,7 +11,8 @@ from components import gate, register
 from components.bundles import bundle
 from components.project import layout
 from components.project.layout import STATE
-from components.promotion import champion, comparison
+from components.promotion import champion, comparison, smoke_test
+from components.promotion.smoke_test import SmokeTest
 from components.registry import ledger, mlflow_store, versions
 from components.serving.telemetry import shared
 from components.serving.telemetry.counters import Metrics
@@ -218,6 +219,19 @@ def test_what_a_person_asks_for_again_is_looked_at_again(sqlite_project):
     assert len(ledger.history("m")) == 2
 
 
+def test_a_refusal_for_time_alone_is_looked_at_again(sqlite_project, monkeypatch):
+    _policy(max_latency_ms=100)
+    with monkeypatch.context() as busy:
+        busy.setattr(smoke_test, "run", lambda *_: SmokeTest(152.0, 1.2, 5, 100.0, 1.0))
+        refused = _put()
+        assert gate.run("m").reasons == refused.reasons
+    (reason,) = refused.reasons
+    assert "the best of 5 tries; the processor worked 1.20 ms of it" in reason
+    assert [entry.momentary for entry in ledger.history("m")] == [True]
+    assert not gate.is_decided(versions.model("m"), bundle.sha256(layout.bundle("m")))
+    assert gate.run("m").verdict == "promoted"
+
+
 def test_a_champion_of_other_classes_is_no_comparison(sqlite_project):
     _policy()
     _put(noise=0.02)
@@ -237,7 +251,7 @@ def test_an_alias_moved_by_hand_is_the_champion_to_beat(project):
     question = decision.evidence["question"]
     assert question["champion"] == versions.model("m").version(1).bundle_sha256
     assert (decision.evidence["champion_version"], decision.evidence["last_recorded_champion"]) == (1, 2)
-    assert ledger.served(ledger.history("m")) == [1, 2, 1, 3]
+    assert [version for version, _ in ledger.served(ledger.history("m"))] == [1, 2, 1, 3]
 
 
 def test_a_champion_made_by_hand_alone_is_left_in_place(sqlite_project):
