@@ -32,7 +32,7 @@ class Service:
         settings: what the server was told.
         metrics: what is counted.
         repository: which versions answer.
-        following: keeps the repository as the registry has it.
+        reconciler: keeps the repository as the registry has it.
         shadow: copies requests to challengers.
         tokens: who may ask; None where everybody on this machine may.
         draining: whether the worker is about to end.
@@ -44,9 +44,9 @@ class Service:
         self.metrics = Metrics()
         self.repository = Repository(self.metrics)
         self.tokens = Tokens(settings.tokens) if settings.tokens else None
-        self.computing = ThreadPool(settings.at_once)
+        self.pool = ThreadPool(settings.at_once)
         self.shadow = Shadow(settings, self.metrics)
-        self.following = Reconciler(settings, self.repository, self.shadow, self.computing, self.metrics)
+        self.reconciler = Reconciler(settings, self.repository, self.shadow, self.pool, self.metrics)
         self.draining = False
         self._sharing = SharedCounters(settings.port, number, self.metrics)
         self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="aside")
@@ -54,7 +54,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether every model that should be served is, by this or an earlier version."""
-        return self.following.settled and not self.draining
+        return self.reconciler.settled and not self.draining
 
     def total(self) -> Metrics:
         """Return what all workers counted."""

@@ -57,7 +57,7 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, end)
     _end_with_parent(end)
-    tasks = [asyncio.create_task(work) for work in (service.following.run(), service.share())]
+    tasks = [asyncio.create_task(work) for work in (service.reconciler.run(), service.share())]
     await _settled(service)
     host, port = listener.getsockname()[:2]
     told = {"host": host, "port": port} | ({"grpc_port": await grpc.start()} if grpc else {})
@@ -84,13 +84,13 @@ async def _settled(service: Service) -> None:
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE_S):
-            while not service.following.settled:
+            while not service.reconciler.settled:
                 await asyncio.sleep(_TICK_S)
 
 
 async def _announce(service: Service, told: dict[str, Any]) -> None:
     """Say on standard output when all models are served, and ``told``."""
-    while not service.following.settled:
+    while not service.reconciler.settled:
         await asyncio.sleep(_TICK_S)
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look at it again

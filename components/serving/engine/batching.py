@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from components.serving.engine.thread_pool import ThreadPool
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
 from components.tasks import Arrays, Predict, Tensor
 
@@ -139,7 +139,7 @@ class Batch:
 class Queue:
     """The requests that wait for one version, and those that are being computed.
 
-    Its methods are called in the event loop's thread; batches are computed in those of ``computing``.
+    Its methods are called in the event loop's thread; batches are computed in those of ``pool``.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Queue:
         predict: Predict,
         inputs: Sequence[Tensor],
         outputs: Sequence[Tensor],
-        computing: ThreadPool,
+        pool: ThreadPool,
         settings: ModelSettings,
     ) -> None:
         """Make an empty queue.
@@ -156,12 +156,12 @@ class Queue:
             predict: computes a batch.
             inputs: the graph's inputs.
             outputs: the graph's outputs.
-            computing: the threads.
+            pool: the threads.
             settings: the bounds.
         """
         self.settings = settings
         self.stacks = all(tensor.shape[:1] == (-1,) for tensor in (*inputs, *outputs)) and bool(inputs)
-        self._predict, self._computing = predict, computing
+        self._predict, self._pool = predict, pool
         self._names = [tensor.name for tensor in inputs]
         self._waiting: deque[Job] = deque()
         self._lock = threading.Lock()
@@ -199,17 +199,17 @@ class Queue:
 
         Returns:
             The job. Its result is the graph's answer, or raises what the graph raised, or :class:`RequestError` where
-            its turn did not come in time (503).
+            its turn did not come in time (BUSY).
 
         Raises:
-            RequestError: too many wait (503).
+            RequestError: too many wait (BUSY).
         """
         job = self._job(inputs, timeout_s)
         with self._lock:
             if len(self._waiting) >= self.settings.max_queue:
                 raise busy(f"{len(self._waiting)} requests wait already", self.settings)
             self._waiting.append(job)
-        if not self._due and self._running < self._computing.threads:
+        if not self._due and self._running < self._pool.threads:
             self._due = True
             self._loop.call_soon(self._dispatch)
         return job
@@ -246,10 +246,10 @@ class Queue:
                 self._loop.call_soon(self._dispatch)
             return
         with self._lock:
-            starting = min(self._computing.threads - self._running, len(self._waiting))
+            starting = min(self._pool.threads - self._running, len(self._waiting))
             self._running += starting
         for _ in range(starting):
-            self._computing.put(self._run)
+            self._pool.put(self._run)
 
     def _is_quick(self) -> bool:
         """Whether the next batch is better computed in the event loop.
@@ -270,7 +270,7 @@ class Queue:
             more = bool(self._waiting)
             self._running -= not more
         if more:
-            self._computing.put(self._run)
+            self._pool.put(self._run)
         if batches:
             self._loop.call_soon_threadsafe(_deliver, batches)
 
@@ -336,7 +336,7 @@ class Queue:
 def busy(why: str, settings: ModelSettings) -> RequestError:
     """Return the refusal of a request that cannot be taken now: 503, to be tried again."""
     seconds = max(1, round(settings.max_wait_ms / 1e3))
-    return RequestError(503, f"busy: {why}; try again", [(b"retry-after", str(seconds).encode())])
+    return RequestError(Reason.BUSY, f"busy: {why}; try again", retry_after_s=seconds)
 
 
 def _deliver(batches: list[Batch]) -> None:

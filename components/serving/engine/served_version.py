@@ -11,7 +11,7 @@ from components.bundles.bundle import Bundle
 from components.serving.engine import limits
 from components.serving.engine.batching import Job, Queue
 from components.serving.engine.thread_pool import ThreadPool
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
 from components.serving.telemetry.counters import Metrics
 from components.tasks import Arrays
@@ -38,7 +38,7 @@ class ServedVersion:
         version: str,
         bundle: Bundle,
         settings: ModelSettings,
-        computing: ThreadPool,
+        pool: ThreadPool,
         metrics: Metrics,
     ) -> None:
         """Wrap ``bundle``; call it in the event loop's thread."""
@@ -47,7 +47,7 @@ class ServedVersion:
         self.since, self.promoted_at = time.time(), ""
         self.outputs = tuple(tensor.name for tensor in bundle.graph.outputs)
         predict = limits.checked(name, bundle.predict)
-        self.queue = Queue(predict, bundle.graph.inputs, bundle.graph.outputs, computing, settings)
+        self.queue = Queue(predict, bundle.graph.inputs, bundle.graph.outputs, pool, settings)
         self._metrics = metrics
         self._queued, self._latency = metrics.queued.of(*self.labels), metrics.latency.of(*self.labels)
         self._computed, self._batch = metrics.computed.of(*self.labels), metrics.batch.of(*self.labels)
@@ -70,7 +70,7 @@ class ServedVersion:
         """Put one request into the queue; once it is done, :meth:`result` has its answer.
 
         Raises:
-            RequestError: the inputs do not fit or hold NaN or infinities (400), or the queue is full (503).
+            RequestError: the inputs do not fit or hold NaN or infinities (INVALID), or the queue is full (BUSY).
         """
         limits.check_inputs(self.bundle, inputs, self.settings)
         return self.queue.submit(inputs, timeout_s)
@@ -79,13 +79,13 @@ class ServedVersion:
         """Return the answer to a job that is done, and count it.
 
         Raises:
-            RequestError: its turn did not come in time (503), the graph failed or answered NaN (500).
+            RequestError: its turn did not come in time (BUSY), the graph failed or answered NaN (FAILED).
         """
         metrics, labels = self._metrics, self.labels
         try:
             outputs = job.result()
         except RequestError as refused:
-            if refused.status == 500:
+            if refused.reason is Reason.FAILED:
                 metrics.failed.add(*labels)
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ import numpy as np
 
 from components.serving.engine.served_version import ServedVersion
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import infer_request, tensors
 from components.serving.v2.infer_request import InferRequest
 from components.tasks import Arrays
@@ -28,7 +28,7 @@ def read(asked: pb.ModelInferRequest) -> InferRequest:
 
     Raises:
         RequestError: a tensor is not as its datatype and shape say, is given twice, or is both raw and typed; or an
-            extension is asked for that is not here (400).
+            extension is asked for that is not here (INVALID).
     """
     raw = bool(asked.raw_input_contents)
     parameters = infer_request.parameters_of({"parameters": _plain(asked.parameters)}, "the request")
@@ -67,17 +67,19 @@ def write(
 def _inputs(asked: pb.ModelInferRequest) -> Arrays:
     raw, inputs = asked.raw_input_contents, {}
     if raw and len(raw) != len(asked.inputs):
-        raise RequestError(400, f"{len(raw)} raw_input_contents for {len(asked.inputs)} inputs: one for each")
+        raise RequestError(
+            Reason.INVALID, f"{len(raw)} raw_input_contents for {len(asked.inputs)} inputs: one for each"
+        )
     for place, tensor in enumerate(asked.inputs):
         name = tensor.name
         if name in inputs:
-            raise RequestError(400, f"input {name!r} is given twice")
+            raise RequestError(Reason.INVALID, f"input {name!r} is given twice")
         infer_request.parameters_of({"parameters": _plain(tensor.parameters)}, f"input {name!r}")
         shape = tensors.shape_of(name, list(tensor.shape))
         if not raw:
             inputs[name] = _typed(tensor, shape)
         elif tensor.HasField("contents"):
-            raise RequestError(400, f"input {name!r}: has contents beside raw_input_contents")
+            raise RequestError(Reason.INVALID, f"input {name!r}: has contents beside raw_input_contents")
         else:
             inputs[name] = tensors.from_bytes(name, tensor.datatype, shape, memoryview(raw[place]))
     return inputs
@@ -89,7 +91,7 @@ def _typed(tensor: pb.ModelInferRequest.InferInputTensor, shape: tuple[int, ...]
     for field, _ in tensor.contents.ListFields():
         if wanted is not None and field.name != wanted:
             raise RequestError(
-                400, f"input {name!r}: {tensor.datatype} stands in {wanted}, not in {field.name}"
+                Reason.INVALID, f"input {name!r}: {tensor.datatype} stands in {wanted}, not in {field.name}"
             )
     values = getattr(tensor.contents, wanted) if wanted else ()
     if tensor.datatype == "BYTES":

@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 
 from components.serving.grpc import infer_messages
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.http.messages import RequestError
 from components.serving.http.routing import Access
+from components.serving.request_error import RequestError
 from components.serving.routes import inference, metadata
 from components.serving.service import Service
 
@@ -79,12 +79,12 @@ def methods(service: Service) -> list[Method]:
         call.model = asked.model_name, ""
         served = repository.get(asked.model_name, asked.model_version or None)
         call.model = served.labels
-        form = infer_messages.read(asked)
-        wanted = inference.wanted_outputs(form, served)
-        limits = [limit for limit in (form.timeout_s, call.timeout_s) if limit is not None]
-        outputs = await served.infer(form.values, min(limits, default=None))
-        service.shadow.offer(served, form.values, outputs)
-        return infer_messages.write(served, form.id, outputs, wanted)
+        request = infer_messages.read(asked)
+        wanted = inference.wanted_outputs(request, served)
+        limits = [limit for limit in (request.timeout_s, call.timeout_s) if limit is not None]
+        outputs = await served.infer(request.values, min(limits, default=None))
+        service.shadow.offer(served, request.values, outputs)
+        return infer_messages.write(served, request.id, outputs, wanted)
 
     return [
         Method("ServerLive", pb.ServerLiveRequest, live, "open"),

@@ -8,7 +8,7 @@ fields (https://protobuf.dev/programming-guides/encoding).
 from __future__ import annotations
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 from components.serving.routes.inference import MAX_JSON
 
 MAX_FIELDS = 4096
@@ -23,7 +23,7 @@ def check(content: bytes) -> None:
     """Check a message's size without raw tensors, typed contents among it.
 
     Raises:
-        RequestError: it has more of it than is read while all others wait (413), or is no message (400).
+        RequestError: it has more of it than is read while all others wait (TOO_LARGE), or is no message (INVALID).
     """
     described, fields, at = 0, 0, 0
     while at < len(content):
@@ -46,10 +46,10 @@ def check(content: bytes) -> None:
             described += at - start
         if described > MAX_JSON:
             raise RequestError(
-                413, f"more than {MAX_JSON} bytes beside raw_input_contents: send tensors there"
+                Reason.TOO_LARGE, f"more than {MAX_JSON} bytes beside raw_input_contents: send tensors there"
             )
         if fields > MAX_FIELDS:
-            raise RequestError(413, f"the message has more than {MAX_FIELDS} fields")
+            raise RequestError(Reason.TOO_LARGE, f"the message has more than {MAX_FIELDS} fields")
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
@@ -64,4 +64,4 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
 
 
 def _broken() -> RequestError:
-    return RequestError(400, "the message is not of the protocol")
+    return RequestError(Reason.INVALID, "the message is not of the protocol")

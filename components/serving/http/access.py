@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from components.serving.http.messages import RequestError
 from components.serving.http.routing import Access
 from components.serving.http.tokens import Tokens
+from components.serving.request_error import Reason, RequestError
 from components.serving.settings import Settings, is_loopback
 
 
@@ -36,11 +36,9 @@ class Gatekeeper:
             return
         scope = self._tokens.scope(headers.get(b"authorization"))
         if scope is None:
-            raise RequestError(
-                401, "a bearer token is needed", [(b"www-authenticate", b'Bearer realm="darkroom"')]
-            )
+            raise RequestError(Reason.UNAUTHENTICATED, "a bearer token is needed")
         if access == "admin" and scope != "admin":
-            raise RequestError(403, "a token of admin scope is needed")
+            raise RequestError(Reason.FORBIDDEN, "a token of admin scope is needed")
 
     def _check_site(self, headers: Mapping[bytes, bytes]) -> None:
         """Refuse browsers that another site sent here, or a name that was bent to this machine.
@@ -50,10 +48,12 @@ class Gatekeeper:
         """
         host = headers.get(b"host")
         if host is not None and not _is_local(host):
-            raise RequestError(403, "without tokens the server is asked by a loopback address only")
+            raise RequestError(
+                Reason.FORBIDDEN, "without tokens the server is asked by a loopback address only"
+            )
         origin = headers.get(b"origin")
         if origin is not None and origin.partition(b"://")[2] != host:
-            raise RequestError(403, "without tokens the server answers no pages of other sites")
+            raise RequestError(Reason.FORBIDDEN, "without tokens the server answers no pages of other sites")
 
 
 @lru_cache(256)

@@ -19,7 +19,8 @@ from urllib.parse import unquote
 import httptools
 
 from components.serving.http.header_cache import Head
-from components.serving.http.messages import Pending, Request, RequestError, Response
+from components.serving.http.messages import Pending, Request, Response
+from components.serving.request_error import Reason, RequestError
 from components.serving.settings import Settings
 
 MAX_HEAD = 64 << 10
@@ -155,7 +156,7 @@ class Connection(asyncio.Protocol):
             log.exception("a request could not be read")
             self._transport.close()
         except httptools.HttpParserError as error:
-            self._refuse_rest(RequestError(400, f"this is no HTTP request: {error}"))
+            self._refuse_rest(RequestError(Reason.INVALID, f"this is no HTTP request: {error}"))
         if within_head and self._request is None and self._head_size > 0:
             self._head_size += len(data)  # the parser says nothing of what is not whole: a header without end
             if self._head_size > MAX_HEAD:
@@ -195,7 +196,7 @@ class Connection(asyncio.Protocol):
         try:
             if self._crowded:
                 request.keep = False
-                raise RequestError(503, "too many connections; try again", [(b"retry-after", b"1")])
+                raise RequestError(Reason.BUSY, "too many connections; try again", retry_after_s=1)
             if self._head_size > MAX_HEAD:
                 raise _too_long(self._head_size)
             self._application.admit(request)
@@ -215,7 +216,9 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
             else:
                 most = self._settings.max_body
-                self._refuse(self._request, RequestError(413, f"the body has more than {most} bytes"))
+                self._refuse(
+                    self._request, RequestError(Reason.TOO_LARGE, f"the body has more than {most} bytes")
+                )
         elif not self._dropping:
             self._body.append(body)
 
@@ -305,7 +308,9 @@ class Connection(asyncio.Protocol):
 
 
 def _too_long(size: int) -> RequestError:
-    return RequestError(431, f"the headers have {size} bytes or more; at most {MAX_HEAD}")
+    return RequestError(
+        Reason.HEADERS_TOO_LARGE, f"the headers have {size} bytes or more; at most {MAX_HEAD}"
+    )
 
 
 def _split(target: bytes) -> tuple[str, bytes]:

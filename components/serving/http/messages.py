@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
 
-if TYPE_CHECKING:
-    from components.serving.http.routing import Route
+from components.serving.request_error import Reason, RequestError
 
 JSON = b"application/json"
-
-
-class RequestError(Exception):
-    """What a client asked for cannot be: told with ``status`` and a message, in the protocol's form.
-
-    Attributes:
-        status: the HTTP status.
-        headers: more headers of the response.
-    """
-
-    def __init__(self, status: int, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = list(headers)
 
 
 class Request:
@@ -38,8 +23,9 @@ class Request:
         path: the path, percent-decoded.
         headers: by name in lower case; of one that is given twice the first.
         keep: whether the connection may be kept for another request.
-        route: what answers it.
-        parameters: what the route's pattern found in the path.
+        handler: what answers it, once it is admitted.
+        pattern: the path's pattern in the table of routes; empty where the path is in none.
+        parameters: what the pattern found in the path.
         refused: why it is not answered, where that is known before its body was read.
         body: all of it.
         id: names this request in logs and in the response's ``x-request-id``.
@@ -50,6 +36,7 @@ class Request:
         "__dict__",
         "_query",
         "body",
+        "handler",
         "headers",
         "id",
         "keep",
@@ -57,8 +44,8 @@ class Request:
         "model",
         "parameters",
         "path",
+        "pattern",
         "refused",
-        "route",
     )
 
     def __init__(
@@ -67,7 +54,8 @@ class Request:
         self.method, self.path, self._query = method, path, query
         self.headers: Mapping[bytes, bytes] = {} if headers is None else headers
         self.keep = True
-        self.route: Route | None = None
+        self.handler: Handler | None = None
+        self.pattern = ""
         self.parameters: dict[str, str] = {}
         self.refused: RequestError | None = None
         self.body = b""
@@ -95,7 +83,7 @@ class Request:
         try:
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
         except ValueError:
-            raise RequestError(400, "the query has more than 32 parameters") from None
+            raise RequestError(Reason.INVALID, "the query has more than 32 parameters") from None
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -157,6 +145,10 @@ class Later:
     finish: Callable[[], Response]
 
 
+Handler = Callable[[Request], Awaitable[Response] | Later]
+"""Answers a request: ``async def``, or a plain function that returns :class:`Later` where time counts."""
+
+
 def parse_json(content: bytes | memoryview) -> Any:
     """Return the value of a JSON text.
 
@@ -166,4 +158,4 @@ def parse_json(content: bytes | memoryview) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise RequestError(400, f"the body is not valid JSON: {error}") from None
+        raise RequestError(Reason.INVALID, f"the body is not valid JSON: {error}") from None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from components.serving.http.messages import Later, Request, RequestError, Response
+from components.serving.http.errors import WrongMethod
+from components.serving.http.messages import Handler
+from components.serving.request_error import Reason, RequestError
 
 _KEPT = 1024
 
-Handler = Callable[[Request], Awaitable[Response] | Later]
 Access = Literal["open", "read", "admin"]
 """Who may ask: everybody; a token of either scope; a token of admin scope."""
 
@@ -60,9 +61,8 @@ class Router:
                     return route, taken
                 allowed.append(route.method)
         if allowed:
-            told = ", ".join(sorted(allowed))
-            raise RequestError(405, f"{path}: answers {told} only", [(b"allow", told.encode())])
-        raise RequestError(404, f"{path}: no such path; GET /v2 says what there is")
+            raise WrongMethod(path, allowed)
+        raise RequestError(Reason.NOT_FOUND, f"{path}: no such path; GET /v2 says what there is")
 
 
 def _match(pattern: list[str], asked: list[str]) -> dict[str, str] | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.serving.http.messages import Request, RequestError, Response, head
+from components.serving.http.messages import Request, Response, head
 from components.serving.http.routing import Route
+from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 
 _HERE = Path(__file__).parent
@@ -43,7 +44,7 @@ def routes(service: Service) -> list[Route]:
     async def part(request: Request) -> Response:
         name = request.parameters["file"]
         if name not in files:
-            raise RequestError(404, f"{request.path}: no such file")
+            raise RequestError(Reason.NOT_FOUND, f"{request.path}: no such file")
         return _file(name, files[name])
 
     return [Route("GET", "/", page, "open"), Route("GET", "/page/{file}", part, "open")]

@@ -43,12 +43,12 @@ class Reconciler:
         settings: Settings,
         repository: Repository,
         shadow: Shadow,
-        computing: ThreadPool,
+        pool: ThreadPool,
         metrics: Metrics,
     ) -> None:
         self.settled = False
         self._settings, self._repository, self._shadow = settings, repository, shadow
-        self._computing, self._metrics = computing, metrics
+        self._pool, self._metrics = pool, metrics
         self._state_file, self._controls_file = StateFile(), ControlsFile()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._targets: dict[str, Target] = {}
@@ -144,7 +144,7 @@ class Reconciler:
             self._loader, self._open, folder, None if fixed else target.sha256
         )
         settings = self._settings.of(name)
-        served = ServedVersion(name, target.version, bundle, settings, self._computing, self._metrics)
+        served = ServedVersion(name, target.version, bundle, settings, self._pool, self._metrics)
         served.promoted_at = target.promoted_at
         return served
 

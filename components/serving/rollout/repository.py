@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.serving.engine.served_version import ServedVersion
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 from components.serving.rollout.state import RejectedVersion
 from components.serving.telemetry.counters import Metrics
 
@@ -42,13 +42,15 @@ class Repository:
         """Return the served version of ``name``.
 
         Raises:
-            RequestError: there is no such model, or another version is served (404); it is being loaded (503).
+            RequestError: there is no such model, or another version is served (NOT_FOUND); it is being loaded (BUSY).
         """
         served = self._served.get(name)
         if served is None:
             raise self._missing(name)
         if version is not None and version != served.version:
-            raise RequestError(404, f"{name}: version {version} is not served; version {served.version} is")
+            raise RequestError(
+                Reason.NOT_FOUND, f"{name}: version {version} is not served; version {served.version} is"
+            )
         return served
 
     def knows(self, name: str) -> bool:
@@ -128,11 +130,13 @@ class Repository:
 
     def _missing(self, name: str) -> RequestError:
         if name in self._loading:
-            return RequestError(503, f"{name}: is being loaded; try again", [(b"retry-after", b"1")])
+            return RequestError(Reason.BUSY, f"{name}: is being loaded; try again", retry_after_s=1)
         if name in self._refused:
             refusal = self._refused[name]
-            return RequestError(404, f"{name}: version {refusal.version} was refused: {refusal.reason}")
+            return RequestError(
+                Reason.NOT_FOUND, f"{name}: version {refusal.version} was refused: {refusal.reason}"
+            )
         if name in self._unloaded:
-            return RequestError(404, f"{name}: was unloaded")
+            return RequestError(Reason.NOT_FOUND, f"{name}: was unloaded")
         known = ", ".join(sorted(self._served)) or "none yet"
-        return RequestError(404, f"no model {name!r}; served: {known}")
+        return RequestError(Reason.NOT_FOUND, f"no model {name!r}; served: {known}")

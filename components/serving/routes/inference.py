@@ -8,8 +8,9 @@ import numpy as np
 import orjson
 
 from components.serving.engine.served_version import ServedVersion
-from components.serving.http.messages import Later, Request, RequestError, Response
+from components.serving.http.messages import Later, Request, Response
 from components.serving.http.routing import Route
+from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 from components.serving.v2 import tensors
 from components.serving.v2.infer_request import InferRequest, InferRequestCache
@@ -24,19 +25,19 @@ _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-l
 
 def routes(service: Service) -> list[Route]:
     """Return the routes of inference."""
-    forms = InferRequestCache()
+    cache = InferRequestCache()
 
     def infer(request: Request) -> Later:
         served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
         request.model = served.labels
-        form, inputs = read(request, forms)
-        wanted = wanted_outputs(form, served)
-        job = served.submit(inputs, form.timeout_s)
+        asked, inputs = read(request, cache)
+        wanted = wanted_outputs(asked, served)
+        job = served.submit(inputs, asked.timeout_s)
 
         def finish() -> Response:
             outputs = served.result(job)
             service.shadow.offer(served, inputs, outputs)
-            return write(served, form.id, outputs, wanted)
+            return write(served, asked.id, outputs, wanted)
 
         return Later(job, finish)
 
@@ -46,7 +47,7 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def read(request: Request, forms: InferRequestCache) -> tuple[InferRequest, Arrays]:
+def read(request: Request, cache: InferRequestCache) -> tuple[InferRequest, Arrays]:
     """Return what a request says, and its input tensors by name.
 
     Raises:
@@ -59,16 +60,16 @@ def read(request: Request, forms: InferRequestCache) -> tuple[InferRequest, Arra
     else:
         if not header.isdigit() or len(header) > 12 or int(header) > length:
             raise RequestError(
-                400, f"Inference-Header-Content-Length: a number up to {length}, the body's length"
+                Reason.INVALID, f"Inference-Header-Content-Length: a number up to {length}, the body's length"
             )
         length = int(header)
         content = body[:length]
     if length > MAX_JSON:
         raise RequestError(
-            413, f"{length} bytes of JSON; at most {MAX_JSON}: send tensors raw, behind the JSON"
+            Reason.TOO_LARGE, f"{length} bytes of JSON; at most {MAX_JSON}: send tensors raw, behind the JSON"
         )
-    form = forms.read(content)
-    return form, form.inputs(body, length)
+    asked = cache.read(content)
+    return asked, asked.inputs(body, length)
 
 
 def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, bool]) -> Response:
@@ -95,21 +96,21 @@ def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, boo
     return Response(b"".join((said, *raw)), _BINARY % len(said)) if raw else Response(said)
 
 
-def wanted_outputs(form: InferRequest, served: ServedVersion) -> dict[str, bool]:
+def wanted_outputs(asked: InferRequest, served: ServedVersion) -> dict[str, bool]:
     """Return the outputs that are asked for, and whether each is to be raw; all of them where none is named.
 
     Raises:
         RequestError: there is no such output (400).
     """
     known = served.outputs
-    if form.outputs is None:
-        return dict.fromkeys(known, form.binary)
-    for name in form.outputs:
+    if asked.outputs is None:
+        return dict.fromkeys(known, asked.binary)
+    for name in asked.outputs:
         if name not in known:
-            raise RequestError(400, f"no output {name!r}: {', '.join(known)}")
-    return form.outputs
+            raise RequestError(Reason.INVALID, f"no output {name!r}: {', '.join(known)}")
+    return asked.outputs
 
 
 def _refuse_infinities(model: str, name: str, values: np.ndarray) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise RequestError(500, f"{model} gave an infinity for {name!r}, which JSON cannot hold")
+        raise RequestError(Reason.FAILED, f"{model} gave an infinity for {name!r}, which JSON cannot hold")

@@ -19,8 +19,9 @@ from components.pipelines import postprocess
 from components.pipelines.postprocess import Answer
 from components.serving.engine import limits
 from components.serving.engine.served_version import ServedVersion
-from components.serving.http.messages import JSON, Request, RequestError, Response, head
+from components.serving.http.messages import JSON, Request, Response, head
 from components.serving.http.routing import Route
+from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 from components.tasks import DRAWING, Arrays
 from data.errors import UserError, nearest
@@ -55,7 +56,7 @@ def routes(service: Service) -> list[Route]:
         served = _served(service, request)
         if served.bundle.description["task"] not in DRAWING:
             raise RequestError(
-                400, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict"
+                Reason.INVALID, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict"
             )
         return await _answer(request, served, _request(served, request))
 
@@ -128,17 +129,18 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     if task in DRAWING:
         asked = "prompt=...&seed=0" if task == "text_to_image" else "seed=0"
         raise RequestError(
-            400, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}"
+            Reason.INVALID, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}"
         )
     query = _query(request, _PARAMETERS.get(task, ()))
     if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
         raise RequestError(
-            415, "send the file as the body itself (curl --data-binary @picture.png), not as a form"
+            Reason.ENCODED,
+            "send the file as the body itself (curl --data-binary @picture.png), not as a form",
         )
     try:
         image, _ = decode(request.body, MAX_PIXELS)
     except DecodeError as error:
-        raise RequestError(400, f"the body is no picture that can be used: {error}") from None
+        raise RequestError(Reason.INVALID, f"the body is no picture that can be used: {error}") from None
     prepared = served.bundle.prepare_image(image)
     if task == "controlled_generation":
         return _controlled(served, prepared, query)
@@ -147,9 +149,11 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     try:
         points = postprocess.landmarks(description, json.loads(query.get("landmarks", "null")))
     except (ValueError, RecursionError):
-        raise RequestError(400, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]") from None
+        raise RequestError(
+            Reason.INVALID, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]"
+        ) from None
     except UserError as error:
-        raise RequestError(400, str(error)) from None
+        raise RequestError(Reason.INVALID, str(error)) from None
     return {"landmarks": points, "shots": prepared[None]}
 
 
@@ -166,7 +170,7 @@ def _request(served: ServedVersion, request: Request) -> Arrays:
         described = {key: query.get(key) for key in ("label", "prompt")}
         return postprocess.request(served.bundle.description, **numbers, **described)
     except UserError as error:
-        raise RequestError(400, str(error)) from None
+        raise RequestError(Reason.INVALID, str(error)) from None
 
 
 def _controlled(served: ServedVersion, prepared: np.ndarray, query: Mapping[str, str]) -> Arrays:
@@ -175,20 +179,20 @@ def _controlled(served: ServedVersion, prepared: np.ndarray, query: Mapping[str,
             served.bundle.description, prepared, query.get("prompt"), _whole(query, "seed", 0)
         )
     except UserError as error:
-        raise RequestError(400, str(error)) from None
+        raise RequestError(Reason.INVALID, str(error)) from None
 
 
 def _whole(query: Mapping[str, str], key: str, default: int) -> int:
     text = query.get(key, str(default))
     if not _INTEGER.fullmatch(text):
-        raise RequestError(400, f"{key}={text}: a whole number")
+        raise RequestError(Reason.INVALID, f"{key}={text}: a whole number")
     return int(text)
 
 
 def _query(request: Request, known: tuple[str, ...]) -> Mapping[str, str]:
     for key in request.query:
         if key not in known:
-            raise RequestError(400, f"no parameter {key!r}.{nearest(key, known)}")
+            raise RequestError(Reason.INVALID, f"no parameter {key!r}.{nearest(key, known)}")
     return request.query
 
 
@@ -222,7 +226,7 @@ def _example(served: ServedVersion, place: str) -> dict[str, Any]:
     inputs, outputs = served.bundle.golden()
     found = card(served)["examples"]
     if not place.isascii() or not place.isdigit() or len(place) > 6 or int(place) >= found:
-        raise RequestError(404, f"{served.name}: no example {place}; it has {found}")
+        raise RequestError(Reason.NOT_FOUND, f"{served.name}: no example {place}; it has {found}")
     k = int(place)
     if "prompt" in inputs and "image" in inputs:
         return {"prompt": inputs["prompt"][k]} | postprocess.to_json(

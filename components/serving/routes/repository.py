@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from components.serving.http.messages import Request, RequestError, Response
+from components.serving.http.messages import Request, Response
 from components.serving.http.routing import Route
+from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 
 
@@ -13,7 +14,7 @@ def routes(service: Service) -> list[Route]:
     async def index(request: Request) -> Response:
         asked = request.json() if request.body else {}
         if not isinstance(asked, dict):
-            raise RequestError(400, "the request is a JSON object")
+            raise RequestError(Reason.INVALID, "the request is a JSON object")
         entries = service.repository.index()
         if asked.get("ready") is True:
             entries = [entry for entry in entries if entry.state == "READY"]
@@ -29,22 +30,24 @@ def routes(service: Service) -> list[Route]:
         await _ask(name, unloaded=False)
         service.repository.get(name)
         if refusal := service.repository.refused().get(name):
-            raise RequestError(400, f"{name}: version {refusal.version} was refused: {refusal.reason}")
+            raise RequestError(
+                Reason.INVALID, f"{name}: version {refusal.version} was refused: {refusal.reason}"
+            )
         return Response.json({"name": name, "state": "READY"})
 
     async def unload(request: Request) -> Response:
         name = request.parameters["model"]
         if all(entry.name != name for entry in service.repository.index()):
-            raise RequestError(404, f"no model {name!r}")
+            raise RequestError(Reason.NOT_FOUND, f"no model {name!r}")
         await _ask(name, unloaded=True)
         return Response.json({"name": name, "state": "UNAVAILABLE"})
 
     async def _ask(name: str, *, unloaded: bool) -> None:
         try:
-            await service.following.ask(name, unloaded=unloaded)
+            await service.reconciler.ask(name, unloaded=unloaded)
         except TimeoutError:
             raise RequestError(
-                503, f"{name}: not done in time; POST /v2/repository/index says how it stands"
+                Reason.BUSY, f"{name}: not done in time; POST /v2/repository/index says how it stands"
             ) from None
 
     return [

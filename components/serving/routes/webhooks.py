@@ -13,8 +13,9 @@ import hmac
 import time
 from pathlib import Path
 
-from components.serving.http.messages import Request, RequestError, Response
+from components.serving.http.messages import Request, Response
 from components.serving.http.routing import Route
+from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 
 AGE_S = 300
@@ -27,11 +28,13 @@ def routes(service: Service) -> list[Route]:
     async def changed(request: Request) -> Response:
         file = service.settings.webhook_secret
         if not file:
-            raise RequestError(404, "no webhooks are taken here: darkroom serve --webhook-secret FILE")
+            raise RequestError(
+                Reason.NOT_FOUND, "no webhooks are taken here: darkroom serve --webhook-secret FILE"
+            )
         secret = await service.aside(Path(file).read_bytes)
         if not is_signed(request, secret.strip(), time.time()):
-            raise RequestError(401, "not signed by the webhook's secret, or not now")
-        await service.aside(service.following.hint)
+            raise RequestError(Reason.UNAUTHENTICATED, "not signed by the webhook's secret, or not now")
+        await service.aside(service.reconciler.hint)
         return Response.json({})
 
     return [Route("POST", "/webhooks/mlflow", changed, "open")]

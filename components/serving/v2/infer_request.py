@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from components.serving.http.messages import RequestError, parse_json
+from components.serving.http.messages import parse_json
+from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import tensors
 from components.tasks import Arrays
 
@@ -74,55 +75,55 @@ class InferRequest:
         """Return the input tensors by name, of a body whose JSON has ``behind`` bytes.
 
         Raises:
-            RequestError: it has not as many bytes as its tensors (400).
+            RequestError: it has not as many bytes as its tensors (INVALID).
         """
         if len(body) != behind + self.size:
             raise RequestError(
-                400, f"{len(body) - behind} bytes behind the JSON; its tensors have {self.size}"
+                Reason.INVALID, f"{len(body) - behind} bytes behind the JSON; its tensors have {self.size}"
             )
         return self.values | {raw.name: raw.read(body, behind) for raw in self.raw}
 
 
 class InferRequestCache:
-    """The last forms, by their JSON."""
+    """The last requests, by their JSON."""
 
     def __init__(self) -> None:
-        self._forms: dict[bytes, InferRequest] = {}
+        self._requests: dict[bytes, InferRequest] = {}
 
     def read(self, content: bytes) -> InferRequest:
         """Return what ``content`` says.
 
         Raises:
-            RequestError: it is not of the protocol's form (400).
+            RequestError: it is not of the protocol's form (INVALID).
         """
-        form = self._forms.get(content)
-        if form is None:
-            form = read(content)
+        request = self._requests.get(content)
+        if request is None:
+            request = read(content)
             # An id is another one each time, and values are not to be held.
-            if form.id is None and not form.values and len(content) <= _MOST_KEPT_BYTES:
-                if len(self._forms) >= _KEPT:
-                    self._forms.clear()
-                self._forms[content] = form
-        return form
+            if request.id is None and not request.values and len(content) <= _MOST_KEPT_BYTES:
+                if len(self._requests) >= _KEPT:
+                    self._requests.clear()
+                self._requests[content] = request
+        return request
 
 
 def read(content: bytes) -> InferRequest:
     """Return what the JSON of a request says.
 
     Raises:
-        RequestError: it is not of the protocol's form (400).
+        RequestError: it is not of the protocol's form (INVALID).
     """
     asked = parse_json(content)
     if not isinstance(asked, dict) or not isinstance(asked.get("inputs"), list):
-        raise RequestError(400, "the request is a JSON object with a list of 'inputs'")
+        raise RequestError(Reason.INVALID, "the request is a JSON object with a list of 'inputs'")
     values: Arrays = {}
     raw: dict[str, Raw] = {}
     start = 0
     for entry in asked["inputs"]:
         if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
-            raise RequestError(400, "each input is a JSON object with a 'name'")
+            raise RequestError(Reason.INVALID, "each input is a JSON object with a 'name'")
         if name in values or name in raw:
-            raise RequestError(400, f"input {name!r} is given twice")
+            raise RequestError(Reason.INVALID, f"input {name!r} is given twice")
         shape = tensors.shape_of(name, entry.get("shape"))
         size = parameters_of(entry, f"input {name!r}").get("binary_data_size")
         if size is None:
@@ -147,16 +148,16 @@ def outputs_of(named: Any, binary: bool) -> dict[str, bool] | None:
     """Return each output that is asked for by name, and whether it is to be raw: by its own word or by ``binary``.
 
     Raises:
-        RequestError: they are no list of objects with names, or ask for an extension that is not here (400).
+        RequestError: they are no list of objects with names, or ask for an extension that is not here (INVALID).
     """
     if named is None:
         return None
     if not isinstance(named, list):
-        raise RequestError(400, "'outputs' is a list")
+        raise RequestError(Reason.INVALID, "'outputs' is a list")
     wanted = {}
     for entry in named:
         if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
-            raise RequestError(400, "each output is a JSON object with a 'name'")
+            raise RequestError(Reason.INVALID, "each output is a JSON object with a 'name'")
         wanted[name] = bool(parameters_of(entry, f"output {name!r}").get("binary_data", binary))
     return wanted or None
 
@@ -165,13 +166,13 @@ def timeout_s(parameters: dict[str, Any]) -> float | None:
     """Return the request's own limit: ``timeout`` in microseconds, as Triton has it.
 
     Raises:
-        RequestError: it is no whole number from 0 (400).
+        RequestError: it is no whole number from 0 (INVALID).
     """
     timeout = parameters.get("timeout")
     if timeout is None:
         return None
     if type(timeout) is not int or timeout < 0:
-        raise RequestError(400, "parameters.timeout: microseconds, a whole number")
+        raise RequestError(Reason.INVALID, "parameters.timeout: microseconds, a whole number")
     return timeout / 1e6 or None
 
 
@@ -179,24 +180,24 @@ def parameters_of(entry: dict[str, Any], what: str) -> dict[str, Any]:
     """Return the ``parameters`` of an entry; ``what`` says of which, for messages.
 
     Raises:
-        RequestError: they are no object, or ask for an extension that is not here (400).
+        RequestError: they are no object, or ask for an extension that is not here (INVALID).
     """
     parameters = entry.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise RequestError(400, f"{what}: 'parameters' is a JSON object")
+        raise RequestError(Reason.INVALID, f"{what}: 'parameters' is a JSON object")
     for name in _NOT_HERE:
         if name in parameters:
-            raise RequestError(400, f"{what}: {name} is not supported")
+            raise RequestError(Reason.INVALID, f"{what}: {name} is not supported")
     return parameters
 
 
 def _raw(name: str, entry: dict[str, Any], shape: tuple[int, ...], start: int, size: Any) -> Raw:
     if type(size) is not int or size < 0:
-        raise RequestError(400, f"input {name!r}: binary_data_size: a number of bytes")
+        raise RequestError(Reason.INVALID, f"input {name!r}: binary_data_size: a number of bytes")
     if "data" in entry:
-        raise RequestError(400, f"input {name!r}: has both 'data' and 'binary_data_size'")
+        raise RequestError(Reason.INVALID, f"input {name!r}: has both 'data' and 'binary_data_size'")
     datatype = entry.get("datatype")
     if datatype == "BYTES":
         return Raw(name, datatype, None, shape, start, size)
@@ -204,6 +205,6 @@ def _raw(name: str, entry: dict[str, Any], shape: tuple[int, ...], start: int, s
     wanted = math.prod(shape) * dtype.itemsize
     if size != wanted:
         raise RequestError(
-            400, f"input {name!r}: {datatype} of shape {list(shape)} is {wanted} bytes, not {size}"
+            Reason.INVALID, f"input {name!r}: {datatype} of shape {list(shape)} is {wanted} bytes, not {size}"
         )
     return Raw(name, datatype, dtype, shape, start, size)

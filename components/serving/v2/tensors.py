@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 
 DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "string": "BYTES"}
 """V2's name of each dtype that a bundle's graph can have (``components/bundles/onnx_session.py``)."""
@@ -32,13 +32,17 @@ def shape_of(name: str, shape: Any) -> tuple[int, ...]:
     """Return ``shape`` as a tuple.
 
     Raises:
-        RequestError: it is no list of lengths (400).
+        RequestError: it is no list of lengths (INVALID).
     """
     if not isinstance(shape, list) or len(shape) > _MAX_DIMENSIONS:
-        raise RequestError(400, f"input {name!r}: shape must be a list of at most {_MAX_DIMENSIONS} lengths")
+        raise RequestError(
+            Reason.INVALID, f"input {name!r}: shape must be a list of at most {_MAX_DIMENSIONS} lengths"
+        )
     for length in shape:
         if type(length) is not int or not 0 <= length < 2**31:
-            raise RequestError(400, f"input {name!r}: shape {shape}: lengths are whole numbers from 0")
+            raise RequestError(
+                Reason.INVALID, f"input {name!r}: shape {shape}: lengths are whole numbers from 0"
+            )
     return tuple(shape)
 
 
@@ -46,7 +50,7 @@ def from_bytes(name: str, datatype: str, shape: tuple[int, ...], content: memory
     """Return a tensor from its raw bytes, without copying them; of ``BYTES`` an array of ``str`` objects.
 
     Raises:
-        RequestError: the datatype is unknown, or the bytes are not as many as the shape needs (400).
+        RequestError: the datatype is unknown, or the bytes are not as many as the shape needs (INVALID).
     """
     count = math.prod(shape)
     if datatype == "BYTES":
@@ -54,7 +58,7 @@ def from_bytes(name: str, datatype: str, shape: tuple[int, ...], content: memory
     dtype = dtype_of(name, datatype)
     if len(content) != count * dtype.itemsize:
         told = f"{count * dtype.itemsize} bytes, not {len(content)}"
-        raise RequestError(400, f"input {name!r}: {datatype} of shape {list(shape)} is {told}")
+        raise RequestError(Reason.INVALID, f"input {name!r}: {datatype} of shape {list(shape)} is {told}")
     return np.frombuffer(content, dtype).reshape(shape)
 
 
@@ -62,16 +66,18 @@ def from_list(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> np
     """Return a tensor from a JSON list, flat or nested.
 
     Raises:
-        RequestError: the datatype is unknown, a value does not fit it, or their number is not the shape's (400).
+        RequestError: the datatype is unknown, a value does not fit it, or their number is not the shape's (INVALID).
     """
     if not isinstance(data, list):
-        raise RequestError(400, f"input {name!r}: data must be a list")
+        raise RequestError(Reason.INVALID, f"input {name!r}: data must be a list")
     if datatype == "BYTES":
         return _objects(_strings(name, data, math.prod(shape)), shape)
     try:
         values = np.array(data)
     except (ValueError, OverflowError):
-        raise RequestError(400, f"input {name!r}: data is ragged, or holds others than numbers") from None
+        raise RequestError(
+            Reason.INVALID, f"input {name!r}: data is ragged, or holds others than numbers"
+        ) from None
     return from_numbers(name, datatype, shape, values)
 
 
@@ -79,13 +85,15 @@ def from_numbers(name: str, datatype: str, shape: tuple[int, ...], values: np.nd
     """Return a tensor from numbers of whatever kind they came as.
 
     Raises:
-        RequestError: the datatype is unknown, a value does not fit it, or their number is not the shape's (400).
+        RequestError: the datatype is unknown, a value does not fit it, or their number is not the shape's (INVALID).
     """
     dtype = dtype_of(name, datatype)
     if values.size != math.prod(shape):
-        raise RequestError(400, f"input {name!r}: shape {list(shape)} does not fit {values.size} values")
+        raise RequestError(
+            Reason.INVALID, f"input {name!r}: shape {list(shape)} does not fit {values.size} values"
+        )
     if values.size and not _fits(values, dtype):
-        raise RequestError(400, f"input {name!r}: data holds values that are no {datatype}")
+        raise RequestError(Reason.INVALID, f"input {name!r}: data holds values that are no {datatype}")
     return values.astype(dtype).reshape(shape)
 
 
@@ -93,10 +101,12 @@ def dtype_of(name: str, datatype: Any) -> np.dtype:
     """Return the dtype of numbers by V2's name.
 
     Raises:
-        RequestError: there is no such datatype here (400).
+        RequestError: there is no such datatype here (INVALID).
     """
     if not isinstance(datatype, str) or datatype not in _DTYPES:
-        raise RequestError(400, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}")
+        raise RequestError(
+            Reason.INVALID, f"input {name!r}: no datatype {datatype!r}: {', '.join(DATATYPES.values())}"
+        )
     return _DTYPES[datatype]
 
 
@@ -104,12 +114,12 @@ def decoded(name: str, text: bytes) -> str:
     """Return an element of ``BYTES`` as text.
 
     Raises:
-        RequestError: it is not UTF-8 (400).
+        RequestError: it is not UTF-8 (INVALID).
     """
     try:
         return text.decode()
     except UnicodeDecodeError:
-        raise RequestError(400, f"input {name!r}: an element of BYTES is not UTF-8") from None
+        raise RequestError(Reason.INVALID, f"input {name!r}: an element of BYTES is not UTF-8") from None
 
 
 def to_bytes(values: np.ndarray) -> bytes:
@@ -146,21 +156,25 @@ def _split(name: str, count: int, content: memoryview) -> list[str]:
     texts, at = [], 0
     if 4 * count > len(content):
         raise RequestError(
-            400, f"input {name!r}: BYTES of {count} elements need more than {len(content)} bytes"
+            Reason.INVALID, f"input {name!r}: BYTES of {count} elements need more than {len(content)} bytes"
         )
     if count > _MAX_TEXTS:
-        raise RequestError(400, f"input {name!r}: BYTES of {count} elements; at most {_MAX_TEXTS}")
+        raise RequestError(Reason.INVALID, f"input {name!r}: BYTES of {count} elements; at most {_MAX_TEXTS}")
     for _ in range(count):
         if at + 4 > len(content):
-            raise RequestError(400, f"input {name!r}: BYTES end before their last element")
+            raise RequestError(Reason.INVALID, f"input {name!r}: BYTES end before their last element")
         (length,) = struct.unpack_from("<I", content, at)
         at += 4
         if at + length > len(content):
-            raise RequestError(400, f"input {name!r}: an element of BYTES is longer than what is there")
+            raise RequestError(
+                Reason.INVALID, f"input {name!r}: an element of BYTES is longer than what is there"
+            )
         texts.append(decoded(name, bytes(content[at : at + length])))
         at += length
     if at != len(content):
-        raise RequestError(400, f"input {name!r}: {len(content) - at} bytes after the last element of BYTES")
+        raise RequestError(
+            Reason.INVALID, f"input {name!r}: {len(content) - at} bytes after the last element of BYTES"
+        )
     return texts
 
 
@@ -171,9 +185,9 @@ def _strings(name: str, data: list[Any], count: int) -> list[str]:
             break
         flat = [entry for item in flat for entry in (item if isinstance(item, list) else [item])]
     if not all(isinstance(item, str) for item in flat):
-        raise RequestError(400, f"input {name!r}: BYTES are strings in JSON")
+        raise RequestError(Reason.INVALID, f"input {name!r}: BYTES are strings in JSON")
     if len(flat) != count:
-        raise RequestError(400, f"input {name!r}: shape does not fit {len(flat)} values")
+        raise RequestError(Reason.INVALID, f"input {name!r}: shape does not fit {len(flat)} values")
     return flat
 
 

@@ -8,7 +8,8 @@ import socket
 import numpy as np
 import pytest
 
-from components.serving.http.messages import Request, RequestError
+from components.serving.http.messages import Request
+from components.serving.request_error import Reason, RequestError
 from components.serving.routes import inference
 from components.serving.v2.infer_request import InferRequestCache
 from tests.components.serving import bundles
@@ -304,7 +305,7 @@ def test_much_json_is_refused(monkeypatch):
     request.body = b'{"inputs": [' + b" " * 100 + b"]}"
     with pytest.raises(RequestError, match="114 bytes of JSON; at most 100") as refused:
         inference.read(request, InferRequestCache())
-    assert refused.value.status == 413
+    assert refused.value.reason is Reason.TOO_LARGE
 
 
 def test_names_that_are_no_models_are_not_counted(client):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from components.serving.engine.batching import Queue
 from components.serving.engine.thread_pool import ThreadPool
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
 from components.tasks import Tensor
 
@@ -183,8 +183,8 @@ def test_a_full_queue_refuses_and_serves_what_it_holds():
 
     answers = run(scenario, model, max_queue=3)
     refused = [answer for answer in answers if isinstance(answer, RequestError)]
-    assert [refusal.status for refusal in refused] == [503] * 5
-    assert dict(refused[0].headers)[b"retry-after"] == b"2"
+    assert [refusal.reason for refusal in refused] == [Reason.BUSY] * 5
+    assert refused[0].retry_after_s == 2
     assert [answer[0]["y"].tolist() for answer in answers[:4]] == [[0], [1], [2], [3]]
 
 
@@ -208,7 +208,7 @@ def test_what_waited_too_long_is_refused_and_never_computed(swept):
 
     first, late, patient = run(scenario, model, max_wait_ms=5000)
     assert (first[0]["y"].tolist(), patient[0]["y"].tolist()) == ([1], [3])
-    assert late.status == 503 and sum(model.batches) == 2
+    assert late.reason is Reason.BUSY and sum(model.batches) == 2
 
 
 def test_a_client_that_left_is_not_computed():

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 
 from components.serving.grpc import infer_messages
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import tensors
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
@@ -101,7 +101,7 @@ def test_raw_that_does_not_fit(inputs, raw, told):
 def refuses(inputs: list, raw: list[bytes], told: str) -> None:
     with pytest.raises(RequestError, match=told) as refused:
         infer_messages.read(pb.ModelInferRequest(inputs=inputs, raw_input_contents=raw))
-    assert refused.value.status == 400
+    assert refused.value.reason is Reason.INVALID
 
 
 def test_what_a_request_says():

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc import weight
-from components.serving.http.messages import RequestError
+from components.serving.request_error import Reason, RequestError
 
 TENSOR = pb.ModelInferRequest.InferInputTensor(name="image", datatype="UINT8", shape=[1, 4])
 
 
-def status(content: bytes) -> int:
+def reason(content: bytes) -> Reason | None:
     try:
         weight.check(content)
     except RequestError as refused:
-        return refused.status
-    return 200
+        return refused.reason
+    return None
 
 
 @settings(max_examples=200, deadline=None)
@@ -33,7 +33,7 @@ def test_raw_tensors_weigh_nothing(raw, inputs, id, off):
     beside = len(pb.ModelInferRequest(model_name="m", id=id, inputs=[TENSOR] * inputs).SerializeToString())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weight, "MAX_JSON", beside - off)
-        assert status(content) == (413 if off else 200)
+        assert reason(content) == (Reason.TOO_LARGE if off else None)
 
 
 @pytest.mark.parametrize("field", [1, 5, 6, 8, 900])
@@ -41,8 +41,8 @@ def test_many_empty_fields_are_no_message(field):
     """Two bytes each, of which a parser makes objects of a hundred."""
     key = field << 3 | 2
     tag = bytes([key]) if key < 128 else bytes([key & 127 | 128, key >> 7])
-    assert status((tag + b"\0") * weight.MAX_FIELDS) == 200
-    assert status((tag + b"\0") * (weight.MAX_FIELDS + 1)) == 413
+    assert reason((tag + b"\0") * weight.MAX_FIELDS) is None
+    assert reason((tag + b"\0") * (weight.MAX_FIELDS + 1)) is Reason.TOO_LARGE
 
 
 def test_large_typed_contents_are_told_where_to_go():
@@ -56,7 +56,7 @@ def test_large_typed_contents_are_told_where_to_go():
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=64))
 def test_noise_is_weighed_or_refused(content):
-    assert status(content) in (200, 400)
+    assert reason(content) in (None, Reason.INVALID)
 
 
 @settings(max_examples=200, deadline=None)
@@ -73,9 +73,9 @@ def test_what_protobuf_reads_is_weighed(seed, cuts):
         pb.ModelInferRequest.FromString(content)
     except Exception:
         return
-    assert status(content) == 200 or any(byte & 7 in (3, 4) for byte in content)  # groups are not taken
+    assert reason(content) is None or any(byte & 7 in (3, 4) for byte in content)  # groups are not taken
 
 
 def test_a_varint_ends():
-    assert status(b"\xff" * 11) == 400
-    assert status(b"\x08" + b"\xff" * 9 + b"\x01") == 200  # ten bytes, as protobuf writes a negative number
+    assert reason(b"\xff" * 11) is Reason.INVALID
+    assert reason(b"\x08" + b"\xff" * 9 + b"\x01") is None  # ten bytes, as protobuf writes a negative number

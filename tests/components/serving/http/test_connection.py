@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.serving.http.connection import MAX_AHEAD, MAX_HEAD, Connection
+from components.serving.http.errors import STATUS
 from components.serving.http.header_cache import Head
-from components.serving.http.messages import Pending, Request, RequestError, Response
+from components.serving.http.messages import Pending, Request, Response
+from components.serving.request_error import Reason, RequestError
 from components.serving.settings import Settings
 from tests.components.serving import bundles
 from tests.components.serving.server import Server, binary
@@ -31,12 +33,12 @@ class Echo:
 
     def admit(self, request: Request) -> None:
         if request.path.startswith("/refused"):
-            raise RequestError(403, "no")
+            raise RequestError(Reason.FORBIDDEN, "no")
 
     def answer(self, request: Request, respond) -> Pending | None:
         request.id = "i"
         if request.refused:
-            respond(request, Response(str(request.refused).encode(), status=request.refused.status))
+            respond(request, Response(str(request.refused).encode(), status=STATUS[request.refused.reason]))
             return None
         response = Response(b"%s %s %s" % (request.method.encode(), request.path.encode(), request.body))
         if not request.path.startswith("/later"):
@@ -168,7 +170,7 @@ def test_a_head_that_is_known_is_not_parsed_but_admitted_again(monkeypatch):
         def admit(self, request: Request) -> None:
             asked.append(request.path)
             if len(asked) == 3:
-                raise RequestError(401, "no more")
+                raise RequestError(Reason.UNAUTHENTICATED, "no more")
 
     wire = spoken([BODY + b"1", BODY + b"2", BODY + b"3", BODY + b"4", WHOLE], echo=Moody())
     assert parsed == [b"/v2", b"/v2"] and asked == ["/v2"] * 5

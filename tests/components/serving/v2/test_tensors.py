@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from components.serving.http.messages import Request, RequestError
+from components.serving.http.messages import Request
+from components.serving.request_error import Reason, RequestError
 from components.serving.routes import inference
 from components.serving.v2 import tensors
 from components.serving.v2.infer_request import InferRequestCache
@@ -88,7 +89,7 @@ def test_nested_lists():
 def test_lists_that_do_not_fit(datatype, shape, data, told):
     with pytest.raises(RequestError, match=told) as refused:
         tensors.from_list("t", datatype, shape, data)
-    assert refused.value.status == 400
+    assert refused.value.reason is Reason.INVALID
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_lists_that_do_not_fit(datatype, shape, data, told):
 def test_bytes_that_do_not_fit(datatype, shape, content, told):
     with pytest.raises(RequestError, match=told) as refused:
         tensors.from_bytes("t", datatype, shape, memoryview(content))
-    assert refused.value.status == 400
+    assert refused.value.reason is Reason.INVALID
 
 
 JSON = st.recursive(
@@ -147,7 +148,7 @@ def test_whatever_comes_is_read_or_refused(asked, raw, off, binary):
     try:
         _, inputs = inference.read(request(head + (raw if binary else b""), header), InferRequestCache())
     except RequestError as refused:
-        assert refused.status == 400
+        assert refused.reason is Reason.INVALID
     else:
         assert all(isinstance(values, np.ndarray) and values.nbytes < 10_000 for values in inputs.values())
 
@@ -158,7 +159,7 @@ def test_noise_is_refused(body, header):
     try:
         inference.read(request(body, header), InferRequestCache())
     except RequestError as refused:
-        assert refused.status == 400
+        assert refused.reason is Reason.INVALID
 
 
 @settings(max_examples=200, deadline=None)
@@ -176,6 +177,6 @@ def test_a_truncated_or_changed_request_is_refused_or_read_whole(data):
     try:
         _, inputs = inference.read(request(bytes(body), str(len(head)).encode()), InferRequestCache())
     except RequestError as refused:
-        assert refused.status == 400
+        assert refused.reason is Reason.INVALID
     else:
         assert all(values.size <= 12 for values in inputs.values())
