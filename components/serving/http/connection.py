@@ -203,7 +203,8 @@ class Connection(asyncio.Protocol):
         except RequestError as refused:
             self._refuse(request, refused)
         else:
-            if not self._busy and self._headers.get(b"expect", b"").lower() == b"100-continue":
+            waits = self._headers.get(b"expect", b"").lower() == b"100-continue"
+            if waits and not self._busy and parser.get_http_version() == "1.1":  # 1.0 has no such answer
                 self._transport.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:

@@ -41,7 +41,8 @@ def _of(metrics: Metrics, name: str, version: str) -> dict[str, Any]:
     computed, computed_ns = _totals(metrics.computed, labels)
     sizes = metrics.executions.values
     executed = {int(size): int(n) for (n_, v, size), n in sizes.items() if (n_, v) == labels}
-    nothing = {"count": 0, "ns": 0}
+    # Copying in and out is a part of computing here. Clients divide by these counts, so that they must be equal.
+    copied = {"count": computed, "ns": 0}
     return {
         "name": name,
         "version": version,
@@ -51,12 +52,17 @@ def _of(metrics: Metrics, name: str, version: str) -> dict[str, Any]:
             "success": {"count": succeeded, "ns": success_ns},
             "fail": {"count": int(metrics.failed.values.get(labels, 0)), "ns": 0},
             "queue": {"count": queued, "ns": queued_ns},
-            "compute_input": nothing,
+            "compute_input": copied,
             "compute_infer": {"count": computed, "ns": computed_ns},
-            "compute_output": nothing,
+            "compute_output": copied,
         },
         "batch_stats": [
-            {"batch_size": size, "compute_infer": {"count": count}}
+            {
+                "batch_size": size,
+                "compute_input": {"count": count},
+                "compute_infer": {"count": count},
+                "compute_output": {"count": count},
+            }
             for size, count in sorted(executed.items())
         ],
     }

@@ -264,6 +264,8 @@ def test_who_asks_first_whether_to_send_is_told():
     wire = spoken([head % b"", b"ab"])
     assert wire.written.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
     assert spoken([head % b"refused"]).written.startswith(b"HTTP/1.1 403 ")
+    older = spoken([(head % b"").replace(b"HTTP/1.1", b"HTTP/1.0"), b"ab"])
+    assert responses(older) == [(200, b"POST / ab")]  # and nothing before it
 
 
 def test_a_client_that_leaves_is_not_computed_for():
