@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
+from torch import nn
 
 import models
 from components import tasks
@@ -28,7 +30,7 @@ from components.tasks import Tensor
 from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic
 from data.errors import UserError
-from data.prepared import DataSpec
+from data.prepared import DataSpec, PreparedData
 
 EXAMPLES = 4
 """Golden examples of a bundle."""
@@ -55,12 +57,7 @@ def run(name: str) -> Bundle:
     # Compared on the CPU: it is there everywhere, and its bits do not change from run to run.
     pytorch = Reference(graph, data.spec, outputs, torch.device("cpu"), settings.threads)
     with atomic.folder(layout.bundle(name)) as folder:
-        example = prompts.tokens(task.inputs(data, "validation", 0, 2), data.spec)
-        content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
-        if trained.family.TASK == "transcription":
-            content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
-        if any(tensor.dtype == "string" for tensor in inputs):
-            content = onnx_text.read(content, "prompt", data.spec.words)
+        content = convert(graph, task, data)
         (folder / MODEL).parent.mkdir()
         (folder / MODEL).write_bytes(content)
         onnx = OnnxGraph(folder / MODEL, content, inputs, outputs, threads=settings.threads).predict
@@ -86,6 +83,22 @@ def run(name: str) -> Bundle:
     bundle = Bundle.open(layout.bundle(name), threads=settings.threads)
     bundle.check_golden()
     return bundle
+
+
+def convert(graph: nn.Module, task: ModuleType, data: PreparedData) -> bytes:
+    """Return the ONNX graph of a trained model: it takes and gives what the ``task`` says, texts included.
+
+    Raises:
+        UserError: the graph has operations that ONNX does not have.
+    """
+    inputs, outputs = task.signature(data.spec)
+    example = prompts.tokens(task.inputs(data, "validation", 0, 2), data.spec)
+    content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
+    if any(tensor.dtype == "string" for tensor in outputs):
+        content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
+    if any(tensor.dtype == "string" for tensor in inputs):
+        content = onnx_text.read(content, "prompt", data.spec.words)
+    return content
 
 
 def _triton(name: str, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import needs
 from tests.components import postgres, workspace
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def postgres_server():
     from mlflow import MlflowClient
 
     if postgres.binaries() is None:
-        if os.environ.get("CI"):
-            pytest.fail("the registry's tests need PostgreSQL: apt-get install postgresql")
-        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+        needs.missing("PostgreSQL: apt-get install postgresql")
     server = postgres.Server()
     server.execute("CREATE DATABASE template")
     MlflowClient(server.address("template"))

@@ -24,6 +24,7 @@ from components import gate, register, report
 from components.project import layout
 from data import atomic
 from data.errors import UserError
+from tests import needs
 from tests.components import workspace
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -359,11 +360,7 @@ def test_command_writes_the_page_without_pytorch_and_matplotlib(trained):
 
 def test_nothing_is_wider_than_the_screen(trained):
     """In a browser, as on a phone and on a screen, with all unfolded: the page never scrolls sideways."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("the contact sheet's test needs a browser: apt-get install chromium")
-        pytest.skip("no Chromium here: apt-get install chromium")
+    chromium = needs.installed("chromium", "google-chrome", package="chromium")
     html = escape(report.run().read_text())
     # A window cannot be as narrow as a phone, a frame can.
     frames = "".join(

@@ -17,9 +17,11 @@ from data import captions, spec
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, PreparedData
 from data.sources import torchvision
 from data.text import END, spell
+from tests import needs
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = sorted(path.parent.name for path in ROOT.glob("data/*/dataset.yaml"))
+DERIVED = [name for name in DATASETS if spec.load(ROOT / "data" / name / "dataset.yaml").parent]
 
 
 def is_here(name: str) -> bool:
@@ -54,8 +56,7 @@ def workshop(tmp_path_factory):
 def dataset(request, workshop):
     """Run the three stages of a data set in a copy of the project; return its name and what was prepared."""
     name = request.param
-    if not is_here(name):
-        pytest.skip(f"the files of {name} are not on this machine")
+    needs.only_where(is_here(name), f"the files of {name} are not on this machine")
     root, make = workshop
     with contextlib.chdir(root):
         for needed in lineage.entries(name):
@@ -107,11 +108,10 @@ def test_images_have_the_promised_shape_and_levels(dataset):
         assert np.isin(np.unique(part.images), allowed).all()
 
 
+@pytest.mark.parametrize("dataset", DERIVED, indirect=True)
 def test_what_is_made_from_another_data_set_keeps_its_splits(dataset):
     name, data, rows = dataset
     settings = spec.load(Path("data") / name / "dataset.yaml")
-    if settings.parent is None:
-        pytest.skip("made from no other")
     parent = PreparedData(Path("artifacts/data") / settings.parent / "prepared")
     sources = rows.set_index("id")["source"]
     for split in SPLITS:

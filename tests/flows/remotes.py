@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import needs
+
 KEY, SECRET = "a-key", "a-secret"
 IDENTITIES = (
     f'{{"identities": [{{"name": "team", "credentials": [{{"accessKey": "{KEY}", "secretKey": "{SECRET}"}}], '
@@ -51,8 +53,7 @@ def set_remote(**settings: str) -> None:
 @contextmanager
 def s3(folder: Path) -> Iterator[Remote]:
     """Run a SeaweedFS that serves S3, checks signatures, and holds the bucket ``team``."""
-    if not WEED.exists():
-        pytest.skip("SeaweedFS is installed on x86-64 Linux only")
+    needs.only_where(WEED.exists(), "SeaweedFS is installed on x86-64 Linux only")
     (folder / "identities.json").write_text(IDENTITIES)
     kinds = ["master", "volume", "filer", "s3"]
     ports = dict(zip([*kinds, *(f"{kind} grpc" for kind in kinds)], _free_ports(8), strict=True))
@@ -83,8 +84,7 @@ def ssh(folder: Path) -> Iterator[Remote]:
     """Run an OpenSSH server of the user who runs the tests, with keys made for it; only one of two may come in."""
     daemon = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if daemon is None:
-        assert not os.environ.get("CI"), "CI installs openssh-server"
-        pytest.skip("no sshd: install openssh-server")
+        needs.missing("sshd: apt-get install openssh-server")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd asks for it of root only
     for name in ("host", "key", "stranger"):

@@ -25,6 +25,7 @@ from components.project import layout
 from data import atomic, images
 from data.errors import UserError
 from data.prepared import PreparedData
+from tests import needs
 from tests.components import workspace
 
 ROOT = Path(__file__).parents[3]
@@ -194,16 +195,14 @@ def test_a_gpu_that_is_not_there(exported, monkeypatch):
 
 
 def test_a_gpu_that_does_not_start_is_not_replaced_in_silence(exported):
-    if _has_gpu():
-        pytest.skip("there is a GPU")
+    needs.gpu(wanted=False)
     with pytest.raises(UserError, match="'cuda'"):
         Bundle.open(exported, device="cuda")
 
 
 @pytest.mark.gpu
 def test_the_gpu_gives_the_golden_answers(exported):
-    if not _has_gpu():
-        pytest.skip("no GPU")
+    needs.gpu(wanted=True)
     opened = Bundle.open(exported, device="cuda")
     assert opened.graph.providers[0] == "CUDAExecutionProvider"
     opened.check_golden()
@@ -274,8 +273,12 @@ def test_the_bytes_that_were_hashed_are_those_that_run(exported, monkeypatch):
         path.write_bytes(b"something else")
         return start(path, content, device, threads)
 
+    asked = {"image": np.zeros((2, 4, 4, 1), np.uint8)}
+    expected = Bundle.open(exported).predict(asked)["probabilities"]
     monkeypatch.setattr(onnx_session, "_session", exchange)
-    Bundle.open(exported).check_golden()
+    opened = Bundle.open(exported)
+    assert (exported / "1/model.onnx").read_bytes() == b"something else"
+    np.testing.assert_array_equal(opened.predict(asked)["probabilities"], expected)
 
 
 def test_the_graph_alone(exported):
@@ -284,12 +287,6 @@ def test_the_graph_alone(exported):
     inputs, outputs = tasks.of("classification").signature(spec)
     graph = OnnxGraph(exported / "1/model.onnx", content, inputs, outputs, threads=2)
     assert graph.predict({"image": np.zeros((5, 4, 4, 1), np.uint8)})["probabilities"].shape == (5, 3)
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _describe(folder: Path, change) -> None:

@@ -109,7 +109,8 @@ def test_a_toss_up_may_fall_either_way(measured):
     probabilities[narrowest, first] = probabilities[narrowest, second] + np.float32(1e-5)
     predicted[narrowest] = second
     _write_examples(measured, predicted, probabilities.max(axis=1))
-    parity.examples("m", classification, answers, data, layout.evaluated("shapes-cnn"))
+    report = parity.examples("m", classification, answers, data, layout.evaluated("shapes-cnn"))
+    assert report["examples"]["predicted"]["difference"] == pytest.approx(1e-5, rel=0.1)
 
 
 def test_a_metric_that_moved_is_found(measured):

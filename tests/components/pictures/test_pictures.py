@@ -114,6 +114,8 @@ def test_a_history_of_one_row_and_of_constant_values(tmp_path):
     curves.draw(tmp_path / "one.png", {"step": np.array([1.0]), "train_loss": np.array([0.5])})
     curves.draw(tmp_path / "flat.png", {"step": np.arange(3.0), "accuracy": np.ones(3)})
     histogram.draw(tmp_path / "h.png", np.ones(4), np.zeros(4, int), ("a", "b"), axis="bits")
+    for file in ("one.png", "flat.png", "h.png"):
+        assert np.asarray(Image.open(tmp_path / file).convert("L")).std() > 1  # something is drawn
 
 
 def test_evaluate_does_not_wait_for_matplotlib_before_it_draws():

@@ -28,7 +28,7 @@ def test_parents_come_first():
 
 
 def test_right_entries_pass():
-    lineage.check({"outlines": PARENTS, "photos": OWN})
+    assert lineage.check({"outlines": PARENTS, "photos": OWN}) is None
 
 
 def test_an_entry_that_would_hide_a_change_of_the_parent_is_refused():

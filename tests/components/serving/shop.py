@@ -17,7 +17,7 @@ def add(seed: int, **export) -> int:
     return register.run("m").version
 
 
-def until(condition, seconds: float = 20):
+def until(condition, seconds: float = 60):
     """Wait for ``condition()`` and return what it gave."""
     limit = time.monotonic() + seconds
     while not (found := condition()):

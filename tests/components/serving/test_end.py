@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 
+from tests import needs
 from tests.components.serving import bundles
 from tests.components.serving.load import Load
 from tests.components.serving.server import Server, binary
@@ -133,10 +134,7 @@ def test_an_address_in_use_is_told(tmp_path, paths):
 
 
 def test_a_gpu_that_is_not_there_is_an_error_unless_allowed(tmp_path, paths):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
+    needs.gpu(wanted=False)
     with Server(tmp_path, worker={"bundles": paths, "device": "cuda"}) as server:
         status, answer, _ = server.client().ask("GET", "/v2/models/m")
         assert (status, server.address["models"]) == (404, 0) and "device 'cuda'" in json.loads(answer)[

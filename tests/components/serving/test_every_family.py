@@ -7,10 +7,8 @@ import pytest
 import tritonclient.http as triton
 
 import models
-from components import tasks
-from components.bundles import onnx_export, onnx_text
+from components import export, tasks
 from components.bundles.onnx_session import OnnxGraph
-from components.evaluation import prompts
 from components.trained.torch_model import arguments
 from models.registry import FAMILIES
 from tests.components.serving import bundles
@@ -42,12 +40,7 @@ def exported(suitable, tmp_path_factory):  # noqa: F811
         graph = module.graph(tiny.fitted(family, data)[0])
         task = tasks.of(module.TASK, arguments(graph))
         inputs, outputs = signature = task.signature(data.spec)
-        example = prompts.tokens(task.inputs(data, "validation", 0, 2), data.spec)
-        content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
-        if module.TASK == "transcription":
-            content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
-        if any(tensor.dtype == "string" for tensor in inputs):
-            content = onnx_text.read(content, "prompt", data.spec.words)
+        content = export.convert(graph, task, data)
         folder = folders[family] = tmp_path_factory.mktemp("families") / family
         folder.mkdir()
         (folder / "graph.onnx").write_bytes(content)
@@ -77,7 +70,6 @@ def test_every_family(exported, tmp_path):
 
 
 def test_every_family_over_grpc(exported, tmp_path):
-    pytest.importorskip("grpc", reason="the extra grpc is not installed")
     from tests.components.serving.grpc import standard
 
     folders, known = exported

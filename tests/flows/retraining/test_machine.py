@@ -87,8 +87,10 @@ def test_who_needs_few_cores_at_least_is_not_overtaken():
 
 
 def test_a_demand_for_more_cores_than_there_are_gets_all():
-    with Machine(cores=2, devices=[]).threads(16):
-        pass
+    machine = Machine(cores=2, devices=[])
+    with machine.threads(16):
+        assert machine._free == 0
+    assert machine._free == 2
 
 
 def test_no_gpu_wanted_or_none_there_leases_none():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.blocks.batches import Batches
+from tests import needs
 
 CPU = torch.device("cpu")
 
@@ -30,8 +31,8 @@ def test_streamed_and_resident_give_the_same_batches(digits, data):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_a_gpu_gets_the_same_batches(digits):
+    needs.gpu(wanted=True)
     cuda, order = torch.device("cuda"), torch.arange(100)
     for limit in (None, 0):
         batches = Batches(digits.train, cuda, limit=limit).read(order, 32)

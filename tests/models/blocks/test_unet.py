@@ -173,4 +173,7 @@ def test_an_image_sees_itself_alone_and_all_of_itself():
 
 @pytest.mark.parametrize("width", [1, 6, 36, 128, 130, 512])
 def test_the_norm_divides_any_width(width):
-    ResidualBlock(width, width, 4)(torch.randn(1, width, 2, 2), torch.randn(1, 4))
+    block = ResidualBlock(width, width, 4)
+    assert block(torch.randn(1, width, 2, 2), torch.randn(1, 4)).shape == (1, width, 2, 2)
+    for norm in (module for module in block.modules() if isinstance(module, torch.nn.GroupNorm)):
+        assert width % norm.num_groups == 0

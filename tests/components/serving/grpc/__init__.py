@@ -1,3 +1,5 @@
-import pytest
+from importlib.util import find_spec
 
-pytest.importorskip("grpc", reason="the extra grpc is not installed")
+from tests import needs
+
+needs.only_where(find_spec("grpc"), "the extra grpc is not installed")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 import time
 from html.parser import HTMLParser
@@ -16,6 +14,7 @@ import pytest
 from components.bundles.bundle import Bundle
 from components.serving import page
 from components.serving.http import tokens
+from tests import needs
 from tests.components.serving import browser, bundles
 from tests.components.serving.conftest import KINDS
 from tests.components.serving.server import Server
@@ -33,11 +32,7 @@ ANSWERED = "document.querySelectorAll('#answers .first').length >= 2"
 
 @pytest.fixture(scope="module")
 def chromium():
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("the page's tests need Chromium: apt-get install chromium")
-        pytest.skip("no Chromium here: apt-get install chromium")
+    found = needs.installed("chromium", "google-chrome", package="chromium")
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
         browser.started(found, Path(profile)) as started,

@@ -256,8 +256,12 @@ def test_a_model_without_a_champion_is_served_no_more(open_shop):
     versions.point("other", "champion", 1)
     mlflow_store.client().delete_registered_model_alias("m", "champion")
     open_shop.follower.look()
-    until(lambda: open_shop.client.ask("GET", "/v2/models/m/ready")[0] == 404)
-    until(lambda: open_shop.client.ask("GET", "/v2/models/other/ready")[0] == 200)
+
+    def ready() -> dict[str, bool]:
+        asked = {name: open_shop.client.ask("GET", f"/v2/models/{name}/ready")[0] for name in ("m", "other")}
+        return {name: status == 200 for name, status in asked.items()}
+
+    assert until(lambda: ready() == {"m": False, "other": True})
 
 
 def test_a_bundle_that_kills_the_follower_is_not_tried_for_ever(open_shop):
