@@ -20,7 +20,7 @@ from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 from models import checkpoint
 from models.checkpoint import Checkpoint
-from models.run import Run, find_device, forget
+from models.run import Run, find_device, forget, processor
 from models.settings import Settings, configure
 
 
@@ -61,7 +61,9 @@ def run(name: str) -> Path:
         if hasattr(family, "save_pretrained"):
             family.save_pretrained(model, folder / "huggingface")
         _write_history(folder / "history.csv", training.history)
-    atomic.write_json(layout.timing(name), speed | {"device": device.type})
+    weights = _sha256(layout.trained(name) / checkpoint.WEIGHTS)
+    machine = {"device": device.type, "processor": processor(device), "weights_sha256": weights}
+    atomic.write_json(layout.timing(name), speed | machine)
     forget(layout.resume(name))
     return layout.trained(name)
 
@@ -89,7 +91,7 @@ def _key(entry: ModelParams, config: Settings, spec: DataSpec, device: torch.dev
         "data": spec.to_json(),
         "seed": entry.seed,
         "threads": entry.threads,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": processor(device),
         "torch": torch.__version__,
         "files": [_sha256(file) for file in (*sorted(code), Path(__file__), *start)],
     }

@@ -22,7 +22,7 @@ import yaml
 
 from components.bundles import bundle
 from components.project import layout, params
-from components.registry import mlflow_store, versions
+from components.registry import mlflow_store, version_record, versions
 from components.registry.versions import Version
 from data.errors import UserError
 from flows.retraining.steps import TIME_LIMITS
@@ -52,6 +52,7 @@ class Reproduction:
         bundle: whether the bundle is the registered one, byte for byte.
         metrics: of each metric the registered value and that of now.
         libraries: what is installed in another version than that code was locked to: name, then, now.
+        processors: what it was trained on then, and what now; ``unknown`` where that is not on record.
         folder: where it was made; it is kept where something differs.
     """
 
@@ -62,6 +63,7 @@ class Reproduction:
     bundle: bool = False
     metrics: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     libraries: list[tuple[str, str, str]] = field(default_factory=list)
+    processors: tuple[str, str] = ("unknown", "unknown")
     folder: Path | None = None
 
     @property
@@ -110,6 +112,7 @@ def run(version: Version, tell: Tell) -> Reproduction:
     with contextlib.chdir(project):
         _make(made, recorded, tell)
         made.bundle = bundle.sha256(layout.bundle(made.name)) == version.bundle_sha256
+        made.processors = (version.tags.get("trained_on", "unknown"), version_record.trained_on(made.name))
         now = json.loads((layout.evaluated(made.name) / "metrics.json").read_text())["metrics"]
     made.metrics = {
         metric: (told["value"], now.get(metric, {}).get("value")) for metric, told in registered.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import time
 from collections.abc import Mapping
@@ -30,6 +31,21 @@ def find_device(device: str, where: str = "device") -> torch.device:
             f"{where}: 'cuda' is demanded, but this machine has no CUDA GPU. Use 'auto' or 'cpu'."
         )
     return torch.device("cuda" if present and device != "cpu" else "cpu")
+
+
+def processor(device: torch.device) -> str:
+    """Return the kind of processor behind ``device``; another kind rounds otherwise, and trains other last bits.
+
+    Of a CPU it is the instruction set that PyTorch uses, and the name where Linux tells it: libraries choose among
+    their kernels by either.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    return f"{kind} ({name})" if name else kind
 
 
 @dataclass(frozen=True)

@@ -80,5 +80,5 @@ def resume(model: str) -> Path:
 
 
 def timing(model: str) -> Path:
-    """How fast the last training was: no DVC out, because it differs from run to run."""
+    """How fast, and on what, the last training was: no DVC out, because it differs between runs and machines."""
     return STATE / "timing" / f"{model}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import subprocess
 import tempfile
 import time
@@ -20,6 +21,7 @@ from components.registry import mlflow_store
 from components.registry.versions import MODEL_PATH
 
 _ON_RECORD = (":(exclude)dvc.lock", f":(exclude){params.FILE}")
+_WEIGHTS = "model.safetensors"
 _MODEL_DATA = "bundle/1/model.onnx"
 
 
@@ -34,7 +36,20 @@ def lineage(facts: dict[str, Any]) -> dict[str, str]:
         # dvc.lock changes with every run, params.yaml when a model is taken from its shelf: the run has both.
         "git_dirty": str(bool(_git("status", "--porcelain", "--", ".", *_ON_RECORD))).lower(),
         "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
+        "trained_on": trained_on(facts["name"]),
     }
+
+
+def trained_on(name: str) -> str:
+    """Return the kind of processor that the present weights of model ``name`` were trained on.
+
+    ``unknown`` where they were not trained in this folder: DVC's cache and remote keep outs, which say nothing of it.
+    """
+    timing = layout.timing(name)
+    told = json.loads(timing.read_text()) if timing.exists() else {}
+    if told.get("weights_sha256") != _file_sha256(layout.trained(name) / _WEIGHTS):
+        return "unknown"
+    return told["processor"]
 
 
 def _git(*arguments: str) -> str:

@@ -48,6 +48,9 @@ def told(made: Reproduction) -> str:
         lines += [f"  {metric}: was {then:g}, is {now:g}" for metric, (then, now) in _changed(made)]
         if not _changed(made):
             lines.append("  every metric is the same")
+        then, now = made.processors
+        if then != now:
+            lines.append(f"  trained on: was {then}, is {now}; the bytes hold on one kind of processor only")
         lines.append(f"  kept in {made.folder}")
     lines += [
         f"  {name} {now} is installed; the code was locked to {then}" for name, then, now in made.libraries

@@ -33,9 +33,15 @@ def test_a_version_carries_all_that_it_is_traced_back_to(project):
     assert registration == register.Registration("m", 1, sha256, True)
     version = versions.find("m", 1)
     assert version.bundle_sha256 == sha256
-    assert {"data_sha256", "git_commit", "git_dirty", "dvc_lock_sha256", "task", "family"} <= set(
-        version.tags
-    )
+    assert {
+        "data_sha256",
+        "git_commit",
+        "git_dirty",
+        "dvc_lock_sha256",
+        "task",
+        "family",
+        "trained_on",
+    } <= set(version.tags)
     run = mlflow_store.client().get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["family"] == "logreg"

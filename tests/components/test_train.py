@@ -12,12 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from components import train
 from components.project import layout
+from components.registry import version_record
 from data.errors import UserError
 from models import checkpoint
+from models.run import processor
 from tests.components import workspace
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +64,10 @@ def test_writes_checkpoint_history_and_speed(shapes):
     timing = json.loads(layout.timing(NAME).read_text())
     assert timing["images_per_second"] > 0
     assert timing["device"] == "cpu"
+    assert version_record.trained_on(NAME) == timing["processor"] == processor(torch.device("cpu"))
+    # Weights of elsewhere, as DVC's remote brings them: the last training here says nothing of them.
+    (layout.trained(NAME) / "model.safetensors").write_bytes(b"others")
+    assert version_record.trained_on(NAME) == "unknown"
     assert not layout.resume(NAME).exists()
 
 
@@ -117,6 +124,18 @@ def test_another_recipe_never_resumes_this_one(shapes, monkeypatch, entry):
             train.run(NAME)
     assert keys[0] == keys[1] != keys[2]
     assert keys[0].is_relative_to(layout.resume(NAME))
+
+
+def test_another_processor_never_resumes_this_one_s_training(shapes, monkeypatch):
+    keys = []
+    monkeypatch.setattr(
+        train, "Run", lambda *args, resume_file, **settings: keys.append(resume_file) or 1 / 0
+    )
+    for kind in ("AVX2", "AVX2", "AVX512"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda kind=kind: kind)
+        with pytest.raises(ZeroDivisionError):
+            train.run(NAME)
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_failed_training_keeps_the_last_model(shapes, monkeypatch):

@@ -58,11 +58,15 @@ def test_a_version_is_made_again_from_its_own_code_data_and_parameters(pipeline,
     assert pipeline.log() == before  # nothing ran in the workspace
     assert not list((pipeline.folder / ".darkroom/reproduce").iterdir())
 
+    assert "trained on" not in done.stdout
+
     monkeypatch.setenv("BAD_LUCK", "0.7")
+    monkeypatch.setenv("PROCESSOR", "another processor")
     other = reproduce(pipeline, "one/1")
     assert other.returncode == 1, other.stderr
     assert "differs" in other.stdout and "other bytes: export@one" in other.stdout
     assert "accuracy: was 1, is 0." in other.stdout
+    assert "trained on: was a processor, is another processor" in other.stdout
     kept = pipeline.folder / ".darkroom/reproduce/one-1"
     assert f"kept in {kept}" in other.stdout and (kept / "artifacts/bundles/one").is_dir()
     told = json.loads(reproduce(pipeline, "one", "--json").stdout)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from data.errors import UserError
-from models.run import Run, find_device, forget
+from models.run import Run, find_device, forget, processor
 
 
 def draws(run: Run) -> list[float]:
@@ -26,6 +26,13 @@ def test_auto_takes_the_gpu_that_is_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert find_device("auto").type == find_device("cuda").type == "cuda"
     assert find_device("cpu").type == "cpu"
+
+
+def test_a_cpu_is_of_another_kind_where_pytorch_uses_another_instruction_set(monkeypatch):
+    here = processor(torch.device("cpu"))
+    assert torch.backends.cpu.get_cpu_capability() in here
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ANOTHER")
+    assert processor(torch.device("cpu")) != here
 
 
 def test_the_seed_decides_every_draw():
