@@ -65,6 +65,18 @@ def test_any_batch_agrees_with_pytorch(measured, name, batch):
         assert excess <= 1
 
 
+def apart(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.abs(images.astype(int) - others)
+
+
+def near(images: np.ndarray, others: np.ndarray) -> None:
+    """Demand that images of batches of two sizes are the same, but for a level where a half rounds either way.
+
+    Another size may be another kernel's, and which is whose depends on the processor.
+    """
+    assert len(images) == len(others) and apart(images, others).max() <= 1
+
+
 def test_a_seed_gives_its_images_whatever_the_count(measured):
     bundle = Bundle.open(layout.bundle("shapes-vae"))
 
@@ -72,8 +84,8 @@ def test_a_seed_gives_its_images_whatever_the_count(measured):
         return bundle.predict({"seed": np.array([seed]), "count": np.array([count])})["image"]
 
     many = draw(7, 20)
-    np.testing.assert_array_equal(draw(7, 3), many[:3])
-    assert not np.array_equal(draw(8, 20), many)
+    near(draw(7, 3), many[:3])
+    assert (apart(draw(8, 20), many) > 1).any()
     assert draw(-(2**63), 2).shape == (2, 4, 4, 1) and draw(7, 0).shape == (0, 4, 4, 1)
 
 
@@ -88,7 +100,7 @@ def test_a_conditional_bundle_draws_the_class_that_is_asked_for(measured):
         return bundle.predict(request)["image"]
 
     every = draw(9, -1)
-    np.testing.assert_array_equal(draw(4, -1), every[:4])
+    near(draw(4, -1), every[:4])
     for k in range(len(workspace.CLASSES)):
         np.testing.assert_array_equal(draw(9, k)[k::3], every[k::3])
         assert not np.array_equal(draw(9, k), every)

@@ -221,12 +221,13 @@ def test_a_strip_of_rows_is_one_long_row(digits, topology):
     images = np.array(digits.test.images[:7])
     missing = random.random((7, 8, 8)) < 0.5
     joint = strips(torch.as_tensor(images))
-    assert torch.equal(joint, rows(torch.as_tensor(images.reshape(7, 4, 16, 1))))
+    # The same numbers, which may lie otherwise in memory: of another kernel, the last bits are others.
+    torch.testing.assert_close(joint, rows(torch.as_tensor(images.reshape(7, 4, 16, 1))))
     likelihood, _ = models.family("hmm").graph(strips)(torch.as_tensor(images))
     torch.testing.assert_close(likelihood.double(), joint.logsumexp(dim=1), rtol=1e-5, atol=1e-3)
     given = conditional_mean(strips, images, missing)
     same = conditional_mean(rows, images.reshape(7, 4, 16, 1), missing.reshape(7, 4, 16))
-    np.testing.assert_array_equal(given.numpy(), same.numpy().reshape(7, 8, 8, 1))
+    np.testing.assert_allclose(given.numpy(), same.numpy().reshape(7, 8, 8, 1), rtol=1e-5)
 
 
 @BOTH
