@@ -140,7 +140,7 @@ def test_a_failed_step_fails_the_scheduled_run(monkeypatch):
 
     asked = []
     monkeypatch.setattr(
-        scheduled_retraining.run_command,
+        scheduled_retraining.run,
         "run",
         lambda models, **told: asked.append((models, told["wait"])) or 1,
     )
