@@ -1,18 +1,33 @@
-"""How tests are dealt out to processes: what is made once stays in one, and the longest work comes first."""
+"""How tests are dealt out to processes: what is made once stays in one, and the longest work comes first.
+
+``--dist loadgroup`` would be for this, but pytest 9.2 ignores the names of groups that pytest-xdist 3.8 gives: every
+test went its own way, and each process made everything. So the pieces of work are told to the scheduler itself.
+"""
 
 from __future__ import annotations
 
+import ast
+from functools import cache
+from pathlib import Path
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import data.telemetry  # noqa: F401 -- tests import ONNX Runtime and other tools themselves: it is off before
+from models.registry import FAMILIES
 
-MADE_ONCE = ("measured_project", "staged_projects")
-"""Fixtures that cost much more than the tests that use them: the files that do are one piece of work."""
+ROOT = Path(__file__).parent.parent
+MADE_ONCE = {
+    "measured_project": {"measured_project", "measured"},
+    "staged_projects": {"staged_projects", "staged"},
+}
+"""Fixtures that cost much more than the tests that use them, by any of these names: their files are one piece."""
 LONGEST = (
     "tests/test_pipeline.py",
     "measured_project",
     "staged_projects",
     "tests/components/serving/page/test_page.py",
+    "tests/flows/test_reproduction.py",
     "tests/flows/test_scheduled_retraining.py",
     "tests/components/test_judge.py",
     "tests/components/promotion/test_deleted_versions.py",
@@ -20,24 +35,39 @@ LONGEST = (
 """Pieces of work that take minutes. One of them begun last would leave the other processors idle."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+class Pieces(LoadScopeScheduling):
+    """Gives each piece of work to one process, in the order of the tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return piece_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Pieces | None:
+    """Deal out pieces where tests are dealt out by scope."""
+    return Pieces(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name each test's piece of work, which pytest-xdist gives to one process, and put the long ones in front."""
-    by_file: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        by_file.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    ranks = {}
-    for file, tests in by_file.items():
-        used = {name for item in tests for name in getattr(item, "fixturenames", ())}
-        piece = next((name for name in MADE_ONCE if name in used), file)
-        for item in tests:
-            ranks[item] = LONGEST.index(piece) if piece in LONGEST else len(LONGEST)
-            item.add_marker(pytest.mark.xdist_group(_family_of(item) or piece))
-    items.sort(key=ranks.__getitem__)
+    """Put the long pieces in front."""
+    ranks = {piece: rank for rank, piece in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(piece_of(item.nodeid), len(LONGEST)))
 
 
-def _family_of(item: pytest.Item) -> str | None:
-    """Return the family of a contract's test: all tests of a family share one training, and no other's."""
-    if not item.nodeid.startswith("tests/models/test_contract.py"):
-        return None
-    return item.callspec.params["family"] if hasattr(item, "callspec") else None
+def piece_of(nodeid: str) -> str:
+    """Return the piece of work that a test belongs to: its file, what its file shares with others, or its family.
+
+    All tests of the contract about a family share one training, and no other's.
+    """
+    file, _, rest = nodeid.partition("::")
+    if file == "tests/models/test_contract.py":
+        parameters = rest.partition("[")[2].rstrip("]").split("-")
+        return next((f"{file} {family}" for family in parameters if family in FAMILIES), file)
+    return _of_file(file)
+
+
+@cache
+def _of_file(file: str) -> str:
+    tree = ast.parse((ROOT / file).read_text())
+    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return next((piece for piece, names in MADE_ONCE.items() if names & arguments), file)

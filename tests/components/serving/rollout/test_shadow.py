@@ -47,7 +47,9 @@ def test_a_challenger_is_tried_unseen(tmp_path, monkeypatch, share):
     assert (record.champion, record.challenger) == (champion.sha256, challenger.sha256)
     expected = {1.0: (30, 10), 0.25: (7, 3)}[share]  # of every fourth request the copies 4, 8, ..., 40
     assert (record.agreed, record.disagreed, record.failed, record.skipped) == (*expected, 0, 0)
-    told = _status_row(Standing("m", 1, 2, None, 1, None, record))[-1]
+    told = _status_row(Standing("m", 1, 2, None, 1, None, moved_by_hand=False, deleted=False, shadow=record))[
+        -1
+    ]
     share_told = f"{expected[0] / sum(expected):.1%} of {sum(expected)} requests"
     assert told.startswith(f"challenger, unseen: agreed on {share_told}, failed on 0")
 
