@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,8 +18,8 @@ from torch import nn
 
 import models
 from components import tasks
-from components.bundles import golden, onnx_export, onnx_text, parity
-from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, TRITON, Bundle
+from components.bundles import golden, onnx_export, onnx_text, parity, triton_config
+from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, Bundle
 from components.bundles.onnx_session import OnnxGraph
 from components.evaluation import prompts
 from components.project import layout, params
@@ -34,8 +33,6 @@ from data.prepared import DataSpec, PreparedData
 
 EXAMPLES = 4
 """Golden examples of a bundle."""
-
-_TYPES = {"uint8": "TYPE_UINT8", "int64": "TYPE_INT64", "float32": "TYPE_FP32", "string": "TYPE_STRING"}
 
 
 def run(name: str) -> Bundle:
@@ -65,7 +62,7 @@ def run(name: str) -> Bundle:
         report |= parity.examples(name, task, task.answer(onnx, data), data, evaluated)
         asked = task.inputs(data, "test", 0, EXAMPLES)
         (folder / GOLDEN).write_bytes(golden.write(asked, onnx(asked)))
-        (folder / TRITON).write_text(_triton(name, inputs, outputs))
+        (folder / triton_config.FILE).write_text(triton_config.of_bundle(name, inputs, outputs))
         description = _describe(
             name,
             settings,
@@ -78,7 +75,7 @@ def run(name: str) -> Bundle:
         description["golden"] = {
             "tolerances": {name: tolerance.to_json() for name, tolerance in task.TOLERANCES.items()}
         }
-        description["sha256"] = {file: _sha256(folder / file) for file in (MODEL, GOLDEN, TRITON)}
+        description["sha256"] = {file: _sha256(folder / file) for file in (MODEL, GOLDEN, triton_config.FILE)}
         atomic.write_json(folder / DESCRIPTION, description)
     bundle = Bundle.open(layout.bundle(name), threads=settings.threads)
     bundle.check_golden()
@@ -99,23 +96,6 @@ def convert(graph: nn.Module, task: ModuleType, data: PreparedData) -> bytes:
     if any(tensor.dtype == "string" for tensor in inputs):
         content = onnx_text.read(content, "prompt", data.spec.words)
     return content
-
-
-def _triton(name: str, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> str:
-    """Return ``config.pbtxt``: the batch is a dimension like any other, since a seed's request has none."""
-
-    def block(kind: str, tensor: Tensor) -> str:
-        dims = ", ".join(str(size) for size in tensor.shape)
-        return (
-            f'{kind} [\n  {{ name: "{tensor.name}" data_type: {_TYPES[tensor.dtype]} dims: [ {dims} ] }}\n]\n'
-        )
-
-    head = f'name: "{name}"\nbackend: "onnxruntime"\nmax_batch_size: 0\n'
-    return (
-        head
-        + "".join(block("input", tensor) for tensor in inputs)
-        + "".join(block("output", t) for t in outputs)
-    )
 
 
 def _describe(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.bundles import golden
+from components.bundles import golden, triton_config
 from components.bundles.onnx_session import OnnxGraph
 from components.tasks import Arrays, Tensor, Tolerance
 from data.errors import UserError
@@ -20,7 +20,6 @@ from data.images import WHITE, DecodeError, to_array, upright
 DESCRIPTION = "bundle.json"
 MODEL = "1/model.onnx"
 GOLDEN = "golden.safetensors"
-TRITON = "config.pbtxt"
 SCHEMA = 1
 
 _KEYS = ("task", "inputs", "outputs", "image", "classes", "golden")
@@ -159,7 +158,9 @@ def _hashes(path: Path, content: bytes) -> dict[str, str]:
         raise UserError(f"{path}: schema {schema!r}; this version of Darkroom reads {SCHEMA}.")
     if lacking := [key for key in _KEYS if key not in description]:
         raise UserError(f"{path}: {lacking[0]}: is missing.")
-    if set(hashes) != {MODEL, GOLDEN, TRITON}:
+    if set(hashes) != {MODEL, GOLDEN, triton_config.FILE}:
         found = ", ".join(sorted(hashes))
-        raise UserError(f"{path}: sha256: a bundle's files are {MODEL}, {GOLDEN}, {TRITON}, not {found}.")
+        raise UserError(
+            f"{path}: sha256: a bundle's files are {MODEL}, {GOLDEN}, {triton_config.FILE}, not {found}."
+        )
     return hashes

@@ -12,25 +12,17 @@ moves ``config.pbtxt`` alone.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from components.bundles.bundle import MODEL, Bundle
+from components.bundles import triton_config
+from components.bundles.bundle import MODEL
+from components.bundles.triton_config import LABELS
 from components.registry import versions
 from components.registry.versions import Version
-from components.tasks import Tensor
 from data import atomic
 from data.errors import UserError, nearest
-
-MAX_BATCH = 64
-"""Rows that Triton gathers at most, of graphs whose every tensor has a free batch."""
-
-LABELS = "labels.txt"
-
-_TYPES = {"uint8": "TYPE_UINT8", "int64": "TYPE_INT64", "float32": "TYPE_FP32", "string": "TYPE_STRING"}
 
 
 @dataclass(frozen=True)
@@ -69,9 +61,11 @@ def _export(folder: Path, version: Version) -> Exported:
     target = folder / str(version.number)
     if there := target.exists():
         _check_same(target, graph)
-    text = config(bundle, version)
+    text = triton_config.of_version(
+        bundle.description["name"], bundle.graph.inputs, bundle.graph.outputs, version.number, bundle.sha256
+    )
     files = {LABELS: "".join(f"{name}\n" for name in bundle.description["classes"])} if LABELS in text else {}
-    files["config.pbtxt"] = text  # last: from then on the version is the one that is served
+    files[triton_config.FILE] = text  # last: from then on the version is the one that is served
     stale = [name for name, text in files.items() if not _holds(folder / name, text)]
     if not there:
         with atomic.folder(target) as temporary:
@@ -90,44 +84,3 @@ def _check_same(target: Path, graph: bytes) -> None:
 
 def _holds(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text() == text
-
-
-def config(bundle: Bundle, version: Version) -> str:
-    """Return ``config.pbtxt``, a ``ModelConfig`` of Triton in the protocol buffer text format.
-
-    Graphs whose every tensor has a free batch are batched by Triton while they are busy; a generator, which takes a
-    seed and a count, is not.
-    """
-    description = bundle.description
-    kinds = {
-        kind: [Tensor.from_json(tensor) for tensor in description[f"{kind}s"]] for kind in ("input", "output")
-    }
-    batched = all(tensor.shape[0] == -1 for tensors in kinds.values() for tensor in tensors)
-    lines = [
-        f"name: {_string(description['name'])}",
-        'backend: "onnxruntime"',
-        f"max_batch_size: {MAX_BATCH if batched else 0}",
-        f"version_policy {{ specific {{ versions: [ {version.number} ] }} }}",
-    ]
-    lines += [
-        f"{kind} [ {{ {_tensor(tensor, batched, kind, description)} }} ]"
-        for kind, tensors in kinds.items()
-        for tensor in tensors
-    ]
-    if batched:
-        lines.append("dynamic_batching { }")
-    lines.append(f'parameters {{ key: "bundle_sha256" value {{ string_value: "{bundle.sha256}" }} }}')
-    return "\n".join(lines) + "\n"
-
-
-def _tensor(tensor: Tensor, batched: bool, kind: str, description: Mapping[str, Any]) -> str:
-    shape = tensor.shape[1:] if batched else tensor.shape
-    # A row that is one number has no dimension left, which Triton writes as one of length 1 and takes away again.
-    reshape = "" if shape else " reshape { shape: [ ] }"
-    dims = ", ".join(map(str, shape or (1,)))
-    labels = f' label_filename: "{LABELS}"' if kind == "output" and tensor.name == "probabilities" else ""
-    return f"name: {_string(tensor.name)} data_type: {_TYPES[tensor.dtype]} dims: [ {dims} ]{reshape}{labels}"
-
-
-def _string(text: str) -> str:
-    return json.dumps(text)

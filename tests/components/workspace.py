@@ -12,8 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
 from components import tasks
-from components.bundles.bundle import GOLDEN, MODEL, TRITON, sha256
+from components.bundles.bundle import GOLDEN, MODEL, sha256
 from components.bundles.onnx_session import OnnxGraph
+from components.bundles.triton_config import FILE as TRITON
 from components.datasets import manifest
 from components.judging.judge import FEATURES, Judge, signature
 from components.project import layout

@@ -10,7 +10,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from components.bundles import golden, onnx_text
-from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, TRITON, sha256
+from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, sha256
+from components.bundles.triton_config import FILE as TRITON
 from components.tasks import Tensor
 from data import atomic, captions
 
