@@ -40,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     known = params.load()
     results = {
-        name: _compare(name, (known.models | known.shelf)[name], options.seeds) for name in options.models
+        name: _compare(name, (known.models | known.catalog)[name], options.seeds) for name in options.models
     }
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")

@@ -80,7 +80,7 @@ def put_models(project: Path, models: dict[str, dict]) -> None:
     file = project / "params.yaml"
     few_bits, all_classes = {"bits_per_dim": {"at_most": 8.0}}, {"classes_covered": {"at_least": 10}}
     thresholds = {"gmm": few_bits, "vae": few_bits, "gan": all_classes, "ddpm": all_classes}
-    settings = yaml.safe_load(file.read_text()) | {"models": models, "shelf": {}}
+    settings = yaml.safe_load(file.read_text()) | {"models": models, "catalog": {}}
     settings["datasets"] = {"digits": settings["datasets"]["digits"]}
     settings["gate"] = {
         name: {"thresholds": thresholds.get(entry["family"], {"accuracy": {"at_least": 0.8}})}

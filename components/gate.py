@@ -1,6 +1,6 @@
 """The gate: decides whether a version becomes champion, keeps the decision, moves the aliases.
 
-A version becomes champion only when every blessing of :mod:`components.promotion.checks` holds, all for the same
+A version becomes champion only when every check of :mod:`components.promotion.checks` holds, all for the same
 bundle hash. The first champion skips only the comparison. The same question (bundle, champion, data, policy)
 is decided once; only a refusal for nothing but time, which a busy machine may have caused, is looked at again.
 """
@@ -203,7 +203,7 @@ def _decide(
         "champion_version": champion.number if champion else None,
         # Another than the champion's when the alias was moved by hand.
         "last_recorded_champion": recorded.version if (recorded := ledger.recorded(history)) else None,
-        "blessings": {blessing.name: blessing.to_json() for blessing in looked},
+        "checks": {check.name: check.to_json() for check in looked},
         "shadow": [
             asdict(record)
             for record in shared.shadow_records(candidate.name)
@@ -280,10 +280,10 @@ def _look(
 
 
 def _judge(looked: list[Check], waiver: Waiver | None) -> tuple[str, list[str]]:
-    against = [f"{blessing.name}: {told}" for blessing in looked for told in blessing.bad]
+    against = [f"{check.name}: {told}" for check in looked for told in check.bad]
     if not against:
-        return "promoted", [f"{blessing.name}: {told}" for blessing in looked for told in blessing.good]
-    binding = [blessing for blessing in looked if blessing.bad and not blessing.waivable]
+        return "promoted", [f"{check.name}: {told}" for check in looked for told in check.good]
+    binding = [check for check in looked if check.bad and not check.waivable]
     if waiver is None or binding:
         return "refused", against
     return "promoted", [f"waived by {waiver.by}: {waiver.reason}", *against]

@@ -183,7 +183,7 @@ def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[
             f"{settings.folder}: metadata.jsonl has 'objects', and the data set's dataset.yaml has none. Add to it: "
             "objects: {masks: false}"
         )
-    # Threads: Pillow and hashlib let go of the interpreter lock. In batches: finished bytes wait in memory.
+    # Threads: Pillow and hashlib release the interpreter lock. In batches: finished bytes wait in memory.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(files), 64):
             yield from pool.map(read, files[start : start + 64])

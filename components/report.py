@@ -1,4 +1,4 @@
-"""The contact sheet: one HTML file over all models of ``params.yaml``, ``artifacts/report.html``.
+"""The report: one HTML page over all models of ``params.yaml``, ``artifacts/report.html``.
 
 It shows what there is: each model's metrics with their intervals, its pictures, the gate's decision with the
 evidence, parity, hashes, and how to make it again. A stage that has not run yet is told, with its
@@ -27,7 +27,7 @@ _FOLDER = Path(__file__).parent / "report_page"
 
 
 def run() -> Path:
-    """Write the contact sheet and return its path.
+    """Write the report and return its path.
 
     Raises:
         UserError: ``params.yaml`` holds a mistake, an artifact is damaged, or the registry does not answer.

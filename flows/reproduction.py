@@ -50,7 +50,7 @@ class Reproduction:
         commit: the code's.
         stages: by address, whether its outs are the recorded ones, byte for byte.
         bundle: whether the bundle is the registered one, byte for byte.
-        metrics: of each metric the registered value and that of now.
+        metrics: of each metric the registered value and the reproduced one.
         libraries: what is installed in another version than that code was locked to: name, then, now.
         processors: what it was trained on then, and what now; ``unknown`` where that is not on record.
         folder: where it was made; it is kept where something differs.
@@ -99,7 +99,7 @@ def run(version: Version, tell: Tell) -> Reproduction:
     """Make ``version`` again in ``.darkroom/reproduce`` and compare.
 
     Raises:
-        UserError: its code or its record cannot be had, or a stage failed.
+        UserError: its code or its record is not there, or a stage failed.
     """
     made = Reproduction(version.name, version.number, _commit(version))
     folder = layout.STATE.absolute() / "reproduce" / f"{version.name}-{version.number}"
@@ -132,8 +132,8 @@ def _commit(version: Version) -> str:
         raise UserError(f"{told}: no git commit is on record for it.")
     if version.tags.get("git_dirty") != "false":
         raise UserError(
-            f"{told}: was made of files that were not committed to git ({commit[:12]} and changes), so that its code "
-            "cannot be had again. Commit, and run darkroom run: what it registers then can."
+            f"{told}: was made of files that were not committed to git ({commit[:12]} and changes), so git "
+            "does not have its code. Commit and run darkroom run; the version that it registers can be reproduced."
         )
     if _git("cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise UserError(f"{told}: this repository has no commit {commit[:12]}. Get it: git fetch --all")

@@ -113,7 +113,7 @@ def _publish(rows: list[dict]) -> None:
         key="retrain-models", table=rows, description="Every model after the last retraining"
     )
     create_link_artifact(
-        key="contact-sheet", link=str(layout.REPORT.absolute()), description="Every model on one page"
+        key="report", link=str(layout.REPORT.absolute()), description="Every model on one page"
     )
     for row in rows:
         create_link_artifact(

@@ -22,7 +22,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
     """Bring the models ``names`` (all when empty) up to date, register and gate them, and print the table.
 
     Args:
-        names: entries of ``models:``, of ``fine_tuned:`` or of the shelf.
+        names: entries of ``models:``, of ``fine_tuned:`` or of the catalog.
         force: run the stages of these models even if they are up to date.
         as_json: print the table as JSON.
         wait: wait for a run that goes on in this folder instead of refusing.
@@ -37,7 +37,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
     held = locks.hold(locks.RUN, wait=wait)
     try:
         for name in catalog.take(names):
-            console.print(f"params.yaml: took {name} from the shelf")
+            console.print(f"params.yaml: took {name} from the catalog")
         settings = params.load()
         models = [settings.model(name) and name for name in names] or list(settings.all_models)
         _look_at_folders(settings, console)

@@ -57,11 +57,11 @@ class Project:
 
 
 def _keep(file: Path, models: list[str]) -> None:
-    """Put all models but these on the shelf, and drop the data sets that none of these needs."""
+    """Put all models but these in the catalog, and drop the data sets that none of these needs."""
     params = yaml.safe_load(file.read_text())
     for section in ("models", "fine_tuned"):
         entries = params[section]
-        params["shelf"] |= {name: entry for name, entry in entries.items() if name not in models}
+        params["catalog"] |= {name: entry for name, entry in entries.items() if name not in models}
         params[section] = {name: entries[name] for name in models if name in entries}
     needed = {entry["dataset"] for entry in (params["models"] | params["fine_tuned"]).values()}
     # What is derived names its parent's prepared data.

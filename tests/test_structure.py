@@ -49,7 +49,9 @@ def test_no_stage_declares_code_that_it_does_not_run(stage):
 def test_registry_folders_params_and_tests_name_the_same_families():
     folders = {init.parent.name for init in (ROOT / "models").glob("*/__init__.py")} - {"blocks"}
     used = {
-        entry["family"] for section in ("models", "fine_tuned", "shelf") for entry in PARAMS[section].values()
+        entry["family"]
+        for section in ("models", "fine_tuned", "catalog")
+        for entry in PARAMS[section].values()
     }
     tested = {file.stem.removeprefix("test_") for file in (ROOT / "tests/models").glob("test_*.py")}
     contract = next(c for c in _lint_contracts() if c["type"] == "independence")
@@ -58,7 +60,7 @@ def test_registry_folders_params_and_tests_name_the_same_families():
 
 
 def test_every_model_has_thresholds():
-    for name in {**PARAMS["models"], **PARAMS["fine_tuned"], **PARAMS["shelf"]}:
+    for name in {**PARAMS["models"], **PARAMS["fine_tuned"], **PARAMS["catalog"]}:
         assert PARAMS["gate"][name]["thresholds"], f"params.yaml: gate.{name} has no thresholds"
 
 

@@ -29,7 +29,7 @@ class Looked:
 
     @property
     def seen(self) -> np.ndarray:
-        """The likeliest class of each sample, int64 [N]."""
+        """The most likely class of each sample, int64 [N]."""
         return self.probabilities.argmax(axis=1)
 
 

@@ -108,7 +108,7 @@ class Pipeline:
         """Answer.
 
         ==================================  ==========================================================================
-        ``image-classification``            ``[{"label", "score"}, ...]``, the ``top_k`` likeliest
+        ``image-classification``            ``[{"label", "score"}, ...]``, the ``top_k`` most likely
         ``density``                         ``{"scores": as above, "log_likelihood", "bits_per_dim"}``
         ``image-to-image``                  a Pillow image; of a head model the person of ``inputs`` with ``landmarks``,
                                             of a ControlNet what ``prompt`` says by the edge map ``inputs``

@@ -3,7 +3,7 @@
 An answer is a dict of plain JSON values and of pictures (Pillow images):
 
 =========================  ==============================================================================
-``classification``         ``scores``: ``[{"label", "score"}, ...]``, the likeliest first
+``classification``         ``scores``: ``[{"label", "score"}, ...]``, the most likely first
 ``density``                ``scores`` as above, ``log_likelihood`` (nats), ``bits_per_dim``
 ``translation``            ``image``
 ``reenactment``            ``image``

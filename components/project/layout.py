@@ -11,7 +11,7 @@ MLFLOW = STATE / "mlflow"
 """The embedded MLflow store: ``mlflow.db`` and the folder of artifacts."""
 
 REPORT = Path("artifacts/report.html")
-"""The contact sheet over all models."""
+"""The report over all models."""
 
 
 def dataset_file(dataset: str) -> Path:

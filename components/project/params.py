@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import zoneinfo
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from data.errors import UserError, nearest
 
 FILE = Path("params.yaml")
+OLD_CATALOG = "shelf"
+"""What the section ``catalog`` was called: read for one release more."""
 
 StageName = Literal["ingest", "validate", "prepare", "judge", "train", "evaluate", "export"]
 
@@ -106,7 +110,7 @@ class Params(BaseModel):
         fine_tuned: so are these, each of which starts from the weights of one of ``models``. They have a section of
             their own because DVC gives every item of a section the same deps.
         gate: promotion policy of each model.
-        shelf: ready-made entries that ``darkroom run NAME`` moves to ``models`` or ``fine_tuned``.
+        catalog: ready-made entries that ``darkroom run NAME`` moves to ``models`` or ``fine_tuned``.
         serve: bounds of a model's queue in the server, in place of the defaults (``components/serving/settings.py``).
         schedules: when ``darkroom schedule`` retrains.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
@@ -118,7 +122,7 @@ class Params(BaseModel):
     models: dict[str, ModelParams]
     fine_tuned: dict[str, ModelParams] = Field(default_factory=dict)
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
-    shelf: dict[str, ModelParams] = Field(default_factory=dict)
+    catalog: dict[str, ModelParams] = Field(default_factory=dict)
     serve: dict[str, dict[str, Any]] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
     time_limits: dict[StageName, float] = Field(default_factory=dict)
@@ -156,11 +160,30 @@ def load(path: Path = FILE) -> Params:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     try:
-        params = Params.model_validate(values)
+        params = Params.model_validate(_in_present_words(path, values))
     except ValidationError as error:
         raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
     _check_names(path, params)
     return params
+
+
+def _in_present_words(path: Path, values: Any) -> Any:
+    """Return ``values`` with a section of an old name under its present one."""
+    if not isinstance(values, dict) or OLD_CATALOG not in values:
+        return values
+    if "catalog" in values:
+        raise UserError(
+            f"{path}: {OLD_CATALOG}: is called 'catalog' now, which is there too. Move its entries there."
+        )
+    _tell_once(
+        f"{path}: {OLD_CATALOG}: is called 'catalog' now. Rename it: the next release will not read it."
+    )
+    return {"catalog" if section == OLD_CATALOG else section: value for section, value in values.items()}
+
+
+@cache
+def _tell_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def families() -> list[str]:
@@ -171,14 +194,14 @@ def families() -> list[str]:
 
 
 def _check_names(path: Path, params: Params) -> None:
-    for section in ("models", "fine_tuned", "shelf"):
+    for section in ("models", "fine_tuned", "catalog"):
         for name, model in getattr(params, section).items():
             where = f"{path}: {section}.{name}"
             if model.family not in families():
                 raise UserError(
                     f"{where}.family: no family {model.family!r}.{nearest(model.family, families())}"
                 )
-            known = _dataset_folders() if section == "shelf" else params.datasets
+            known = _dataset_folders() if section == "catalog" else params.datasets
             if model.dataset not in known:
                 raise UserError(
                     f"{where}.dataset: no data set {model.dataset!r}.{nearest(model.dataset, known)}"
@@ -191,7 +214,7 @@ def _check_names(path: Path, params: Params) -> None:
             )
     for section in ("gate", "serve"):
         for name in getattr(params, section):
-            if name not in {*params.all_models, *params.shelf}:
+            if name not in {*params.all_models, *params.catalog}:
                 raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, params.all_models)}")
     for schedule, policy in params.schedules.items():
         for name in policy.models:
@@ -208,7 +231,7 @@ def _check_base(where: str, section: str, model: ModelParams, params: Params) ->
         raise UserError(f"{where}.base: what starts from another model's weights belongs under 'fine_tuned'.")
     if section == "fine_tuned" and model.base is None:
         raise UserError(f"{where}.base: is missing: the model of 'models' whose weights it starts from.")
-    known = params.models if section == "fine_tuned" else params.models | params.shelf
+    known = params.models if section == "fine_tuned" else params.models | params.catalog
     if model.base is not None and model.base not in known:
         raise UserError(f"{where}.base: no model {model.base!r}.{nearest(model.base, known)}")
 
@@ -229,7 +252,7 @@ def _fields(location: tuple) -> list[str]:
     owners: dict[str, type[BaseModel]] = {
         "models": ModelParams,
         "fine_tuned": ModelParams,
-        "shelf": ModelParams,
+        "catalog": ModelParams,
         "gate": GatePolicy,
         "schedules": SchedulePolicy,
     }

@@ -1,4 +1,4 @@
-"""The four blessings of a bundle: data, quality, parity, service. Each says in sentences what it found."""
+"""The four checks of a bundle: data, quality, parity, service. Each says in sentences what it found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from data.prepared import PreparedData
 
 @dataclass(frozen=True)
 class Check:
-    """What one blessing found.
+    """What one check found.
 
     Attributes:
         name: ``data``, ``thresholds``, ``comparison`` (quality is both of these), ``parity`` or ``service``.
@@ -39,7 +39,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether the blessing is given."""
+        """Whether the check holds."""
         return not self.bad
 
     def to_json(self) -> dict[str, Any]:

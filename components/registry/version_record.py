@@ -33,7 +33,7 @@ def lineage(facts: dict[str, Any]) -> dict[str, str]:
         "dataset": facts["dataset"],
         "data_sha256": facts["data"],
         "git_commit": _git("rev-parse", "HEAD") or "none",
-        # dvc.lock changes with every run, params.yaml when a model is taken from its shelf: the run has both.
+        # dvc.lock changes with every run, params.yaml when a model is taken from its catalog: the run has both.
         "git_dirty": str(bool(_git("status", "--porcelain", "--", ".", *_ON_RECORD))).lower(),
         "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
         "trained_on": trained_on(facts["name"]),

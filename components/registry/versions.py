@@ -113,7 +113,7 @@ def fetch(version: Version) -> Bundle:
     """Open a version's bundle from the artifact store: downloaded once per hash, and verified every time.
 
     Raises:
-        UserError: the bundle cannot be had, or is not the one that was registered.
+        UserError: the bundle is not there, or is not the one that was registered.
     """
     sha256 = version.bundle_sha256
     if not sha256:

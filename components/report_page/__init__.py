@@ -1,1 +1,1 @@
-"""Parts of the contact sheet: what it says of data sets and models, pictures, numbers, and the page."""
+"""Parts of the report: what it says of data sets and models, pictures, numbers, and the page."""

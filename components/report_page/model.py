@@ -17,7 +17,7 @@ from components.report_page.data_set import DataSet
 from components.report_page.files import read_json
 from components.report_page.pictures import Picture
 
-_BLESSINGS = ("data", "thresholds", "comparison", "parity", "service")
+_CHECKS = ("data", "thresholds", "comparison", "parity", "service")
 
 
 @dataclass(frozen=True)
@@ -121,20 +121,21 @@ class ModelSheet:
         return [_metric_row(name, measured.get(name), self.policy.thresholds.get(name)) for name in names]
 
     @property
-    def blessings(self) -> dict[str, dict[str, Any]]:
-        """What each blessing found when the gate decided on this bundle, in the order of the gate."""
-        found = self.evidence.get("blessings", {})
-        return dict(sorted(found.items(), key=lambda item: _BLESSINGS.index(item[0])))
+    def checks(self) -> dict[str, dict[str, Any]]:
+        """What each check found when the gate decided on this bundle, in the order of the gate."""
+        # Older decisions call them blessings.
+        found = self.evidence.get("checks", self.evidence.get("blessings", {}))
+        return dict(sorted(found.items(), key=lambda item: _CHECKS.index(item[0])))
 
     @property
     def latency_ms(self) -> float | None:
         """Median time of an answer, as the gate measured it."""
-        return self.blessings.get("service", {}).get("evidence", {}).get("median_latency_ms")
+        return self.checks.get("service", {}).get("evidence", {}).get("median_latency_ms")
 
     @property
     def differences(self) -> list[dict[str, Any]]:
         """The paired differences from the champion, those over all examples first."""
-        found = self.blessings.get("comparison", {}).get("evidence", {}).get("differences", ())
+        found = self.checks.get("comparison", {}).get("evidence", {}).get("differences", ())
         return sorted(found, key=lambda difference: difference["of"] != "all")
 
     @property

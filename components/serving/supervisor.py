@@ -42,7 +42,7 @@ class Child:
         command: starts it.
         sockets: file descriptors that it inherits.
         announced: called with the first line that it prints.
-        nice: how much it stands back for others, as ``nice`` has it.
+        nice: its niceness, as of ``nice``: 0 to 19.
         process: the running process.
         started: when it was started, by the monotonic clock.
     """
@@ -93,7 +93,7 @@ def run(settings: Settings, announce: Announce) -> int:
         announce: called once, when every worker serves the models.
 
     Raises:
-        UserError: the address cannot be had.
+        UserError: the address cannot be listened on.
     """
     logs.start("supervisor")
     listener = listen(settings.host, settings.port)

@@ -16,7 +16,7 @@ from data.prepared import DataSpec, PreparedData
 TOLERANCES = {"probabilities": Tolerance(1e-4)}
 
 TOP = 3
-"""An answer among the so many likeliest counts as right for ``top_3_accuracy``, where there are more classes."""
+"""An answer among this many likely classes counts as right for ``top_3_accuracy``, where there are more classes."""
 
 answer = image_inputs.answer
 inputs = image_inputs.inputs

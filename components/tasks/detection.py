@@ -24,7 +24,7 @@ from data.prepared import DataSpec, PreparedData
 TOLERANCES = {
     "boxes": Tolerance(0.01, relative=1e-4),  # pixels
     "scores": Tolerance(1e-4),
-    # The likeliest of two classes that are as likely as each other may be either.
+    # Of two classes that are equally likely either may come first.
     "labels": Tolerance(0.5, exceptions=0.01),
 }
 

@@ -38,7 +38,7 @@ def run(
 
 @app.command()
 def models(as_json: Json = False) -> None:
-    """List the models of params.yaml, those on its shelf, and the families."""
+    """List the models of params.yaml, those in its catalog, and the families."""
     from flows.cli import models as models_command
 
     models_command.show(as_json)
@@ -46,10 +46,10 @@ def models(as_json: Json = False) -> None:
 
 @app.command()
 def report() -> None:
-    """Write the contact sheet: one HTML file over all models."""
-    from components import report as contact_sheet
+    """Write the report: one HTML page over all models."""
+    from components import report as report_page
 
-    typer.echo(contact_sheet.run())
+    typer.echo(report_page.run())
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Taking a ready-made model from the shelf of ``params.yaml`` into use, with the user's comments kept."""
+"""Taking a ready-made model from the catalog of ``params.yaml`` into use, with the user's comments kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from data import atomic
 
 
 def take(names: Iterable[str]) -> list[str]:
-    """Move those of ``names`` that are on the shelf to ``models`` or ``fine_tuned``.
+    """Move those of ``names`` that are in the catalog to ``models`` or ``fine_tuned``.
 
     Their data sets, and what those are made from, go to ``datasets``; a model that one of them starts from comes along.
 
@@ -21,9 +21,9 @@ def take(names: Iterable[str]) -> list[str]:
         UserError: ``params.yaml`` is not valid.
     """
     settings = params.load()
-    named = [name for name in names if name in settings.shelf and name not in settings.all_models]
-    bases = [settings.shelf[name].base for name in named]
-    wanted = list(dict.fromkeys([*(base for base in bases if base in settings.shelf), *named]))
+    named = [name for name in names if name in settings.catalog and name not in settings.all_models]
+    bases = [settings.catalog[name].base for name in named]
+    wanted = list(dict.fromkeys([*(base for base in bases if base in settings.catalog), *named]))
     if not wanted:
         return []
     from ruamel.yaml import YAML
@@ -32,8 +32,9 @@ def take(names: Iterable[str]) -> list[str]:
     yaml.preserve_quotes = True
     yaml.width = 4096
     document = yaml.load(params.FILE.read_text())
+    catalog = document["catalog" if "catalog" in document else params.OLD_CATALOG]
     for name in wanted:
-        entry = document["shelf"].pop(name)
+        entry = catalog.pop(name)
         document.setdefault("fine_tuned" if "base" in entry else "models", {})[name] = entry
         for dataset, reads in lineage.entries(entry["dataset"]).items():
             document["datasets"].setdefault(dataset, reads)

@@ -37,7 +37,7 @@ class Staged:
         examples: what export compares example by example.
         mean: a column of the examples, and the metric that is its mean; None where no metric is.
         plots: what evaluate draws, among others.
-        page: what the contact sheet says, among others.
+        page: what the report says, among others.
         refusal: how the gate's reason against the worse one begins, and what else it says.
         shows: the test examples that are compared for a class of objects; None where examples have one class each.
         dataset_file: content of ``dataset.yaml``, where it is not the repository's own.

@@ -46,7 +46,7 @@ def test_first_worse_and_better(project):
     (overall,) = [reason for reason in worse.reasons if reason.startswith("comparison: accuracy: worse")]
     assert "paired 95 % interval [-" in overall
     assert "n = 300" in overall
-    (difference, *_) = worse.evidence["blessings"]["comparison"]["evidence"]["differences"]
+    (difference, *_) = worse.evidence["checks"]["comparison"]["evidence"]["differences"]
     assert difference["high"] < 0
 
     better = _put(noise=0.0)
@@ -104,7 +104,7 @@ def test_evidence_is_bound_to_the_bundle_and_kept(sqlite_project):
     (kept, _) = ledger.history("m")
     assert kept.bundle_sha256 == bundle.sha256(layout.bundle("m")) == decision.evidence["question"]["bundle"]
     assert ledger.evidence(kept) == json.loads(json.dumps(decision.evidence))
-    assert set(decision.evidence["blessings"]) == {"data", "thresholds", "comparison", "parity", "service"}
+    assert set(decision.evidence["checks"]) == {"data", "thresholds", "comparison", "parity", "service"}
 
 
 def _refusal() -> str:
@@ -116,7 +116,7 @@ def _refusal() -> str:
 
 
 @pytest.mark.parametrize("entry", [{}, {"m": {}}, {"m": {"thresholds": {}}}])
-def test_without_thresholds_there_is_no_blessing(sqlite_project, entry):
+def test_without_thresholds_nothing_is_promoted(sqlite_project, entry):
     workspace.write_params(entry)
     assert "gate.m.thresholds: none: a model without thresholds is never promoted" in _refusal()
 
@@ -283,7 +283,7 @@ def test_density_is_compared_by_likelihood_and_by_class(sqlite_project):
     assert _put(noise=0.0, task="density").verdict == "promoted"
     worse = _put(noise=0.6, seed=1, task="density")
     assert worse.verdict == "refused"
-    differences = worse.evidence["blessings"]["comparison"]["evidence"]["differences"]
+    differences = worse.evidence["checks"]["comparison"]["evidence"]["differences"]
     assert [(d["metric"], d["of"]) for d in differences] == [
         *(("bits_per_dim", of) for of in ("all", *workspace.CLASSES)),
         ("bayes_accuracy", "all"),
@@ -297,7 +297,7 @@ def test_generators_are_compared_by_samples_of_the_same_seeds(sqlite_project):
     assert _put(task="generation").verdict == "promoted"
     worse = _put(noise=0.2, task="generation")
     assert worse.verdict == "refused"
-    (difference,) = worse.evidence["blessings"]["comparison"]["evidence"]["differences"]
+    (difference,) = worse.evidence["checks"]["comparison"]["evidence"]["differences"]
     assert (difference["metric"], difference["count"]) == ("kernel_distance", 8)
     assert difference["high"] < 0
 

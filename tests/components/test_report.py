@@ -1,4 +1,4 @@
-"""The contact sheet, over a real workspace with a real registry: what it shows, and that it shows well."""
+"""The report, over a real workspace with a real registry: what it shows, and that it shows well."""
 
 from __future__ import annotations
 
@@ -213,10 +213,10 @@ def test_gate_is_shown_with_its_evidence(trained):
     assert "version 2 refused" in worse and "against champion version 1" in worse
     decision = gate.decide("worse")
     assert decision.verdict == "refused"
-    for blessing in decision.evidence["blessings"].values():
-        for finding in (*blessing["good"], *blessing["bad"]):
+    for check in decision.evidence["checks"].values():
+        for finding in (*check["good"], *check["bad"]):
             assert finding in worse
-    overall = decision.evidence["blessings"]["comparison"]["evidence"]["differences"][0]
+    overall = decision.evidence["checks"]["comparison"]["evidence"]["differences"][0]
     assert f'<data value="{overall["low"]!r}">' in section(html, "worse")
     assert "History: 3 entries" in worse
     assert "Compared with champion version 1" in worse and "Compared with" not in good

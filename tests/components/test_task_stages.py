@@ -32,7 +32,7 @@ def test_from_training_to_champion_and_no_worse_one_after_it(staged):
     (reason,) = [reason for reason in worse.reasons if reason.startswith(staged.refusal[0])]
     assert [words for words in staged.refusal if words not in reason] == []
     if staged.shows:
-        differences = worse.evidence["blessings"]["comparison"]["evidence"]["differences"]
+        differences = worse.evidence["checks"]["comparison"]["evidence"]["differences"]
         held = {row["of"]: row["count"] for row in differences}
         assert held["3"] == staged.shows(staged.data, 3).sum()
 

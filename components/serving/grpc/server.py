@@ -46,7 +46,7 @@ class GrpcServer:
         """Listen, and return the port.
 
         Raises:
-            UserError: the address cannot be had.
+            UserError: the address cannot be listened on.
         """
         host, port = self._settings.host, self._settings.grpc_port
         try:

@@ -16,7 +16,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one.
 
     Raises:
-        UserError: the address cannot be had.
+        UserError: the address cannot be listened on.
     """
     return _bound(host, port, "--port", listening=True)
 
@@ -28,7 +28,7 @@ def hold(host: str, port: int) -> socket.socket:
     already is seen here, where they would share with it unseen.
 
     Raises:
-        UserError: the address cannot be had.
+        UserError: the address cannot be listened on.
     """
     return _bound(host, port, "--grpc-port", listening=False)
 

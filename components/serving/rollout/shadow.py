@@ -38,7 +38,7 @@ class Shadow:
         self._tasks: set[asyncio.Task] = set()
 
     async def follow(self, challengers: dict[str, Target], load: Load) -> None:
-        """Load the challengers that are to be tried, and let go of others."""
+        """Load the challengers that are to be tried, and drop the others."""
         if not self._share:
             return
         for name in self._targets.keys() - challengers.keys():
@@ -90,7 +90,7 @@ class Shadow:
 def agree(answer: Arrays, other: Arrays) -> bool:
     """Whether two versions said the same to one request, as far as whoever asked would act on it.
 
-    Where there are probabilities it is the likeliest class of each row. A text is to be the same, images are to
+    Where there are probabilities it is the most likely class of each row. A text is to be the same, images are to
     differ by a grey level in the mean of each, numbers by a hundredth.
     """
     if "probabilities" in answer and "probabilities" in other:

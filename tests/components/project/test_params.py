@@ -54,7 +54,7 @@ def test_models_of_either_section_are_found_and_named_by_it(load):
         ({"fine_tuned": {"two": FROM_ANOTHER, "three": FROM_ANOTHER | {"base": "two"}}}, "three.base: no model 'two'"),
         ({"fine_tuned": {"one": FROM_ANOTHER}}, "'one' is there twice, under 'models' and under 'fine_tuned'"),
         ({"fine_tuned": {"two": FROM_ANOTHER | {"bsae": "one"}}}, "fine_tuned.two.bsae: unknown key. Did you mean"),
-        ({"shelf": {"two": FROM_ANOTHER | {"base": "oen"}}}, "shelf.two.base: no model 'oen'. Did you mean 'one'?"),
+        ({"catalog": {"two": FROM_ANOTHER | {"base": "oen"}}}, "catalog.two.base: no model 'oen'. Did you mean 'one'?"),
     ],
 )  # fmt: skip
 def test_what_a_base_cannot_be(load, sections, told):
@@ -62,8 +62,16 @@ def test_what_a_base_cannot_be(load, sections, told):
         load(**sections)
 
 
-def test_a_base_may_come_from_the_shelf_with_its_model(load):
+def test_a_base_may_come_from_the_catalog_with_its_model(load):
     assert (
-        load(shelf={"two": FROM_ANOTHER | {"base": "three"}, "three": FROM_NOTHING}).shelf["two"].base
+        load(catalog={"two": FROM_ANOTHER | {"base": "three"}, "three": FROM_NOTHING}).catalog["two"].base
         == "three"
     )
+
+
+def test_the_catalog_is_read_by_its_old_name_with_a_line(load, capsys):
+    params._tell_once.cache_clear()
+    assert "two" in load(shelf={"two": FROM_NOTHING}).catalog
+    assert "params.yaml: shelf: is called 'catalog' now" in capsys.readouterr().err
+    with pytest.raises(UserError, match="'catalog' now, which is there too"):
+        load(shelf={"two": FROM_NOTHING}, catalog={})

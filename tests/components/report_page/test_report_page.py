@@ -1,4 +1,4 @@
-"""Parts of the contact sheet: numbers, strips, colours."""
+"""Parts of the report: numbers, strips, colours."""
 
 from __future__ import annotations
 

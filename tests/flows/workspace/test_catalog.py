@@ -1,4 +1,4 @@
-"""Taking a model from the shelf edits ``params.yaml`` and nothing else in it."""
+"""Taking a model from the catalog edits ``params.yaml`` and nothing else in it."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def test_take_moves_the_entry_and_adds_its_data_set(project):
     before = params.load()
     assert catalog.take(["fashion-cnn"]) == ["fashion-cnn"]
     after = params.load()
-    assert after.models["fashion-cnn"] == before.shelf["fashion-cnn"]
-    assert "fashion-cnn" not in after.shelf
+    assert after.models["fashion-cnn"] == before.catalog["fashion-cnn"]
+    assert "fashion-cnn" not in after.catalog
     assert after.datasets == before.datasets | {"fashion_mnist": "data/fashion_mnist/dataset.yaml"}
-    assert {**after.models, **after.shelf} == {**before.models, **before.shelf}
+    assert {**after.models, **after.catalog} == {**before.models, **before.catalog}
 
 
 def test_take_brings_along_what_the_model_starts_from(project):
     path = Path("params.yaml")
     entries = "  b: {family: cnn, dataset: digits}\n  a: {family: vae, base: b, dataset: digits}\n"
-    path.write_text(path.read_text().replace("\nshelf:\n", f"\nshelf:\n{entries}"))
+    path.write_text(path.read_text().replace("\ncatalog:\n", f"\ncatalog:\n{entries}"))
     before = params.load()
     assert catalog.take(["a"]) == ["b", "a"]
     after = params.load()
-    assert after.models["b"] == before.shelf["b"] and after.fine_tuned["a"] == before.shelf["a"]
-    assert not {"a", "b"} & after.shelf.keys()
+    assert after.models["b"] == before.catalog["b"] and after.fine_tuned["a"] == before.catalog["a"]
+    assert not {"a", "b"} & after.catalog.keys()
 
 
 def test_take_keeps_every_comment(project):
@@ -52,7 +52,14 @@ def test_take_keeps_every_comment(project):
     assert all(comment in text for comment in comments)
 
 
-def test_names_not_on_the_shelf_change_nothing(project):
+def test_take_moves_an_entry_of_a_catalog_by_its_old_name(project):
+    path = Path("params.yaml")
+    path.write_text(path.read_text().replace("\ncatalog:\n", "\nshelf:\n"))
+    assert catalog.take(["fashion-cnn"]) == ["fashion-cnn"]
+    assert "fashion-cnn" in params.load().models
+
+
+def test_names_not_in_the_catalog_change_nothing(project):
     before = Path("params.yaml").read_bytes()
     assert catalog.take(["digits-cnn", "nothing"]) == []
     assert Path("params.yaml").read_bytes() == before
