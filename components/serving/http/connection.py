@@ -29,6 +29,7 @@ MAX_HEAD = 64 << 10
 MAX_AHEAD = 100
 """Most requests of a client that wait for the answer to an earlier one. With their answers the connection ends."""
 
+_LISTS = (b"connection", b"transfer-encoding")  # given twice, they are one list: the parser heeds all of it
 _DISCARD_S = 1.0
 _JOINED = 64 << 10
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -149,9 +150,7 @@ class Connection(asyncio.Protocol):
             self._since = time.monotonic()
         within_head = self._head_size > 0 and self._request is None
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # to another protocol; it was answered in this one, and the connection ends with that
+            self._read(data)
         except httptools.HttpParserCallbackError:
             log.exception("a request could not be read")
             self._transport.close()
@@ -162,6 +161,31 @@ class Connection(asyncio.Protocol):
             if self._head_size > MAX_HEAD:
                 self._refuse_rest(_too_long(self._head_size))
         self._arriving = self._head_size > 0
+
+    def _read(self, data: bytes) -> None:
+        """Parse ``data``; a request that asks for another protocol is read, and answered, in this one."""
+        rest: bytes | memoryview = data
+        while True:
+            try:
+                return self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._parser.get_method() == b"CONNECT":
+                    return  # what follows is no HTTP; the connection ends with the answer
+                rest = memoryview(rest)[upgrade.args[0] :]
+            head = self._head_without_upgrade()
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
+
+    def _head_without_upgrade(self) -> bytes:
+        """Return the head that was just read, as one that asks for no other protocol.
+
+        The parser takes what follows an upgrade for the other protocol, the body as well, and cannot be told
+        otherwise. Another one reads the same head without that wish, and then the body.
+        """
+        parser = self._parser
+        start = b"%b %b HTTP/%b\r\n" % (parser.get_method(), self._target, parser.get_http_version().encode())
+        headers = [b"%b: %b\r\n" % header for header in self._headers.items() if header[0] != b"upgrade"]
+        return b"".join((start, *headers, b"\r\n"))
 
     # The parser calls these, in this order, for each request.
 
@@ -177,7 +201,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Read a header."""
-        self._headers.setdefault(name.lower(), value)
+        name = name.lower()
+        if self._headers.setdefault(name, value) is not value and name in _LISTS:
+            self._headers[name] += b", " + value
         self._head_size += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
@@ -186,13 +212,13 @@ class Connection(asyncio.Protocol):
             self._last = True
             return
         parser = self._parser
-        self._request = request = Request(
-            parser.get_method().decode("ascii"), *_split(self._target), self._headers
-        )
-        # A client of HTTP/1.0, or one that asks for another protocol, gets its answer and no more.
-        request.keep = (
-            parser.should_keep_alive() and parser.get_http_version() == "1.1" and not parser.should_upgrade()
-        )
+        method = parser.get_method().decode("ascii")
+        upgrades = parser.should_upgrade()
+        if upgrades and method != "CONNECT":
+            return  # it is read again, without that wish
+        self._request = request = Request(method, *_split(self._target), self._headers)
+        # A client of HTTP/1.0, or one that asks for a tunnel, gets its answer and no more.
+        request.keep = parser.should_keep_alive() and parser.get_http_version() == "1.1" and not upgrades
         try:
             if self._crowded:
                 request.keep = False

@@ -250,13 +250,51 @@ def test_a_refused_request_without_a_body_costs_no_connection():
         b"GET / HTTP/1.0\r\n\r\n",
         b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
         b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\nconnection: close\r\n\r\n",
     ],
 )
 def test_a_connection_ends_where_the_client_expects_it(request_):
     wire = spoken([request_])
     assert [status for status, _ in responses(wire)] == [200]
     assert b"connection: close\r\n" in wire.written and wire.closed
+
+
+UPGRADE = b"host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+UPGRADES = [
+    b"POST /now HTTP/1.1\r\n" + UPGRADE + b"content-length: 9\r\n\r\n123456789",
+    b"POST /later HTTP/1.1\r\n"
+    + UPGRADE
+    + b"transfer-encoding: chunked\r\n\r\n4\r\n1234\r\n5\r\n56789\r\n0\r\n\r\n",
+    b"GET /now HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", UPGRADES)
+def test_a_wish_for_another_protocol_is_ignored_wherever_the_request_is_cut(request_):
+    """Java's client, and ``curl --http2``, wish for HTTP/2 with each first request."""
+    expected = responses(spoken([request_.replace(b"Upgrade: h2c\r\n", b""), BODY + b"9"]))
+    assert [status for status, _ in expected] == [200, 200]
+    for cut in range(len(request_)):
+        wire = spoken([piece for piece in (request_[:cut], request_[cut:] + BODY, b"9") if piece])
+        assert responses(wire) == expected and not wire.closed
+    bytewise = spoken([bytes([byte]) for byte in request_ + BODY + b"9"])
+    assert responses(bytewise) == expected
+
+
+def test_wishes_for_another_protocol_may_be_sent_ahead():
+    wire = spoken([b"".join(UPGRADES * 9)])
+    assert responses(wire) == [responses(spoken([request]))[0] for request in UPGRADES] * 9
+    assert wire.reading and not wire.closed
+
+
+def test_a_wish_for_another_protocol_hides_nothing():
+    """What is refused without it is refused with it."""
+    for framing in (b"transfer-encoding: chunked\r\ntransfer-encoding: gzip", b"transfer-encoding: gzip"):
+        wire = spoken([b"POST / HTTP/1.1\r\n" + UPGRADE + framing + b"\r\n\r\n0\r\n\r\n" + WHOLE])
+        assert [status for status, _ in responses(wire)] == [400]
+    head = b"POST /%s HTTP/1.1\r\n" + UPGRADE + b"content-length: 2\r\nexpect: 100-continue\r\n\r\n"
+    assert spoken([head % b"", b"ab"]).written.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+    assert spoken([head % b"refused"]).written.startswith(b"HTTP/1.1 403 ")
 
 
 def test_who_asks_first_whether_to_send_is_told():
