@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from components.serving.http.messages import Request, Response
 from components.serving.http.routing import Route
 from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
+from components.serving.v2.infer_request import parameters_of
+from components.serving.v2.values import boolean_of
 
 
 def routes(service: Service) -> list[Route]:
     """Return the routes of the model repository."""
 
     async def index(request: Request) -> Response:
-        asked = request.json() if request.body else {}
-        if not isinstance(asked, dict):
-            raise RequestError(Reason.INVALID, "the request is a JSON object")
+        asked = _read(request)
         entries = service.repository.index()
-        if asked.get("ready") is True:
+        if boolean_of(asked, "ready", False, "the request"):
             entries = [entry for entry in entries if entry.state == "READY"]
         return Response.json(
             [
@@ -27,6 +29,11 @@ def routes(service: Service) -> list[Route]:
 
     async def load(request: Request) -> Response:
         name = request.parameters["model"]
+        for key in _parameters(request):
+            raise RequestError(
+                Reason.INVALID,
+                f"{name}: parameters.{key} is not supported: a model is loaded as the registry has it",
+            )
         await _ask(name, unloaded=False)
         service.repository.get(name)
         if refusal := service.repository.refused().get(name):
@@ -37,6 +44,7 @@ def routes(service: Service) -> list[Route]:
 
     async def unload(request: Request) -> Response:
         name = request.parameters["model"]
+        boolean_of(_parameters(request), "unload_dependents", False, "the request")  # no model has any
         if all(entry.name != name for entry in service.repository.index()):
             raise RequestError(Reason.NOT_FOUND, f"no model {name!r}")
         await _ask(name, unloaded=True)
@@ -55,3 +63,15 @@ def routes(service: Service) -> list[Route]:
         Route("POST", "/v2/repository/models/{model}/load", load, "admin"),
         Route("POST", "/v2/repository/models/{model}/unload", unload, "admin"),
     ]
+
+
+def _read(request: Request) -> dict[str, Any]:
+    """Return what a request says; one without a body says nothing."""
+    asked = request.json() if request.body else {}
+    if not isinstance(asked, dict):
+        raise RequestError(Reason.INVALID, "the request is a JSON object")
+    return asked
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    return parameters_of(_read(request), "the request")

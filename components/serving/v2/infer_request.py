@@ -14,6 +14,7 @@ import numpy as np
 from components.serving.http.messages import parse_json
 from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import tensors
+from components.serving.v2.values import boolean_of
 from components.tasks import Arrays
 
 _NOT_HERE = ("shared_memory_region", "classification", "sequence_id")
@@ -132,7 +133,7 @@ def read(content: bytes) -> InferRequest:
             raw[name] = _raw(name, entry, shape, start, size)
             start += size
     parameters = parameters_of(asked, "the request")
-    binary = bool(parameters.get("binary_data_output", False))
+    binary = boolean_of(parameters, "binary_data_output", False, "the request")
     return InferRequest(
         asked.get("id"),
         values,
@@ -148,7 +149,8 @@ def outputs_of(named: Any, binary: bool) -> dict[str, bool] | None:
     """Return each output that is asked for by name, and whether it is to be raw: by its own word or by ``binary``.
 
     Raises:
-        RequestError: they are no list of objects with names, or ask for an extension that is not here (INVALID).
+        RequestError: they are no list of objects with names, a parameter is of another kind, or they ask for an
+            extension that is not here (INVALID).
     """
     if named is None:
         return None
@@ -158,7 +160,8 @@ def outputs_of(named: Any, binary: bool) -> dict[str, bool] | None:
     for entry in named:
         if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
             raise RequestError(Reason.INVALID, "each output is a JSON object with a 'name'")
-        wanted[name] = bool(parameters_of(entry, f"output {name!r}").get("binary_data", binary))
+        what = f"output {name!r}"
+        wanted[name] = boolean_of(parameters_of(entry, what), "binary_data", binary, what)
     return wanted or None
 
 

@@ -122,6 +122,31 @@ def test_repository_index_unload_and_load(client):
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("index", {"ready": "true"}, "ready is true or false, not 'true'"),
+        (
+            "models/density/unload",
+            {"parameters": {"unload_dependents": "false"}},
+            "unload_dependents is true or",
+        ),
+        ("models/density/unload", {"parameters": []}, "'parameters' is a JSON object"),
+        ("models/density/load", {"parameters": {"config": "{}"}}, "parameters.config is not supported"),
+        (
+            "models/density/load",
+            {"parameters": {"file:1/model.onnx": "AA=="}},
+            "parameters.file:1/model.onnx is",
+        ),
+        ("models/density/load", b"[]", "the request is a JSON object"),
+    ],
+)
+def test_what_the_repository_does_not_do_is_told_and_changes_nothing(client, path, body, told):
+    status, answer, _ = client.ask("POST", f"/v2/repository/{path}", body)
+    assert status == 400 and told in json.loads(answer)["error"]
+    assert client.get("/v2/models/density/ready")["ready"]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status", "told"),
     [
         ("GET", "/nowhere", 404, "no such path"),
@@ -172,6 +197,14 @@ IMAGE = {"name": "image", "datatype": "UINT8", "shape": [1, 4, 4, 1], "data": [0
         ({"inputs": [IMAGE], "outputs": 3}, "'outputs' is a list"),
         ({"inputs": [IMAGE], "parameters": {"timeout": "soon"}}, "timeout: microseconds"),
         ({"inputs": [IMAGE], "parameters": {"sequence_id": 3}}, "sequence_id is not supported"),
+        (
+            {"inputs": [IMAGE], "parameters": {"binary_data_output": "false"}},
+            "binary_data_output is true or false, not 'false'",
+        ),
+        (
+            {"inputs": [IMAGE], "outputs": [{"name": "probabilities", "parameters": {"binary_data": 1}}]},
+            "output 'probabilities': binary_data is true or false, not 1",
+        ),
     ],
 )
 def test_requests_that_cannot_be(client, body, told):
