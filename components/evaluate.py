@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 import torch
 
 from components import tasks
+from components.bundles.signature import Arrays
 from components.evaluation import inpainting, interpolations, personalisation, prompts
+from components.metrics.measurement import Measurement
 from components.project import layout, params
 from components.project.command import main
-from components.tasks import DRAWING, Arrays, Measurement
+from components.tasks import DRAWING
 from components.trained import base_model
 from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic

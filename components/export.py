@@ -21,11 +21,11 @@ from components import tasks
 from components.bundles import golden, onnx_export, onnx_text, parity, triton_config
 from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, Bundle
 from components.bundles.onnx_session import OnnxGraph
+from components.bundles.signature import Tensor
 from components.evaluation import prompts
 from components.project import layout, params
 from components.project.command import main
 from components.project.params import ModelParams
-from components.tasks import Tensor
 from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic
 from data.errors import UserError

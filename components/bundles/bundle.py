@@ -13,7 +13,7 @@ from PIL import Image
 
 from components.bundles import golden, triton_config
 from components.bundles.onnx_session import OnnxGraph
-from components.tasks import Arrays, Tensor, Tolerance
+from components.bundles.signature import Arrays, Tensor, Tolerance
 from data.errors import UserError
 from data.images import WHITE, DecodeError, to_array, upright
 

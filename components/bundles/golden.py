@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from safetensors.numpy import load, save
 
-from components.tasks import Arrays
+from components.bundles.signature import Arrays
 
 
 def write(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> bytes:

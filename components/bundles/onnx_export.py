@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import nn
 
-from components.tasks import Arrays, Tensor
+from components.bundles.signature import Arrays, Tensor
 from data.errors import UserError
 
 OPSET = 20

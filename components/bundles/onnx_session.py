@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 from onnx.external_data_helper import uses_external_data
 
-from components.tasks import Arrays, Tensor
+from components.bundles.signature import Arrays, Tensor
 from data.errors import UserError
 
 PROVIDERS: dict[str, list[Any]] = {

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from components.evaluation.image_inputs import label_gap
-from components.tasks import Arrays, Predict, Tolerance
+from components.bundles.signature import Arrays, Predict, Tolerance
 from data.errors import UserError
 from data.prepared import PreparedData
 
@@ -140,6 +139,11 @@ def _metrics(name: str, task: ModuleType, answers: Arrays, data: PreparedData, f
             )
         report[metric] = {"onnxruntime": ours.value, "pytorch": theirs["value"]}
     return report
+
+
+def label_gap(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return [N]: how far below the highest probability that of the ``predicted`` class lies."""
+    return probabilities.max(axis=1) - probabilities[np.arange(len(predicted)), predicted]
 
 
 def _compare(what: str, answer: np.ndarray, reference: np.ndarray, tolerance: Tolerance) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from components.tasks import Tensor
+from components.bundles.signature import Tensor
 
 FILE = "config.pbtxt"
 

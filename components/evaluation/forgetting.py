@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays
 from components.judging.judge import Judge
 from components.metrics import bootstrap, nearest
-from components.tasks import Arrays, Metric
+from components.metrics.measurement import Metric
 from data.prepared import PreparedData
 
 SHOWN = 10

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict
 from components.metrics import bootstrap
 from components.metrics.bootstrap import Interval
-from components.tasks import Arrays, Predict, Tensor
 from data.prepared import DataSpec, PreparedData
 
 BATCH = 256
@@ -41,16 +41,6 @@ def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
 def cycled(values: np.ndarray, start: int, count: int) -> np.ndarray:
     """Return ``count`` of ``values`` from ``start`` on; after the last comes the first."""
     return values[np.arange(start, start + count) % len(values)]
-
-
-def tensor(spec: DataSpec) -> Tensor:
-    """Return the image tensor of ``spec`` with a free batch."""
-    return Tensor("image", "uint8", (-1, *spec.shape))
-
-
-def label_gap(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return [N]: how far below the highest probability that of the ``predicted`` class lies."""
-    return probabilities.max(axis=1) - probabilities[np.arange(len(predicted)), predicted]
 
 
 def bits_per_dim(log_likelihood: np.ndarray, spec: DataSpec) -> np.ndarray:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from components.metrics import bootstrap
+from components.metrics.measurement import Metric
 from components.metrics.nearest import nearest
-from components.tasks import Metric
 from data.prepared import PreparedData
 
 IMAGES = 500

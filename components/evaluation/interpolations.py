@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.tasks import Arrays
+from components.bundles.signature import Arrays
 from data.prepared import PreparedData
 
 PICTURES = {

@@ -9,7 +9,7 @@ import numpy as np
 from components.judging.judge import Judge
 from components.metrics import bootstrap, distribution_distances, manifold, nearest
 from components.metrics.bootstrap import Interval
-from components.tasks import Metric
+from components.metrics.measurement import Metric
 from data.prepared import PreparedData
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.tasks import Arrays, Predict
-from components.tasks.reenactment import MOST, SHOTS
+from components.bundles.signature import Arrays, Predict
 from data.prepared import PreparedData
+
+SHOTS = (1, 4, 8)
+MOST = SHOTS[-1]
 
 PEOPLE = 4
 """So many people of the test split are fine-tuned to; each takes a small training for each number of shots."""

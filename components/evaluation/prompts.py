@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Tensor
 from components.metrics import nearest
-from components.tasks import Arrays, Tensor
 from data import captions
 from data.prepared import DataSpec, PreparedData
 

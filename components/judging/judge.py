@@ -11,9 +11,8 @@ import numpy as np
 from safetensors.numpy import load
 
 from components.bundles.onnx_session import OnnxGraph
-from components.evaluation import image_inputs
+from components.bundles.signature import Tensor, image_tensor
 from components.project import layout
-from components.tasks import Tensor
 from data.errors import UserError
 from data.prepared import DataSpec
 
@@ -31,7 +30,7 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
         Tensor("features", "float32", (-1, FEATURES)),
         Tensor("probabilities", "float32", (-1, spec.num_classes)),
     ]
-    return [image_inputs.tensor(spec)], outputs
+    return [image_tensor(spec)], outputs
 
 
 def fingerprint(dataset: str) -> str | None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays
 from components.pictures import framed, grid, overlay, style
 from components.pictures.framed import Frame
-from components.tasks import Arrays
 from data.prepared import PreparedData
 
 SHOWN, CELL = 12, 240

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from components.bundles.bundle import DESCRIPTION, Bundle
+from components.bundles.signature import Arrays
 from components.pipelines import postprocess
 from components.pipelines.pictures import opened
 from components.pipelines.postprocess import Answer
-from components.tasks import Arrays
 from data.errors import UserError, nearest
 
 BATCH = 32

@@ -26,9 +26,9 @@ import numpy as np
 import psutil
 
 from components.bundles.bundle import Bundle
+from components.bundles.signature import Arrays
 from components.serving.settings import Settings
 from components.serving.v2 import tensors
-from components.tasks import Arrays
 from data.errors import UserError
 
 _ROOT = Path(__file__).parents[2]

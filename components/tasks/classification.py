@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs
 from components.metrics import bootstrap
 from components.metrics.calibration import calibration_error, reliability
 from components.metrics.confusion import confusion_table, macro_f1, per_class
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance
+from components.metrics.measurement import Measurement, Metric
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"probabilities": Tolerance(1e-4)}
@@ -24,7 +25,7 @@ inputs = image_inputs.inputs
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
-    return [image_inputs.tensor(spec)], [Tensor("probabilities", "float32", (-1, spec.num_classes))]
+    return [image_tensor(spec)], [Tensor("probabilities", "float32", (-1, spec.num_classes))]
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.tasks import Arrays, Predict, Tensor, generation
+from components.bundles.signature import Arrays, Predict, Tensor
+from components.tasks import generation
 from components.tasks.generation import (
     COUNT,
     SEEDS,

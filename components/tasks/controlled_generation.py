@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs, judged_samples, prompts
 from components.metrics import bootstrap
 from components.metrics.edge_agreement import f1
+from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import evenly
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance, text_to_image
+from components.tasks import text_to_image
 from components.tasks.text_to_image import BATCH, DIVERGED, WIDTH, asked
 from data.prepared import DataSpec, PreparedData
 
@@ -40,7 +42,7 @@ SHOWN = 12
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the exported graph; in PyTorch a prompt is its tokens (:mod:`.prompts`)."""
     image = Tensor("image", "uint8", (-1, spec.height, spec.width, spec.input_channels))
-    drawn, (prompt, seed) = image_inputs.tensor(spec), text_to_image.signature(spec)[0]
+    drawn, (prompt, seed) = image_tensor(spec), text_to_image.signature(spec)[0]
     return [image, prompt, seed], [Tensor("drawn", drawn.dtype, drawn.shape)]
 
 

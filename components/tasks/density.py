@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs, inpainting
 from components.metrics import bootstrap
 from components.metrics.confusion import confusion_table, per_class
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance, classification
+from components.metrics.measurement import Measurement, Metric
+from components.tasks import classification
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {
@@ -33,7 +35,7 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
         Tensor("log_likelihood", "float32", (-1,)),
         Tensor("probabilities", "float32", (-1, spec.num_classes)),
     ]
-    return [image_inputs.tensor(spec)], outputs
+    return [image_tensor(spec)], outputs
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs
 from components.metrics import average_precision, bootstrap
 from components.metrics.average_precision import EVERY_SIZE, THRESHOLDS, Boxes, Matches
 from components.metrics.bootstrap import Statistic
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
+from components.metrics.measurement import Measurement, Metric
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 
@@ -41,7 +42,7 @@ NAMES = ("ap", "ap50", "ap75", "recall", "ap_small", "ap_medium", "ap_large")
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
     outputs = [Tensor("boxes", "float32", (-1, -1, 4)), Tensor("scores", "float32", (-1, -1))]
-    return [image_inputs.tensor(spec), Tensor("size", "int64", (-1, 2))], [
+    return [image_tensor(spec), Tensor("size", "int64", (-1, 2))], [
         *outputs,
         Tensor("labels", "int64", (-1, -1)),
     ]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs, inpainting, interpolations, judged_samples
 from components.judging.judge import Judge
 from components.metrics import bootstrap
+from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import COVERED
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -25,7 +26,7 @@ COUNT = 128
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
-    return [Tensor("seed", "int64", (1,)), Tensor("count", "int64", (1,))], [image_inputs.tensor(spec)]
+    return [Tensor("seed", "int64", (1,)), Tensor("count", "int64", (1,))], [image_tensor(spec)]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs
+from components.evaluation.personalisation import MOST, SHOTS
 from components.metrics import bootstrap
 from components.metrics.face_reader import IdentityReader, LandmarkReader, recognised
 from components.metrics.image_similarity import absolute_error, structural_similarity
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
+from components.metrics.measurement import Measurement, Metric
 from data.prepared import DataSpec, PreparedData, Split
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
 
-SHOTS = (1, 4, 8)
-MOST = SHOTS[-1]
 SHOWN = 8
 
 DRIVEN, KEYS, STEPS = 5, 5, 6
@@ -33,7 +33,7 @@ DRIVEN, KEYS, STEPS = 5, 5, 6
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
     landmarks = Tensor("landmarks", "float32", (-1, spec.num_landmarks, 2))
-    return [landmarks, Tensor("shots", "uint8", (-1, -1, *spec.shape))], [image_inputs.tensor(spec)]
+    return [landmarks, Tensor("shots", "uint8", (-1, -1, *spec.shape))], [image_tensor(spec)]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs
 from components.metrics import bootstrap
 from components.metrics.bootstrap import Statistic
-from components.tasks import Arrays, Measurement, Metric, Tensor, Tolerance
+from components.metrics.measurement import Measurement, Metric
 from data.errors import UserError
 from data.prepared import UNCOUNTED, DataSpec, PreparedData
 
@@ -31,7 +32,7 @@ inputs = image_inputs.inputs
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the graph."""
-    return [image_inputs.tensor(spec)], [Tensor("mask", "uint8", (-1, spec.height, spec.width))]
+    return [image_tensor(spec)], [Tensor("mask", "uint8", (-1, spec.height, spec.width))]
 
 
 def statistic(answers: Arrays, data: PreparedData) -> Statistic:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
 from components.evaluation import forgetting, image_inputs, interpolations, judged_samples, prompts
 from components.judging.judge import Judge
 from components.metrics import nearest
 from components.metrics.confusion import confusion_table
-from components.tasks import Arrays, Measurement, Predict, Tensor, Tolerance
+from components.metrics.measurement import Measurement
 from data.captions import PADDING
 from data.prepared import DataSpec, PreparedData
 
@@ -36,7 +37,7 @@ WIDTH = 22
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of the exported graph; in PyTorch a prompt is its tokens (:mod:`.prompts`)."""
-    return [Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))], [image_inputs.tensor(spec)]
+    return [Tensor("prompt", "string", (-1,)), Tensor("seed", "int64", (1,))], [image_tensor(spec)]
 
 
 def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
 from components.evaluation import image_inputs
 from components.metrics import bootstrap, edit_distance
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
+from components.metrics.measurement import Measurement, Metric
 from data.prepared import DataSpec, PreparedData
 from data.text import END, lengths, spell
 
@@ -32,7 +33,7 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
         Tensor("confidence", "float32", (-1,)),
         Tensor("text", "string", (-1,)),
     ]
-    return [image_inputs.tensor(spec)], outputs
+    return [image_tensor(spec)], outputs
 
 
 inputs = image_inputs.inputs

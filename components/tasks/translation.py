@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor, Tolerance
 from components.evaluation import image_inputs
 from components.metrics import bootstrap
 from components.metrics.image_similarity import absolute_error, structural_similarity
+from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import nearest
-from components.tasks import Arrays, Measurement, Metric, Predict, Tensor, Tolerance
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"translated": Tolerance(1.0)}  # a grey level: a value between two levels may round either way

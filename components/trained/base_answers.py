@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from components.tasks import Arrays, text_to_image
+from components.bundles.signature import Arrays
+from components.tasks import text_to_image
 from components.trained.torch_model import Reference
 from data.prepared import PreparedData
 from models.checkpoint import Checkpoint

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from components.bundles.signature import Arrays, Tensor
 from components.evaluation import prompts
 from components.project import layout
 from components.project.params import ModelParams
-from components.tasks import Arrays, Tensor
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 from models import checkpoint

@@ -18,6 +18,7 @@ import torch
 from components import export, tasks
 from components.bundles import onnx_export
 from components.bundles.bundle import Bundle
+from components.bundles.signature import Tensor
 from components.export import hash_code
 from components.project import layout
 from components.trained.torch_model import arguments
@@ -196,8 +197,8 @@ def test_what_onnx_lacks_is_told():
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             return torch.linalg.eigvals(image.float()[..., 0]).real
 
-    tensor = tasks.Tensor("image", "uint8", (-1, 4, 4, 1))
-    output = tasks.Tensor("probabilities", "float32", (-1, 4))
+    tensor = Tensor("image", "uint8", (-1, 4, 4, 1))
+    output = Tensor("probabilities", "float32", (-1, 4))
     with pytest.raises(UserError, match="cannot be exported to ONNX"):
         onnx_export.convert(Sorted(), [tensor], [output], {"image": np.zeros((2, 4, 4, 1), np.uint8)})
 

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from components import tasks
 from components.bundles.bundle import GOLDEN, MODEL, sha256
 from components.bundles.onnx_session import OnnxGraph
+from components.bundles.signature import Tensor
 from components.bundles.triton_config import FILE as TRITON
 from components.datasets import manifest
 from components.judging.judge import FEATURES, Judge, signature
@@ -288,7 +289,7 @@ def _constants(values: dict[str, np.ndarray]) -> list[onnx.TensorProto]:
     return [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
 
 
-def _value(tensor: tasks.Tensor) -> onnx.ValueInfoProto:
+def _value(tensor: Tensor) -> onnx.ValueInfoProto:
     kind = {"uint8": TensorProto.UINT8, "int64": TensorProto.INT64, "float32": TensorProto.FLOAT}[
         tensor.dtype
     ]

@@ -24,10 +24,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from components.bundles.signature import Arrays, Predict, Tensor
 from components.serving.engine.thread_pool import ThreadPool
 from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
-from components.tasks import Arrays, Predict, Tensor
 
 HANDOVER_S = 100e-6
 """A batch that is expected to take no longer is computed in the event loop: handing it to a thread takes as long."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from components.bundles.bundle import Bundle
+from components.bundles.signature import Arrays, Predict, Tensor
 from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
-from components.tasks import Arrays, Predict, Tensor
 
 MAX_TEXT = 1000
 """Characters of a text. Every row gets the place that the longest needs, word by word: a long one would fill memory."""

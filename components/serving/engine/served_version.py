@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from components.bundles.bundle import Bundle
+from components.bundles.signature import Arrays
 from components.serving.engine import limits
 from components.serving.engine.batching import Job, Queue
 from components.serving.engine.thread_pool import ThreadPool
 from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
 from components.serving.telemetry.counters import Metrics
-from components.tasks import Arrays
 
 
 class ServedVersion:

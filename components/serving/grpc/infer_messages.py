@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from components.bundles.signature import Arrays
 from components.serving.engine.served_version import ServedVersion
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import infer_request, tensors
 from components.serving.v2.infer_request import InferRequest
-from components.tasks import Arrays
 
 CONTENTS = {
     "UINT8": "uint_contents",

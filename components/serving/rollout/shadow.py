@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 
+from components.bundles.signature import Arrays
 from components.serving.engine.served_version import ServedVersion
 from components.serving.rollout.state import Target
 from components.serving.settings import Settings
 from components.serving.telemetry.counters import Metrics
-from components.tasks import Arrays
 from data.errors import UserError
 
 MOST_WAITING = 4

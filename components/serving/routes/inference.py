@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from components.bundles.signature import Arrays
 from components.serving.engine.served_version import ServedVersion
 from components.serving.http.messages import Later, Request, Response
 from components.serving.http.routing import Route
@@ -14,7 +15,6 @@ from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 from components.serving.v2 import tensors
 from components.serving.v2.infer_request import InferRequest, InferRequestCache
-from components.tasks import Arrays
 
 MAX_JSON = 4 << 20
 """Most bytes of JSON in a request. Reading it holds up all others: four million bytes do so for a tenth of a second."""

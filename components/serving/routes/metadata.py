@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.bundles.signature import Tensor
 from components.serving.engine.served_version import ServedVersion
 from components.serving.http.messages import Request, Response
 from components.serving.http.routing import Route
 from components.serving.service import Service
 from components.serving.v2.tensors import DATATYPES
-from components.tasks import Tensor
 
 NAME = "darkroom"
 VERSION = "0.1.0"

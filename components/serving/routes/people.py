@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from components.bundles.bundle import Bundle
+from components.bundles.signature import Arrays
 from components.pipelines import postprocess
 from components.pipelines.postprocess import Answer
 from components.serving.engine import limits
@@ -23,7 +24,7 @@ from components.serving.http.messages import JSON, Request, Response, head
 from components.serving.http.routing import Route
 from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
-from components.tasks import DRAWING, Arrays
+from components.tasks import DRAWING
 from data.errors import UserError, nearest
 from data.images import DecodeError, decode
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from components.bundles.signature import Arrays
 from components.serving.http.messages import parse_json
 from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import tensors
 from components.serving.v2.values import boolean_of
-from components.tasks import Arrays
 
 _NOT_HERE = ("shared_memory_region", "classification", "sequence_id")
 _KEPT, _MOST_KEPT_BYTES = 1024, 1024

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from components.bundles import onnx_export
-from components.tasks import Tensor as Signature
+from components.bundles.signature import Tensor as Signature
 
 INPUTS = [Signature("image", "float32", (-1, 4))]
 OUTPUTS = [Signature("answer", "float32", (-1, 4))]

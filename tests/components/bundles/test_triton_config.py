@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.bundles import triton_config
-from components.tasks import Tensor
+from components.bundles.signature import Tensor
 
 IMAGE = Tensor("image", "uint8", (-1, 8, 8, 1))
 LIKELIHOOD = Tensor("log_likelihood", "float32", (-1,))

@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from components.bundles import golden, onnx_text
 from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, sha256
+from components.bundles.signature import Tensor
 from components.bundles.triton_config import FILE as TRITON
-from components.tasks import Tensor
 from data import atomic, captions
 
 IMAGE = Tensor("image", "uint8", (-1, 4, 4, 1))

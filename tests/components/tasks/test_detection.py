@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from components.bundles.signature import Tolerance
 from components.project.params import GatePolicy
 from components.promotion.comparison import _of_sets
-from components.tasks import Tolerance, detection
+from components.tasks import detection
 from data.errors import UserError
 from tests.models import tiny
 

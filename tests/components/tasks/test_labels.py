@@ -9,10 +9,13 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from components import tasks
+from components.bundles import parity
+from components.bundles.signature import Tolerance
 from components.evaluation import image_inputs
 from components.metrics import bootstrap
 from components.metrics.confusion import confusion_table, macro_f1, per_class
-from components.tasks import Tolerance, classification, density
+from components.metrics.measurement import Metric
+from components.tasks import classification, density
 from data.prepared import DataSpec, Split
 
 CLASSES = ("cat", "dog", "owl", "yak")
@@ -88,13 +91,13 @@ def test_a_uniform_model_needs_all_bits_of_a_level(levels):
     measured = density.measure(answers, data)
     assert measured.primary == "bits_per_dim"
     assert measured.metrics["bits_per_dim"].value == pytest.approx(np.log2(levels))
-    assert measured.metrics["bayes_accuracy"] == tasks.Metric.of(bootstrap.proportion(np.ones(4)), "higher")
+    assert measured.metrics["bayes_accuracy"] == Metric.of(bootstrap.proportion(np.ones(4)), "higher")
     assert [row["bits_per_dim"] for row in measured.per_class] == pytest.approx([np.log2(levels)] * 4)
 
 
 def test_label_gap_is_zero_where_the_class_is_the_likeliest():
     probabilities = np.array([[0.5, 0.5], [0.2, 0.8], [0.2, 0.8]])
-    np.testing.assert_allclose(image_inputs.label_gap(probabilities, np.array([1, 1, 0])), [0, 0, 0.6])
+    np.testing.assert_allclose(parity.label_gap(probabilities, np.array([1, 1, 0])), [0, 0, 0.6])
 
 
 def test_an_answer_that_is_not_finite_names_its_example():

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.bundles.signature import Tensor
 from components.serving.engine.batching import Queue
 from components.serving.engine.thread_pool import ThreadPool
 from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
-from components.tasks import Tensor
 
 X, Y = Tensor("x", "int64", (-1, -1)), Tensor("y", "int64", (-1,))
 
