@@ -1,7 +1,7 @@
 """Stage ``export``: turns a trained model into an ONNX bundle that agrees with PyTorch, or into nothing.
 
 The graph is the one that the evaluate stage measured. It is compared with PyTorch (``components/bundles/parity.py``)
-before the bundle gets its name; ``docs/architecture.md`` says what a bundle holds. The same checkpoint gives
+before the bundle gets its name; ``docs/reference/bundle.md`` says what it holds. The same checkpoint gives
 the same bytes.
 """
 

@@ -14,7 +14,7 @@ from data.errors import UserError, nearest
 
 
 def family(name: str) -> ModuleType:
-    """Import the family ``name``; ``docs/architecture.md`` says what it exports.
+    """Import the family ``name``; ``docs/reference/families.md`` says what it exports.
 
     Raises:
         UserError: ``models/`` has no such folder.

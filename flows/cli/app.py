@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -26,11 +27,11 @@ def run(
         list[str] | None, typer.Argument(help="Models of params.yaml; all of them by default.")
     ] = None,
     force: Annotated[
-        bool, typer.Option(help="Run the stages of these models even if they are up to date.")
+        bool, typer.Option(help="Run these models' stages even if they are up to date.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Retrain: bring models up to date, register them and put them to the gate."""
+    """Train what is stale, register it and ask the gate about it."""
     from flows import run as run_command
 
     raise typer.Exit(run_command.run(models or [], force, as_json))
@@ -52,10 +53,10 @@ def report() -> None:
     typer.echo(report_page.run())
 
 
-def main() -> None:
-    """Run the command line: a user's mistake ends with its message alone and exit status 2."""
+@cache
+def whole() -> typer.Typer:
+    """Return the command line with the commands of all modules."""
     from flows.cli import data, doctor, predict, registry, reproduce, schedule, serve, triton
-    from flows.workspace import project
 
     app.add_typer(data.app, name="data")
     registry.add_to(app)
@@ -65,10 +66,19 @@ def main() -> None:
     app.command("reproduce")(reproduce.reproduce)
     app.command("schedule")(schedule.schedule)
     app.command("export-triton")(triton.export_triton)
+    return app
+
+
+def main() -> None:
+    """Run the command line: a user's mistake ends with its message alone and exit status 2."""
+    from flows.cli import predict
+    from flows.workspace import project
+
+    commands = whole()
     try:
         if not {"--help", "-h"} & set(sys.argv[1:]) and not {*sys.argv[1:2]} <= predict.ANYWHERE:
             project.enter()
-        app()
+        commands()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

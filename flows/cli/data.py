@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 from data.errors import UserError, nearest
 
-app = typer.Typer(help="Add data sets and say what must hold of them.", no_args_is_help=True)
+app = typer.Typer(help="Add data sets and check what must hold of them.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 Name = Annotated[str, typer.Argument(help="A data set: a folder of data/.")]
@@ -26,7 +26,7 @@ def add(
     folder: Annotated[
         Path, typer.Argument(help="A folder of images: class folders, metadata.jsonl, or COCO's JSON.")
     ],
-    name: Annotated[str, typer.Option(help="What to call it.")],
+    name: Annotated[str, typer.Option(help="Name of the data set.")],
     image_size: Annotated[
         int | None, typer.Option(help="Sides of the images that models see, in pixels.")
     ] = None,
@@ -35,7 +35,7 @@ def add(
     ] = None,
     coco: Annotated[
         list[Path] | None,
-        typer.Option(help="COCO's JSON of the images, if it is not the only one there; may be repeated."),
+        typer.Option(help="COCO's JSON of the images, when several are there; may be repeated."),
     ] = None,
     text: Annotated[
         str | None,
@@ -45,7 +45,7 @@ def add(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Take a folder of images in as a data set, or take note of how it is now. Nothing in it is changed."""
+    """Add a folder of images as a data set, or record how the folder is now. The folder is not changed."""
     from components.datasets import add as add_dataset
     from flows.workspace.project import CALLED_FROM
 
@@ -64,7 +64,7 @@ def add(
 
 @app.command()
 def infer(name: Name, as_json: Json = False) -> None:
-    """Read the data set and write its suite.yaml: what must hold of it. After that it is yours to edit."""
+    """Write suite.yaml: what must hold of the data set, inferred from how it is now. Edit it after that."""
     from components.validation import infer as infer_suite
 
     rows, shares = _read(name)
@@ -74,7 +74,7 @@ def infer(name: Name, as_json: Json = False) -> None:
 
 @app.command()
 def accept(name: Name, as_json: Json = False) -> None:
-    """Make the data as it is now what drift is measured against; nothing else in suite.yaml changes."""
+    """Make the data as they are now the reference for drift. Nothing else in suite.yaml changes."""
     from components.validation import infer as infer_suite
     from components.validation import suite
 
@@ -92,7 +92,7 @@ def accept(name: Name, as_json: Json = False) -> None:
 def check(
     name: Annotated[str, typer.Argument(help="A data set, or any folder of images.")], as_json: Json = False
 ) -> None:
-    """Try the expectations on the data as it is now, and change nothing. Exits 2 when one does not hold."""
+    """Check the expectations on the data as they are now; change nothing. Exit status 2 when one fails."""
     rows, shares = _read(name)
     from components import validate  # Slow to import, and of no use for a name that is wrong.
     from components.validation import suite

@@ -16,7 +16,7 @@ def doctor(
         bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")
     ] = False,
 ) -> None:
-    """Look at the machine and the project, and say what to mend. Exit status 1 when something is bad."""
+    """Look at the machine and the project, and say what to mend. Exit status 1 when something is wrong."""
     from flows import doctor as examination
 
     found = []

@@ -48,20 +48,20 @@ def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or WebP files.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="Of a model that answers with pictures: the file, or the folder for several."),
+        typer.Option(help="Where the model's picture goes: a file, or a folder for several."),
     ] = None,
     landmarks: Annotated[
         Path | None,
-        typer.Option(help="Of a head model: JSON, [[x, y], ...] in [0, 1] of the picture's sides."),
+        typer.Option(help="For a head model: JSON, [[x, y], ...] in [0, 1] of the picture's sides."),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option(help="Of a ControlNet: what to draw by the edge maps that the files are.")
+        str | None, typer.Option(help="For a ControlNet: what to draw; the files are edge maps.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of a ControlNet: the same seed gives the same image.")] = 0,
+    seed: Annotated[int, typer.Option(help="For a ControlNet: the same seed gives the same image.")] = 0,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a model about image files: a champion of the registry, or of a server."""
+    """Ask a model about image files. The model is a champion of the registry or of a server."""
     where = _model(model, url)
     from components.pipelines import pipeline
 
@@ -103,17 +103,19 @@ def generate(
     prompt: Annotated[
         str | None,
         typer.Option(
-            help='What to draw, where the model draws by words: "a red seven". Unknown words are refused.'
+            help='What to draw, for a text-to-image model: "a red seven". Unknown words are refused.'
         ),
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option(help="A class, where the model draws by class; every class in turn without it."),
+        typer.Option(
+            help="The class to draw, for a model that knows classes; without it every class in turn."
+        ),
     ] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Draw images of a seed, or of what a prompt says."""
+    """Draw images from a seed or a prompt."""
     where = _model(model, url)
     from components.pipelines import pipeline, postprocess
 

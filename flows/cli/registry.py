@@ -26,11 +26,11 @@ def add_to(app: typer.Typer) -> None:
 def promote(
     name: Name,
     version: Annotated[int | None, typer.Option(help="A version; the challenger by default.")] = None,
-    waive: Annotated[str, typer.Option(help="Promote although the gate refuses: the reason.")] = "",
-    by: Annotated[str, typer.Option(help="Who gives the waiver.")] = "",
+    waive: Annotated[str, typer.Option(help="Overrule the gate, for this reason.")] = "",
+    by: Annotated[str, typer.Option(help="Who overrules the gate.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Put a version to the gate and make it champion. Exit status 1 when the gate refuses."""
+    """Ask the gate about a version, and make it champion if every check holds. Exit status 1 when it is refused."""
     from components import gate
 
     waiver = gate.Waiver(by, waive) if waive or by else None
@@ -50,7 +50,7 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Make the last champion before the present one champion again."""
+    """Make an earlier champion champion again: the one before this, or the version of --to."""
     from components.promotion import champion
 
     now, before = champion.rollback(name, to, by=getpass.getuser(), reason=reason)

@@ -22,7 +22,7 @@ def reproduce(
         bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")
     ] = False,
 ) -> None:
-    """Make a version again from its code, data and parameters. Exit status 1 when anything differs."""
+    """Make a version again from its code, data and settings, and compare. Exit status 1 when a byte differs."""
     from flows import reproduction
     from flows.processes import reaper
 

@@ -24,7 +24,7 @@ def schedule(
         list[str] | None, typer.Argument(help="Schedules of params.yaml; all of them by default.")
     ] = None,
 ) -> None:
-    """Retrain when the schedules of params.yaml say; stays until it is ended."""
+    """Retrain at the times of schedules: in params.yaml. Runs until it is stopped."""
     settings = params.load()
     if not settings.schedules:
         model = next(iter(settings.models))

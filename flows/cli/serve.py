@@ -32,25 +32,34 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8080,
     grpc_port: Annotated[
         int | None,
-        typer.Option(help="Port of gRPC beside it; 0 takes a free one; without this none.", min=0, max=65535),
+        typer.Option(help="Port of gRPC, which is off without it; 0 takes a free one.", min=0, max=65535),
     ] = None,
     bundle: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER: serve this bundle in place of the registry's champions; repeatable."),
+        typer.Option(
+            help="NAME=FOLDER: serve this bundle instead of the registry's champions; may be repeated."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     allow_cpu: Annotated[
-        bool, typer.Option(help="Compute on the CPU where --device cuda is not there.")
+        bool, typer.Option(help="Compute on the CPU when --device cuda finds no GPU.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes that answer.")] = 1,
-    threads: Annotated[int, typer.Option(help="CPU threads of one answer.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that answer requests.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of each model.")] = 1,
     poll: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
-    grace: Annotated[float, typer.Option(help="Seconds to answer what came before SIGTERM.")] = 20.0,
-    tokens: Annotated[str, typer.Option(help="File of bearer tokens: see darkroom serve-token.")] = "",
+    grace: Annotated[
+        float, typer.Option(help="Seconds after SIGTERM in which open requests are answered.")
+    ] = 20.0,
+    tokens: Annotated[str, typer.Option(help="File of bearer tokens, made by darkroom serve-token.")] = "",
     webhook_secret: Annotated[
-        str, typer.Option(help="File of the secret of MLflow's webhooks, which then say when to look.")
+        str,
+        typer.Option(
+            help="File with the secret of MLflow's webhooks; each makes the server look at the registry at once."
+        ),
     ] = "",
-    shadow: Annotated[float, typer.Option(help="Share of requests that a challenger answers unseen.")] = 0.0,
+    shadow: Annotated[
+        float, typer.Option(help="Share of requests that the challenger answers too, unseen by the client.")
+    ] = 0.0,
     access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -90,10 +99,10 @@ def serve(
 
 def serve_token(
     name: Annotated[str, typer.Argument(help="Who it is for.")],
-    admin: Annotated[bool, typer.Option(help="May load and unload models, too.")] = False,
+    admin: Annotated[bool, typer.Option(help="Also allow loading and unloading models.")] = False,
     file: Annotated[Path, typer.Option(help="File of hashed tokens.")] = TOKENS,
 ) -> None:
-    """Make a bearer token for darkroom serve --tokens, and print it. Only its hash is kept."""
+    """Make a bearer token for darkroom serve --tokens and print it once. Only its hash is kept."""
     from components.serving.http import tokens
 
     typer.echo(tokens.make(file, name, "admin" if admin else "read"))

@@ -19,7 +19,7 @@ def export_triton(
         bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")
     ] = False,
 ) -> None:
-    """Write the champions as a model repository of NVIDIA Triton."""
+    """Write the champions as a Triton model repository."""
     from components.registry import triton
     from flows.workspace.project import CALLED_FROM
 
