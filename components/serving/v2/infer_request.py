@@ -15,7 +15,7 @@ from components.bundles.signature import Arrays
 from components.serving.http.messages import parse_json
 from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import tensors
-from components.serving.v2.values import boolean_of
+from components.serving.v2.values import boolean_of, whole_number
 
 _NOT_HERE = ("shared_memory_region", "classification", "sequence_id")
 _KEPT, _MOST_KEPT_BYTES = 1024, 1024
@@ -171,10 +171,10 @@ def timeout_s(parameters: dict[str, Any]) -> float | None:
     Raises:
         RequestError: it is no whole number from 0 (INVALID).
     """
-    timeout = parameters.get("timeout")
-    if timeout is None:
+    if parameters.get("timeout") is None:
         return None
-    if type(timeout) is not int or timeout < 0:
+    timeout = whole_number(parameters["timeout"])
+    if timeout is None or timeout < 0:
         raise RequestError(Reason.INVALID, "parameters.timeout: microseconds, a whole number")
     return timeout / 1e6 or None
 
@@ -196,8 +196,9 @@ def parameters_of(entry: dict[str, Any], what: str) -> dict[str, Any]:
     return parameters
 
 
-def _raw(name: str, entry: dict[str, Any], shape: tuple[int, ...], start: int, size: Any) -> Raw:
-    if type(size) is not int or size < 0:
+def _raw(name: str, entry: dict[str, Any], shape: tuple[int, ...], start: int, given: Any) -> Raw:
+    size = whole_number(given)
+    if size is None or size < 0:
         raise RequestError(Reason.INVALID, f"input {name!r}: binary_data_size: a number of bytes")
     if "data" in entry:
         raise RequestError(Reason.INVALID, f"input {name!r}: has both 'data' and 'binary_data_size'")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from components.serving.request_error import Reason, RequestError
+from components.serving.v2.values import EXACT, whole_number
 
 DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "string": "BYTES"}
 """V2's name of each dtype that a bundle's graph can have (``components/bundles/onnx_session.py``)."""
@@ -38,12 +39,15 @@ def shape_of(name: str, shape: Any) -> tuple[int, ...]:
         raise RequestError(
             Reason.INVALID, f"input {name!r}: shape must be a list of at most {_MAX_DIMENSIONS} lengths"
         )
-    for length in shape:
-        if type(length) is not int or not 0 <= length < 2**31:
+    lengths = []
+    for given in shape:
+        length = given if type(given) is int else whole_number(given)
+        if length is None or not 0 <= length < 2**31:
             raise RequestError(
                 Reason.INVALID, f"input {name!r}: shape {shape}: lengths are whole numbers from 0"
             )
-    return tuple(shape)
+        lengths.append(length)
+    return tuple(lengths)
 
 
 def from_bytes(name: str, datatype: str, shape: tuple[int, ...], content: memoryview) -> np.ndarray:
@@ -139,11 +143,20 @@ def to_list(values: np.ndarray) -> list[Any]:
 
 
 def _fits(values: np.ndarray, dtype: np.dtype) -> bool:
-    """Whether JSON numbers can be ``dtype`` without loss beyond rounding of floats."""
+    """Whether JSON numbers can be ``dtype`` without loss beyond rounding of floats.
+
+    ``255.0`` is a whole number, too: JSON knows one kind, and some clients write all of them with a point.
+    """
     if dtype.kind == "f":
         return values.dtype.kind in "iuf" and bool(np.abs(values).max() <= np.finfo(dtype).max)
-    bounds = np.iinfo(dtype)
-    return values.dtype.kind in "iu" and bounds.min <= int(values.min()) and int(values.max()) <= bounds.max
+    least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if values.dtype.kind == "f":
+        least, most = max(least, 1 - EXACT), min(most, EXACT - 1)
+        if not (np.trunc(values) == values).all():
+            return False
+    elif values.dtype.kind not in "iu":
+        return False
+    return least <= int(values.min()) and int(values.max()) <= most
 
 
 def _objects(texts: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:

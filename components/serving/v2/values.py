@@ -1,4 +1,4 @@
-"""Single values in the JSON of a request."""
+"""Single values in the JSON of a request: what is a boolean, and what is a whole number."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.serving.request_error import Reason, RequestError
+
+EXACT = 2**53
+"""Whole numbers below it are exact when they are written as floats."""
 
 
 def boolean_of(values: Mapping[str, Any], key: str, default: bool, what: str) -> bool:
@@ -20,3 +23,12 @@ def boolean_of(values: Mapping[str, Any], key: str, default: bool, what: str) ->
     if type(value) is not bool:
         raise RequestError(Reason.INVALID, f"{what}: {key} is true or false, not {value!r}")
     return value
+
+
+def whole_number(value: Any) -> int | None:
+    """Return a number without a fraction as ``int``, also one that is written ``5.0``; None where it is another."""
+    if type(value) is int:
+        return value
+    if type(value) is float and value.is_integer() and abs(value) < EXACT:
+        return int(value)
+    return None

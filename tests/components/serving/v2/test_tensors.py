@@ -63,12 +63,35 @@ def test_nested_lists():
     assert tensors.from_list("t", "BYTES", (2, 1), [["a"], ["b"]]).tolist() == [["a"], ["b"]]
 
 
+def test_whole_numbers_may_have_a_point():
+    """Clients that are written for doubles, such as the one generated from the protocol, send 255.0."""
+    for datatype, data in (("UINT8", [0.0, 255.0, -0.0, 7]), ("INT64", [-3.0, 2.0**52, 5, 1e3])):
+        values = tensors.from_list("t", datatype, (4,), data)
+        np.testing.assert_array_equal(values, np.array(data, values.dtype), strict=True)
+        assert tensors.datatype_of(values) == datatype
+    assert tensors.shape_of("t", [2.0, 3]) == (2, 3)
+    tensor = {"name": "t", "datatype": "UINT8", "shape": [2.0], "parameters": {"binary_data_size": 2.0}}
+    head = json.dumps({"inputs": [tensor], "parameters": {"timeout": 5e6}}).encode()
+    asked, inputs = inference.read(request(head + b"ab", b"%d" % len(head)), InferRequestCache())
+    assert asked.timeout_s == 5 and inputs["t"].tolist() == [97, 98]
+
+
 @pytest.mark.parametrize(
     ("datatype", "shape", "data", "told"),
     [
         ("UINT8", (1,), [256], "no UINT8"),
         ("UINT8", (1,), [-1], "no UINT8"),
-        ("UINT8", (1,), [1.0], "no UINT8"),
+        ("UINT8", (1,), [255.5], "no UINT8"),
+        ("UINT8", (1,), [256.0], "no UINT8"),
+        ("UINT8", (1,), [-1.0], "no UINT8"),
+        ("INT64", (1,), [0.5], "no INT64"),
+        (
+            "INT64",
+            (2,),
+            [2**53 + 1, 1.0],
+            "no INT64",
+        ),  # side by side both become floats, and the first another
+        ("INT64", (1,), [1e300], "no INT64"),
         ("UINT8", (1,), [True], "no UINT8"),
         ("UINT8", (1,), ["1"], "no UINT8"),
         ("UINT8", (1,), [None], "no UINT8"),
