@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
-from urllib.parse import unquote
 
 import httptools
 
@@ -341,7 +340,7 @@ def _too_long(size: int) -> RequestError:
 
 
 def _split(target: bytes) -> tuple[str, bytes]:
-    """Return path, percent-decoded, and query of a request's target."""
+    """Return path, as it was sent, and query of a request's target."""
     if not target.startswith(b"/"):
         try:
             parsed = httptools.parse_url(target)
@@ -350,5 +349,4 @@ def _split(target: bytes) -> tuple[str, bytes]:
         path, query = parsed.path or b"", parsed.query or b""
     else:
         path, _, query = target.partition(b"?")
-    text = path.decode("latin-1")
-    return unquote(text) if "%" in text else text, query
+    return path.decode("latin-1"), query

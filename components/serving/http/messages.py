@@ -20,12 +20,12 @@ class Request:
 
     Attributes:
         method: ``GET``, ``POST``, ...
-        path: the path, percent-decoded.
+        path: the path as it was sent: a ``%2F`` in it parts no segments.
         headers: by name in lower case; of one that is given twice the first.
         keep: whether the connection may be kept for another request.
         handler: what answers it, once it is admitted.
         pattern: the path's pattern in the table of routes; empty where the path is in none.
-        parameters: what the pattern found in the path.
+        parameters: what the pattern found in the path, percent-decoded.
         refused: why it is not answered, where that is known before its body was read.
         body: all of it.
         id: names this request in logs and in the response's ``x-request-id``.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+from urllib.parse import unquote
 
 from components.serving.http.errors import WrongMethod
 from components.serving.http.messages import Handler
@@ -23,7 +24,7 @@ class Route:
 
     Attributes:
         method: ``GET`` or ``POST``.
-        pattern: a path such as ``/v2/models/{model}/infer``: ``{model}`` takes one segment.
+        pattern: a path such as ``/v2/models/{model}/infer``: ``{model}`` takes one segment, percent-decoded.
         handler: what answers: ``async def``, or a plain function that returns :class:`Later` where time counts.
         access: who may ask, where the server has tokens.
     """
@@ -51,7 +52,7 @@ class Router:
 
     def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route and what its pattern took from the path; ``HEAD`` is answered as ``GET``."""
-        asked = path.split("/")
+        asked = [unquote(segment) for segment in path.split("/")]
         method = "GET" if method == "HEAD" else method
         allowed = []
         for route, segments in self._by_length.get(len(asked), ()):

@@ -39,6 +39,10 @@ def test_server_and_health(client):
         assert client.get(path) == {"name": "density", "ready": True}
 
 
+def test_paths_are_decoded_segment_by_segment(client):
+    assert client.get("/v2/m%6Fdels/d%65nsity/ready") == {"name": "density", "ready": True}
+
+
 def test_metadata(client):
     assert client.get("/v2/models/density/versions/1") == client.get("/v2/models/density")
     told = client.get("/v2/models/density")
@@ -155,6 +159,10 @@ def test_what_the_repository_does_not_do_is_told_and_changes_nothing(client, pat
         ("GET", INFER, 405, "answers POST only"),
         ("PUT", INFER, 405, "answers POST only"),
         ("GET", "/v2/models/nothing", 404, "no model 'nothing'; served: classification, conditional"),
+        ("GET", "/v2/models/a%2Fready", 404, "no model 'a/ready'"),
+        ("GET", "/v2/models/density%2Fready", 404, "no model 'density/ready'"),
+        ("GET", "/v2%2Fhealth/live", 404, "/v2%2Fhealth/live: no such path"),
+        ("GET", "/page/..%2Findex.html", 404, "no such file"),
         ("GET", "/v2/models/density/versions/2", 404, "version 2 is not served; version 1 is"),
         ("GET", "/v2/models/density/versions/x/stats", 404, "version x is not served"),
     ],
