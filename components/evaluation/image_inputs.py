@@ -43,6 +43,13 @@ def cycled(values: np.ndarray, start: int, count: int) -> np.ndarray:
     return values[np.arange(start, start + count) % len(values)]
 
 
+def holding(data: PreparedData) -> np.ndarray:
+    """Return bool [N, 1 + K]: which test images hold an object of any class, and of each."""
+    labels = data.test.box_labels
+    of_class = [(labels == k).any(axis=1) for k in range(data.spec.num_classes)]
+    return np.stack([(labels >= 0).any(axis=1), *of_class], axis=1)
+
+
 def bits_per_dim(log_likelihood: np.ndarray, spec: DataSpec) -> np.ndarray:
     """Return float64 [N], bits for each pixel's channel, from nats per image [N].
 

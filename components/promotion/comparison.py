@@ -20,24 +20,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from components import tasks
 from components.bundles.bundle import Bundle
-from components.metrics import bootstrap
-from components.metrics.bootstrap import Interval
+from components.metrics.paired import Comparable
 from components.project.params import GatePolicy
 from data.prepared import PreparedData
-
-
-@dataclass(frozen=True)
-class Score:
-    """Scores of one bundle: ``values`` [N] per test example, or per seed when ``labels`` is None."""
-
-    metric: str
-    better: Literal["higher", "lower"]
-    values: np.ndarray
-    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -98,91 +85,28 @@ def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: Gat
         ValueError: an answer is not finite.
     """
     task = candidate.description["task"]
-    if task in ("detection", "segmentation"):
-        return _of_sets(task, candidate, champion, data, policy)
     ours, theirs = (_scores(task, bundle, data) for bundle in (candidate, champion))
     differences = []
     for place, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-        rule = "no worse" if place == 0 else "no harm"
-        differences.append(_difference(a, b, "all", slice(None), policy.margin, rule))
-        for index, name in enumerate(data.spec.classes if a.labels is not None else ()):
-            of_class = np.flatnonzero(a.labels == index)
-            if len(of_class):
-                differences.append(_difference(a, b, name, of_class, policy.class_margin, "no harm"))
+        for row in a.differences(b, data.spec.classes):
+            overall = row.of is None
+            differences.append(
+                Difference(
+                    metric=a.metric,
+                    of="all" if overall else row.of,
+                    candidate=row.ours,
+                    champion=row.theirs,
+                    value=row.interval.value,
+                    low=row.interval.low,
+                    high=row.interval.high,
+                    count=row.count,
+                    margin=policy.margin if overall else policy.class_margin,
+                    rule="no worse" if overall and place == 0 else "no harm",
+                )
+            )
     return differences
 
 
-def _of_sets(
-    task: str, candidate: Bundle, champion: Bundle, data: PreparedData, policy: GatePolicy
-) -> list[Difference]:
-    """Return the differences of the primary metric, over all classes and of each that has objects in the test split."""
-    module = tasks.of(task)
-    ours, theirs = (
-        module.statistic(module.answer(bundle.predict, data), data) for bundle in (candidate, champion)
-    )
-    once = np.ones((1, len(data.test)), np.int64)
-    values = zip(ours(once)[0], theirs(once)[0], strict=True)
-    intervals = bootstrap.of_sets(lambda counts: ours(counts) - theirs(counts), len(data.test))
-    labels = data.test.box_labels
-    holding = [(labels >= 0).any(axis=1), *((labels == k).any(axis=1) for k in range(data.spec.num_classes))]
-    rows = zip(["all", *data.spec.classes], values, intervals, holding, strict=True)
-    return [
-        Difference(
-            metric=candidate.description["primary"],
-            of=of,
-            candidate=float(a),
-            champion=float(b),
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            count=len(data.test) if of == "all" else int(images.sum()),
-            margin=policy.margin if of == "all" else policy.class_margin,
-            rule="no worse" if of == "all" else "no harm",
-        )
-        for of, (a, b), interval, images in rows
-        if interval is not None
-    ]
-
-
-def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Score]:
+def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Comparable]:
     module = tasks.of(task, [tensor["name"] for tensor in bundle.description["inputs"]])
-    answers = module.answer(bundle.predict, data)
-    labels = data.test.labels
-    if task == "classification":
-        return [Score("accuracy", "higher", module.scores(answers, data), labels)]
-    if task == "density":
-        right = (answers["probabilities"].argmax(axis=1) == labels).astype(np.float64)
-        return [
-            Score("bits_per_dim", "lower", module.scores(answers, data), labels),
-            Score("bayes_accuracy", "higher", right),
-        ]
-    if task == "transcription":
-        return [
-            Score("exact_match", "higher", module.scores(answers, data), labels),
-            Score("character_error_rate", "lower", module.error_rates(answers, data)),
-        ]
-    if task == "text_to_image":
-        return [Score("class_agreement", "higher", module.scores(answers, data), labels[module.asked(data)])]
-    if task == "controlled_generation":
-        return [Score("edge_f1", "higher", module.scores(answers, data), labels[module.asked(data)])]
-    if task in ("translation", "reenactment"):
-        return [Score("l1", "lower", module.scores(answers, data), labels)]
-    return [Score("kernel_distance", "lower", module.kernel_distances(answers, data))]
-
-
-def _difference(a: Score, b: Score, of: str, chosen: Any, margin: float, rule: Any) -> Difference:
-    ours, theirs = a.values[chosen], b.values[chosen]
-    sign = 1 if a.better == "higher" else -1
-    interval: Interval = bootstrap.paired(sign * ours, sign * theirs)
-    return Difference(
-        metric=a.metric,
-        of=of,
-        candidate=float(ours.mean()),
-        champion=float(theirs.mean()),
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        count=len(ours),
-        margin=margin,
-        rule=rule,
-    )
+    return module.paired(module.answer(bundle.predict, data), data)

@@ -8,8 +8,8 @@ it. A task module has
 ``TOLERANCES`` by output name, what ONNX Runtime may differ from PyTorch (:class:`Tolerance`)
 ``answer``     ``(predict, data) -> answers``: asks for everything that is measured, on the test split
 ``measure``    ``(answers, data) -> Measurement``
-``scores``     ``(answers, data) -> float64 [N]``: the primary metric of each test example, for pairs; or, where
-               it is no mean over examples, ``statistic``, ``(answers, data) -> Statistic``: of sets of them
+``paired``     ``(answers, data) -> scores``: what the gate compares two models by, the primary metric first
+               (:class:`.paired.Scores` by example, or :class:`.paired.SetScores` of sets of examples)
 ``rows``       ``(answers, data) -> columns`` of ``examples.parquet`` besides ``id`` and ``label``; with these two
                where not every test example was asked for
 ``inputs``     ``(data, split, start, count) -> inputs``: real ones, for parity and golden examples

@@ -12,6 +12,7 @@ from components.metrics import bootstrap
 from components.metrics.calibration import calibration_error, reliability
 from components.metrics.confusion import confusion_table, macro_f1, per_class
 from components.metrics.measurement import Measurement, Metric
+from components.metrics.paired import Scores
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"probabilities": Tolerance(1e-4)}
@@ -31,6 +32,11 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return 1 for each test example that is classified right and 0 for each other one."""
     return (answers["probabilities"].argmax(axis=1) == data.test.labels).astype(np.float64)
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return whether each test example is classified right."""
+    return [Scores("accuracy", "higher", scores(answers, data), data.test.labels)]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

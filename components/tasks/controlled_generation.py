@@ -17,6 +17,7 @@ from components.metrics import bootstrap
 from components.metrics.edge_agreement import f1
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import evenly
+from components.metrics.paired import Scores
 from components.tasks import text_to_image
 from components.tasks.text_to_image import BATCH, DIVERGED, WIDTH, asked
 from data.prepared import DataSpec, PreparedData
@@ -29,6 +30,7 @@ __all__ = [
     "draw",
     "inputs",
     "measure",
+    "paired",
     "rows",
     "scores",
     "signature",
@@ -66,6 +68,11 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return the F1 of each image's edges."""
     return f1(answers["drawn"], _maps(data))
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return the F1 of each image's edges."""
+    return [Scores("edge_f1", "higher", scores(answers, data), data.test.labels[asked(data)])]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

@@ -15,6 +15,7 @@ from components.evaluation import image_inputs, inpainting
 from components.metrics import bootstrap
 from components.metrics.confusion import confusion_table, per_class
 from components.metrics.measurement import Measurement, Metric
+from components.metrics.paired import Scores
 from components.tasks import classification
 from data.prepared import DataSpec, PreparedData
 
@@ -41,6 +42,15 @@ def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return the bits per dimension of each test example."""
     return image_inputs.bits_per_dim(answers["log_likelihood"], data.spec)
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return the bits per dimension of each test example, and whether its class by Bayes is right."""
+    right = answers["probabilities"].argmax(axis=1) == data.test.labels
+    return [
+        Scores("bits_per_dim", "lower", scores(answers, data), data.test.labels),
+        Scores("bayes_accuracy", "higher", right.astype(np.float64)),
+    ]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

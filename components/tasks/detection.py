@@ -19,6 +19,7 @@ from components.metrics import average_precision, bootstrap
 from components.metrics.average_precision import EVERY_SIZE, THRESHOLDS, Boxes, Matches
 from components.metrics.bootstrap import Statistic
 from components.metrics.measurement import Measurement, Metric
+from components.metrics.paired import SetScores
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 
@@ -81,6 +82,11 @@ def statistic(answers: Arrays, data: PreparedData) -> Statistic:
         return np.concatenate([_mean(by_class)[:, None], by_class], axis=1)
 
     return measure
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[SetScores]:
+    """Return :func:`statistic`: a model is compared on the sets of images that the other is compared on."""
+    return [SetScores("ap", statistic(answers, data), image_inputs.holding(data))]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

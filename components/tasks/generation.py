@@ -16,6 +16,7 @@ from components.judging.judge import Judge
 from components.metrics import bootstrap
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import COVERED
+from components.metrics.paired import Scores
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -62,6 +63,11 @@ def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
             for part in parts
         ]
     )
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return the kernel distance of each seed's samples: there is no score per test example."""
+    return [Scores("kernel_distance", "lower", kernel_distances(answers, data))]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

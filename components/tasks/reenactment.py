@@ -20,6 +20,7 @@ from components.metrics import bootstrap
 from components.metrics.face_reader import IdentityReader, LandmarkReader, recognised
 from components.metrics.image_similarity import absolute_error, structural_similarity
 from components.metrics.measurement import Measurement, Metric
+from components.metrics.paired import Scores
 from data.prepared import DataSpec, PreparedData, Split
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -86,6 +87,11 @@ def _drive(predict: Predict, data: PreparedData) -> np.ndarray:
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return the mean absolute error of each test face from the most shots, on [0, 1]."""
     return absolute_error(answers[f"shots_{MOST}"], data.test.images)
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return the mean absolute error of each test face from the most shots."""
+    return [Scores("l1", "lower", scores(answers, data), data.test.labels)]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

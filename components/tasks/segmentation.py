@@ -16,6 +16,7 @@ from components.evaluation import image_inputs
 from components.metrics import bootstrap
 from components.metrics.bootstrap import Statistic
 from components.metrics.measurement import Measurement, Metric
+from components.metrics.paired import SetScores
 from data.errors import UserError
 from data.prepared import UNCOUNTED, DataSpec, PreparedData
 
@@ -52,6 +53,11 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     right = ((answers["mask"] == _truth(data)) & counted).sum(axis=(1, 2))
     pixels = counted.sum(axis=(1, 2))
     return np.divide(right, pixels, out=np.ones(len(right)), where=pixels > 0)
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[SetScores]:
+    """Return :func:`statistic`: a model is compared on the sets of images that the other is compared on."""
+    return [SetScores("mean_iou", statistic(answers, data), image_inputs.holding(data))]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

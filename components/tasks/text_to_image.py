@@ -17,6 +17,7 @@ from components.judging.judge import Judge
 from components.metrics import nearest
 from components.metrics.confusion import confusion_table
 from components.metrics.measurement import Measurement
+from components.metrics.paired import Scores
 from data.captions import PADDING
 from data.prepared import DataSpec, PreparedData
 
@@ -77,6 +78,11 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return 1 for each image in which the judge sees the class of its caption, and 0 for each other one."""
     seen = _probabilities(answers, data).argmax(axis=1)
     return (seen == data.test.labels[asked(data)]).astype(np.float64)
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return whether the judge sees the class of each caption that is asked for."""
+    return [Scores("class_agreement", "higher", scores(answers, data), data.test.labels[asked(data)])]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

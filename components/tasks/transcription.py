@@ -11,6 +11,7 @@ from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, ima
 from components.evaluation import image_inputs
 from components.metrics import bootstrap, edit_distance
 from components.metrics.measurement import Measurement, Metric
+from components.metrics.paired import Scores
 from data.prepared import DataSpec, PreparedData
 from data.text import END, lengths, spell
 
@@ -56,6 +57,14 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def error_rates(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return float64 [N]: the edits from what was written to each test line, in units of its length."""
     return _edits(answers, data) / lengths(data.test.texts)
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return whether each test line is read without a mistake, and its error rate."""
+    return [
+        Scores("exact_match", "higher", scores(answers, data), data.test.labels),
+        Scores("character_error_rate", "lower", error_rates(answers, data)),
+    ]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

@@ -12,6 +12,7 @@ from components.metrics import bootstrap
 from components.metrics.image_similarity import absolute_error, structural_similarity
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import nearest
+from components.metrics.paired import Scores
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"translated": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -42,6 +43,11 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return the mean absolute error of each test example, on [0, 1]."""
     return absolute_error(answers["translated"], data.test.images)
+
+
+def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
+    """Return the mean absolute error of each test example."""
+    return [Scores("l1", "lower", scores(answers, data), data.test.labels)]
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

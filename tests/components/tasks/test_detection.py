@@ -7,7 +7,7 @@ import pytest
 
 from components.bundles.signature import Tolerance
 from components.project.params import GatePolicy
-from components.promotion.comparison import _of_sets
+from components.promotion.comparison import compare
 from components.tasks import detection
 from data.errors import UserError
 from tests.models import tiny
@@ -24,7 +24,7 @@ class Detector:
     """Knows the test split: answers with its boxes, moved by up to ``off`` pixels, some of another class."""
 
     def __init__(self, data, off: float = 0.0, wrong: float = 0.0, seed: int = 0) -> None:
-        self.description = {"primary": "ap"}
+        self.description = {"task": "detection", "inputs": [{"name": "image"}, {"name": "size"}]}
         random = np.random.default_rng(seed)
         num = len(data.test)
         boxes = np.zeros((num, QUERIES, 4), np.float32)
@@ -96,13 +96,13 @@ def test_comparison_is_paired_on_the_same_images(scenes):
         Detector(scenes, off=1.0),
         Detector(scenes, off=1.0, wrong=0.4),
     )
-    overall, *by_class = _of_sets("detection", good, same, scenes, GatePolicy())
+    overall, *by_class = compare(good, same, scenes, GatePolicy())
     assert (overall.value, overall.low, overall.high, overall.holds) == (0, 0, 0, True)
     assert len(by_class) == len(np.unique(scenes.test.box_labels[scenes.test.box_labels >= 0]))
-    worse, *_ = _of_sets("detection", bad, good, scenes, GatePolicy())
+    worse, *_ = compare(bad, good, scenes, GatePolicy())
     assert worse.high < 0 and not worse.holds and worse.count == 60
     assert worse.value == pytest.approx(worse.candidate - worse.champion)
-    better, *_ = _of_sets("detection", good, bad, scenes, GatePolicy())
+    better, *_ = compare(good, bad, scenes, GatePolicy())
     assert better.holds and better.value == pytest.approx(-worse.value)
 
 
