@@ -47,3 +47,8 @@ class RequestError(Exception):
     def __init__(self, reason: Reason, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.reason, self.retry_after_s = reason, retry_after_s
+
+
+def too_slow(limit_s: float) -> RequestError:
+    """Return the error of a request that took longer than ``limit_s`` seconds to arrive."""
+    return RequestError(Reason.TOO_SLOW, f"the request did not arrive whole within {limit_s:g} s")

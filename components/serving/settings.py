@@ -66,7 +66,7 @@ class Settings:
         computing: answers computed at once in one worker; 0 fits the cores.
         poll_s: seconds between looks at the registry.
         grace_s: seconds that requests have to be answered after SIGTERM.
-        request_s: seconds in which a request has to arrive whole; then its connection ends.
+        request_s: seconds in which a request has to arrive whole; then it is refused, and its connection ends.
         max_body: most bytes of a request.
         max_connections: most connections of one worker; further ones are refused with 503.
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
@@ -116,6 +116,8 @@ class Settings:
             raise UserError(f"--device {self.device}: no such device.{nearest(self.device, DEVICES)}")
         if not 0 <= self.shadow <= 1:
             raise UserError(f"--shadow {self.shadow}: a share of the requests, from 0 to 1.")
+        if self.request_s <= 0:
+            raise UserError(f"--request-timeout {self.request_s:g}: seconds, more than 0.")
         for name in ("workers", "threads", "max_body", "max_connections"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} {getattr(self, name)}: must be at least 1.")

@@ -50,6 +50,9 @@ def serve(
     grace: Annotated[
         float, typer.Option(help="Seconds after SIGTERM in which open requests are answered.")
     ] = 20.0,
+    request_timeout: Annotated[
+        float, typer.Option(help="Seconds in which a request has to arrive whole; then it gets 408.")
+    ] = 30.0,
     tokens: Annotated[str, typer.Option(help="File of bearer tokens, made by darkroom serve-token.")] = "",
     webhook_secret: Annotated[
         str,
@@ -78,6 +81,7 @@ def serve(
         threads=threads,
         poll_s=poll,
         grace_s=grace,
+        request_s=request_timeout,
         tokens=str(CALLED_FROM / tokens) if tokens else "",
         webhook_secret=str(CALLED_FROM / webhook_secret) if webhook_secret else "",
         shadow=shadow,

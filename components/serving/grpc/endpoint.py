@@ -12,7 +12,7 @@ from components.serving.data_plane import DataPlane
 from components.serving.grpc import weight
 from components.serving.grpc.errors import CODES, details, trailing
 from components.serving.grpc.methods import Call, Method
-from components.serving.request_error import Reason, RequestError
+from components.serving.request_error import Reason, RequestError, too_slow
 from components.serving.service import Service
 
 
@@ -64,9 +64,7 @@ class Endpoint:
             async with asyncio.timeout(limit_s):
                 content = await context.read()
         except TimeoutError:
-            raise RequestError(
-                Reason.TOO_SLOW, f"the request did not arrive whole within {limit_s:g} s"
-            ) from None
+            raise too_slow(limit_s) from None
         if content is grpc.aio.EOF:
             raise RequestError(Reason.INVALID, "the call has no message")
         return content

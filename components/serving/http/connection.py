@@ -19,7 +19,7 @@ import httptools
 
 from components.serving.http.header_cache import Head
 from components.serving.http.messages import Pending, Request, Response
-from components.serving.request_error import Reason, RequestError
+from components.serving.request_error import Reason, RequestError, too_slow
 from components.serving.settings import Settings
 
 MAX_HEAD = 64 << 10
@@ -111,9 +111,19 @@ class Connection(asyncio.Protocol):
         """End the connection of a client that does not send its request or read its answer, or has gone quiet."""
         if self._busy and not self._unread:
             return
-        slow = self._arriving or self._unread
-        if now - self._since > (self._settings.request_s if slow else idle_s):
-            self._transport.abort() if self._unread else self._transport.close()
+        limit_s = self._settings.request_s
+        if now - self._since <= (limit_s if self._arriving or self._unread else idle_s):
+            return
+        if self._unread:
+            log.info("a client does not read its answer", extra={"seconds": limit_s})
+            self._transport.abort()
+        elif self._dropping or self._head_size == 0:
+            self._transport.close()
+        elif self._request is not None:
+            self._request.refused = self._request.refused or too_slow(limit_s)
+            self._drop(self._request)
+        else:
+            self._refuse_rest(too_slow(limit_s))
 
     def drain(self) -> None:
         """Let what has come be the last."""
@@ -317,8 +327,11 @@ class Connection(asyncio.Protocol):
     def _refuse(self, request: Request, refused: RequestError) -> None:
         """Refuse a request that is still arriving: when it is whole if it has no body, and at once if it may have."""
         request.refused = refused
-        if request.method in ("GET", "HEAD") and self._body_size == 0:
-            return
+        if request.method not in ("GET", "HEAD") or self._body_size > 0:
+            self._drop(request)
+
+    def _drop(self, request: Request) -> None:
+        """Answer a refused request that is still arriving, and drop what comes of it for a moment."""
         self._body, self._body_size, self._dropping, request.keep = [], 0, True, False
         self._loop.call_later(_DISCARD_S, self._transport.close)
         self._take(request)

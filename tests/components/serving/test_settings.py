@@ -21,6 +21,7 @@ def test_they_survive_the_way_to_a_worker():
     [
         ({"prot": 1}, "unknown setting 'prot'. Did you mean 'port'"),
         ({"shadow": 1.5}, "a share of the requests"),
+        ({"request_s": 0}, "--request-timeout 0: seconds, more than 0"),
         ({"workers": 0}, "workers 0: must be at least 1"),
         ({"models": {"m": {"max_batsch": 1}}}, "serve.m.max_batsch: unknown key. Did you mean 'max_batch'"),
         ({"models": {"m": {"max_batch": 0}}}, "serve.m.max_batch: must be more than 0"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import re
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given, settings
@@ -339,18 +341,32 @@ def test_a_client_that_does_not_read_is_not_read_from_and_ends():
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("sent", [b"", WHOLE[:-9], WHOLE + WHOLE[:3], BODY, WHOLE + BODY])
-def test_a_request_that_does_not_arrive_has_its_time(tmp_path, sent):
+SLOW = [
+    (b"", []),
+    (WHOLE[:-9], [408]),
+    (WHOLE + WHOLE[:3], [200, 408]),
+    (BODY.replace(b"/v2", b"/v2/repository/index"), [408]),
+    (WHOLE + BODY.replace(b"POST", b"GET"), [200, 408]),
+]
+
+
+def test_a_request_that_does_not_arrive_has_its_time(tmp_path):
     """Also a second one; a connection between two requests may be idle for longer."""
     bundles.write(tmp_path / "m", "classification")
-    with (
-        Server(tmp_path, worker={"bundles": {"m": str(tmp_path / "m")}, "request_s": 0.4}) as server,
-        socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection,
-        socket.create_connection(("127.0.0.1", server.port), timeout=5) as idle,
-    ):
+    worker = {"bundles": {"m": str(tmp_path / "m")}, "request_s": 0.4}
+    with Server(tmp_path, worker=worker) as server, ExitStack() as stack:
+        address = "127.0.0.1", server.port
+        idle, *slow = [
+            stack.enter_context(socket.create_connection(address, timeout=5)) for _ in (None, *SLOW)
+        ]
         idle.sendall(WHOLE)
-        connection.sendall(sent)
-        connection.makefile("rb").read()  # until the server ends the connection
+        for connection, (sent, _) in zip(slow, SLOW, strict=True):
+            connection.sendall(sent)
+        for connection, (_, expected) in zip(slow, SLOW, strict=True):
+            answer = connection.makefile("rb").read()  # until the server ends the connection
+            assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", answer)] == expected
+            assert answer.count(b"did not arrive whole within 0.4 s") == expected.count(408)
+        assert sum(event.get("status") == 408 for event in server.events()) == 4
         time.sleep(0.6)
         idle.sendall(WHOLE)
         answers = b""
