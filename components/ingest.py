@@ -58,6 +58,8 @@ def run(dataset: str) -> Path:
     entries = listing.check(dataset, settings) if settings.source == "imagefolder" else None
     with atomic.folder(ingested(dataset)) as folder:
         write(dataset, settings, folder, entries)
+        if entries is not None:
+            listing.check(dataset, settings)  # once more: a file may have changed while the others were read
     return ingested(dataset)
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import torch
 
 import models
-from components.project import layout, params
+from components.project import inputs, layout, params
 from components.project.command import main
 from components.project.params import ModelParams
 from components.trained import base_model
@@ -30,7 +30,8 @@ def run(name: str) -> Path:
     A training that was killed goes on from its last resume point and ends in the same bytes.
 
     Raises:
-        UserError: a wrong entry in ``params.yaml``, no prepared data, or a GPU demanded where there is none.
+        UserError: a wrong entry in ``params.yaml``, no prepared data, a GPU demanded where there is none, or an edit
+            while it ran.
     """
     settings = params.load()
     entry, where = settings.model(name), settings.where(name)
@@ -64,6 +65,7 @@ def run(name: str) -> Path:
     weights = _sha256(layout.trained(name) / checkpoint.WEIGHTS)
     machine = {"device": device.type, "processor": processor(device), "weights_sha256": weights}
     atomic.write_json(layout.timing(name), speed | machine)
+    inputs.confirm()  # before the resume point goes: whoever takes an edit back goes on from there
     forget(layout.resume(name))
     return layout.trained(name)
 

@@ -94,9 +94,36 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(shapes):
     assert not layout.resume(NAME).exists()
 
 
-def start(script: str) -> subprocess.Popen:
+def test_settings_edited_meanwhile_fail_it_and_the_resume_point_stays(shapes):
+    change(overrides={"epochs": 20, "widths": [4, 8], "batch_size": 16})
+    train.run(NAME)
+    whole = outs()
+    Path("dvc.yaml").write_text(
+        "stages: {train: {foreach: '${models}', do: {cmd: none, params: ['models.${key}']}}}\n"
+    )
+    stage = start(EAGER, stderr=subprocess.PIPE, DVC_STAGE=f"train@{NAME}")
+    while not list(layout.resume(NAME).glob("*/point.safetensors")):
+        assert stage.poll() is None, "the training was over before its settings could be edited"
+        time.sleep(0.001)
+    change(seed=3)
+    _, told = stage.communicate()
+    assert stage.returncode != 0
+    assert f"params.yaml: models.{NAME}.seed: not there when it began, 3 now" in told
+    (point,) = layout.resume(NAME).glob("*/point.safetensors")
+    change(seed=0)  # another one than before by name, the same in effect
+    train.run(NAME)
+    assert outs() == whole
+    assert not point.exists()
+
+
+def start(script: str, stderr: int | None = None, **environment: str) -> subprocess.Popen:
     """Start the stage in a process of its own."""
-    return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stderr=stderr,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize(

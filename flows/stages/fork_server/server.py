@@ -28,6 +28,7 @@ from typing import NoReturn
 from flows.stages.fork_server.client import DVC, LENGTH, STATUS
 
 _PATIENCE = 10.0
+_PROJECT = ("flows", "components", "models", "data")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -73,6 +74,8 @@ class Request:
         os.environ.clear()
         os.environ.update(self.environment)
         sys.argv, sys.path[0] = self.arguments, self.folder
+        for name in [name for name in sys.modules if name.partition(".")[0] in _PROJECT]:
+            del sys.modules[name]  # what this server runs on itself: it may have been edited since
         invalidate_caches()
         try:
             runpy.run_module(self.arguments[0], run_name="__main__", alter_sys=True)

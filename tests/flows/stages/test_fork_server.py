@@ -21,10 +21,11 @@ from flows.stages.process import StageFailed, StageProcess
 TRAIN = Stage("train@x", "train", "x", "train@x", "python -m components.train x", (), ())
 STAGE = """
 import json, os, sys, threading, time, torch
+from data import errors
 report = {
     "argv": sys.argv[1:], "folder": os.getcwd(), "set": os.environ.get("SET"), "name": __name__,
     "threads": torch.get_num_threads(), "pid": os.getpid(), "stdin": sys.stdin.read(), "path": sys.path[0],
-    "python": sys.executable,
+    "python": sys.executable, "edition": errors.EDITION,
 }
 print(json.dumps(report), flush=True)
 print("to standard error", file=sys.stderr)
@@ -42,6 +43,17 @@ if how == "sleep":
     time.sleep(60)
 """
 
+ERRORS = """
+EDITION = 1
+
+class UserError(Exception):
+    pass
+
+def nearest(*_):
+    pass
+"""
+"""Of the project, and what the server runs on itself."""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
@@ -50,6 +62,9 @@ def project(tmp_path_factory) -> Path:
     (folder / "components").mkdir()
     (folder / "components/__init__.py").touch()
     (folder / "components/train.py").write_text(STAGE)
+    (folder / "data").mkdir()
+    (folder / "data/__init__.py").touch()
+    (folder / "data/errors.py").write_text(ERRORS)
     return folder
 
 
@@ -109,6 +124,14 @@ def test_a_stage_is_what_a_python_of_its_own_would_be(python):
     assert errors == plain.stderr == "to standard error\n"
     assert {**ours, "pid": 0} == {**theirs, "pid": 0}
     assert ours["set"] == "1"
+
+
+def test_code_that_the_server_has_loaded_is_read_anew(python, project):
+    _train(python, "well").communicate(timeout=60)  # the server is up
+    (project / "data/errors.py").write_text(ERRORS.replace("EDITION = 1", "EDITION = 22"))
+    told, errors = _train(python, "well").communicate(timeout=60)
+    (project / "data/errors.py").write_text(ERRORS)
+    assert json.loads(told)["edition"] == 22, errors
 
 
 def test_copies_of_one_process(python):
