@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +33,6 @@ MADE_AGAIN = ("train", "evaluate", "export")
 """The kinds of stages that run in any case; data comes from DVC's cache or remote where it is there."""
 
 _LOCK = Path("dvc.lock")
-_SPELLED = re.compile(r"(?:models:/)?(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<number>\d+))?")
 
 Tell = Callable[[str, str], None]
 """Called with a stage's address and what is to be said of it."""
@@ -70,29 +68,6 @@ class Reproduction:
     def exact(self) -> bool:
         """Whether everything is as it was, byte for byte."""
         return self.bundle and all(self.stages.values())
-
-
-def find(spelled: str) -> Version:
-    """Return the version that ``NAME``, ``NAME@ALIAS``, ``NAME/NUMBER``, each maybe after ``models:/``, means.
-
-    A name alone is its champion.
-
-    Raises:
-        UserError: there is none.
-    """
-    match = _SPELLED.fullmatch(spelled)
-    if match is None:
-        raise UserError(f"{spelled}: name a version as NAME, models:/NAME@champion or models:/NAME/3.")
-    name, alias, number = match.group("name", "alias", "number")
-    if number is not None:
-        return versions.find(name, int(number))
-    versions.find(name)  # names what there is when there is no such model
-    model = versions.model(name)
-    found = model.alias(alias or "champion")
-    if found is None:
-        known = ", ".join(f"{name}@{alias}" for alias in model.aliases) or "none"
-        raise UserError(f"{name}: no version is its {alias or 'champion'}. Its aliases: {known}.")
-    return found
 
 
 def run(version: Version, tell: Tell) -> Reproduction:

@@ -12,7 +12,7 @@
     paint = pipeline("text-to-image", model="digit-captions-text-to-image")
     paint("a red seven", seed=3, count=4)       # 4 pictures
 
-It needs no PyTorch. ``model`` is a name of the registry (``digits-cnn``, ``digits-cnn@champion``, ``digits-cnn/3``), a
+It needs no PyTorch. ``model`` is a name of the registry (``digits-cnn``, ``digits-cnn@champion``, ``digits-cnn@3``), a
 folder that holds a bundle, or, with ``url``, a champion of the server there.
 """
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from components.pipelines import postprocess
 from components.pipelines.pictures import content
 from components.pipelines.postprocess import Answer
+from components.registry import reference
 from data.errors import UserError, nearest
 
 TOKEN = "DARKROOM_TOKEN"
@@ -37,7 +38,10 @@ class Remote:
         self._url, self._token = url.rstrip("/"), token or os.environ.get(TOKEN)
         if not self._url.startswith(("http://", "https://")):
             raise UserError(f"{url}: is no address of a server; one is http://127.0.0.1:8080.")
-        name = model.removeprefix("models:/").removesuffix("@champion")
+        named = reference.parse(model)
+        if named.number is not None or named.alias not in (None, "champion"):
+            raise UserError(f"{model}: a server answers with champions alone: ask for {named.name}.")
+        name = named.name
         served = {card["name"]: card for card in self._ask("/models")["models"]}
         if name not in served:
             raise UserError(f"{model}: {self._url} serves no such champion.{nearest(name, served)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,8 @@ from components.bundles.signature import Arrays
 from components.pipelines import postprocess
 from components.pipelines.pictures import opened
 from components.pipelines.postprocess import Answer
-from data.errors import UserError, nearest
+from components.registry import reference
+from data.errors import UserError
 
 BATCH = 32
 """So many pictures are computed at once."""
@@ -99,28 +99,15 @@ def open_source(model: str, *, url: str | None, token: str | None, device: str, 
     return _registered(model, device, threads)
 
 
-_REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d+))?")
-
-
 def _registered(model: str, device: str, threads: int) -> Local:
-    """Open a version of the registry: ``NAME``, ``NAME@ALIAS`` or ``NAME/NUMBER``, also after ``models:/``."""
-    if not (parts := _REFERENCE.fullmatch(model)):
-        raise UserError(
-            f"{model}: no bundle lies there, and the registry's are named NAME@champion or NAME/3."
-        )
+    """Open the version of the registry that ``model`` names."""
+    try:
+        named = reference.parse(model)
+    except UserError as error:
+        raise UserError(f"{error} Nor is it a folder that holds a bundle.") from None
     from components.registry import versions  # MLflow, which a bundle in a folder does not need
 
-    known = versions.snapshot()
-    if parts["name"] not in known:
-        raise UserError(f"{parts['name']}: no registered model of that name.{nearest(parts['name'], known)}")
-    entry = known[parts["name"]]
-    if parts["number"]:
-        version, choices = entry.version(int(parts["number"])), [str(one.number) for one in entry.versions]
-    else:
-        version, choices = entry.alias(parts["alias"] or "champion"), list(entry.aliases)
-    if version is None:
-        wanted = f"version {parts['number']}" if parts["number"] else (parts["alias"] or "champion")
-        raise UserError(f"{entry.name}: has no {wanted}.{nearest(parts['number'] or wanted, choices)}")
+    version = versions.resolve(named)
     bundle = versions.fetch(version)
     if (device, threads) != ("cpu", 1):
         bundle = Bundle.open(bundle.folder, device=device, threads=threads)

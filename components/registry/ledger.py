@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 from mlflow.entities import Run
 
 from components.registry import mlflow_store
+from components.registry.mlflow_store import quoted
 
 EXPERIMENT = "darkroom-promotions"
 EVIDENCE = "evidence.json"
@@ -104,7 +105,7 @@ def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None
 
 def finish(model: str, champion: int | None) -> bool:
     """Close the record of a move that was killed on the way, by where the alias is; say if there was one."""
-    condition = f"tags.`{_PREFIX}model` = '{model}' and tags.`{_PREFIX}kind` != 'decision'"
+    condition = f"tags.`{_PREFIX}model` = {quoted(model)} and tags.`{_PREFIX}kind` != 'decision'"
     left = [run for run in mlflow_store.unfinished(EXPERIMENT, condition) if run.info.status == "RUNNING"]
     for run in left:
         moved = run.data.tags[f"{_PREFIX}version"] == str(champion)
@@ -114,7 +115,7 @@ def finish(model: str, champion: int | None) -> bool:
 
 def find(key: str) -> Entry | None:
     """Return the entry under ``key``, or None."""
-    runs = mlflow_store.finished(EXPERIMENT, f"tags.`{mlflow_store.KEY}` = '{key}'")
+    runs = mlflow_store.finished(EXPERIMENT, f"tags.`{mlflow_store.KEY}` = {quoted(key)}")
     return _entry(runs[0]) if runs else None
 
 
@@ -173,7 +174,7 @@ def _put(stack: list[Champion], champion: Champion) -> None:
 
 
 def _runs(model: str | None) -> list[Run]:
-    return mlflow_store.finished(EXPERIMENT, f"tags.`{_PREFIX}model` = '{model}'" if model else "")
+    return mlflow_store.finished(EXPERIMENT, f"tags.`{_PREFIX}model` = {quoted(model)}" if model else "")
 
 
 def _position(run: Run) -> int:

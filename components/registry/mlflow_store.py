@@ -119,7 +119,7 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
     instead of leaving it behind. Call it under a :func:`lock` that belongs to ``key``: only then is that
     process surely gone.
     """
-    left = unfinished(experiment_name, f"tags.`{KEY}` = '{key}'")
+    left = unfinished(experiment_name, f"tags.`{KEY}` = {quoted(key)}")
     tags = {**tags, KEY: key, _OWNER: _owner()}
     if left:
         run_id = left[0].info.run_id
@@ -138,7 +138,7 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
 
 def unfinished(experiment_name: str, condition: str) -> list[Run]:
     """Return the runs that this workspace began and did not finish; ``condition`` is a filter of MLflow's."""
-    where = f"{condition} and attributes.status != 'FINISHED' and tags.`{_OWNER}` = '{_owner()}'"
+    where = f"{condition} and attributes.status != 'FINISHED' and tags.`{_OWNER}` = {quoted(_owner())}"
     return client().search_runs([experiment(experiment_name)], where)
 
 
@@ -164,8 +164,22 @@ def log_numbers(run_id: str, params: Mapping[str, str], metrics: list[Metric]) -
         client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
 
+def quoted(text: str) -> str:
+    """Return ``text`` as a string of MLflow's filters, which know no escapes.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+    if '"' not in text:
+        return f'"{text}"'
+    if "'" not in text and not text.endswith("\\"):
+        return f"'{text}'"
+    raise UserError(f"{text}: MLflow cannot be asked for what holds both kinds of quotes. Take others.")
+
+
 def _owner() -> str:
-    return f"{platform.node()}:{Path.cwd()}"
+    folder = str(Path.cwd()).replace('"', "%22")  # a folder may be called anything
+    return f"{platform.node()}:{folder}"
 
 
 @cache

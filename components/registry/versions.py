@@ -15,7 +15,9 @@ from typing import Any
 from components.bundles.bundle import Bundle
 from components.project.layout import STATE
 from components.registry import mlflow_store
-from data.errors import UserError
+from components.registry.mlflow_store import quoted
+from components.registry.reference import Reference
+from data.errors import UserError, nearest
 
 BUNDLE_TAG = "bundle_sha256"
 
@@ -94,9 +96,34 @@ def find(name: str, number: int | None = None) -> Version:
     return found
 
 
+def resolve(reference: Reference) -> Version:
+    """Return the version that ``reference`` means; without an alias and a number the champion.
+
+    Raises:
+        UserError: there is no such model, or it has no such version.
+    """
+    registered = snapshot()
+    if reference.name not in registered:
+        told = "no registered model of that name"
+        raise UserError(f"{reference.name}: {told}.{nearest(reference.name, registered)}")
+    known, alias = registered[reference.name], reference.alias or "champion"
+    if reference.number is None:
+        found, choices = known.alias(alias), [*known.aliases]
+    else:
+        found, choices = known.version(reference.number), [str(version.number) for version in known.versions]
+    if found is None:
+        wanted, word = (
+            (alias, alias) if reference.number is None else (f"version {reference.number}", reference.number)
+        )
+        raise UserError(f"{known.name}: has no {wanted}.{nearest(str(word), choices)}")
+    return found
+
+
 def of_run(name: str, number: int, sha256: str) -> Version:
     """Return a version that was deleted, with the run that still holds its bundle where there is one."""
-    runs = mlflow_store.finished(f"darkroom/{name}", f"tags.`{mlflow_store.KEY}` = '{name}:{sha256}'")
+    runs = mlflow_store.finished(
+        f"darkroom/{name}", f"tags.`{mlflow_store.KEY}` = {quoted(f'{name}:{sha256}')}"
+    )
     return Version(name, number, runs[0].info.run_id if runs else "", {BUNDLE_TAG: sha256})
 
 
@@ -159,7 +186,7 @@ def _open(folder: Path, sha256: str) -> Bundle | None:
 
 
 def _read(name: str | None) -> dict[str, Model]:
-    where = f"name = '{name}'" if name else None
+    where = f"name = {quoted(name)}" if name else None
     versions: dict[str, list[Version]] = {}
     for entry in _pages(mlflow_store.client().search_model_versions, where):
         version = Version(entry.name, int(entry.version), entry.run_id, dict(entry.tags))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from components.pipelines.postprocess import Answer
 
 Model = Annotated[
-    str, typer.Argument(help="NAME (its champion), NAME@challenger, NAME/3, or a folder with a bundle.")
+    str, typer.Argument(help="NAME, its champion; NAME@challenger; NAME@3; or a folder with a bundle.")
 ]
 Url = Annotated[
     str | None,

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from data.errors import UserError
+
 if TYPE_CHECKING:
     from components.promotion.champion import Standing
     from components.registry.ledger import Entry
 
-Name = Annotated[str, typer.Argument(help="A model of params.yaml.")]
+Named = Annotated[
+    str, typer.Argument(help="A model of params.yaml, or a version of it: NAME, NAME@challenger, NAME@3.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
 
@@ -24,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def promote(
-    name: Name,
+    model: Named,
     version: Annotated[int | None, typer.Option(help="A version; the challenger by default.")] = None,
     waive: Annotated[str, typer.Option(help="Overrule the gate, for this reason.")] = "",
     by: Annotated[str, typer.Option(help="Who overrules the gate.")] = "",
@@ -33,6 +37,7 @@ def promote(
     """Ask the gate about a version, and make it champion if every check holds. Exit status 1 when it is refused."""
     from components import gate
 
+    name, version = _version(model, "--version", version)
     waiver = gate.Waiver(by, waive) if waive or by else None
     decision = gate.run(name, version, waiver=waiver, by=by or getpass.getuser())
     if as_json:
@@ -45,7 +50,7 @@ def promote(
 
 
 def rollback(
-    name: Name,
+    model: Named,
     to: Annotated[int | None, typer.Option(help="An earlier champion; the last one by default.")] = None,
     reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
     as_json: Json = False,
@@ -53,6 +58,7 @@ def rollback(
     """Make an earlier champion champion again: the one before this, or the version of --to."""
     from components.promotion import champion
 
+    name, to = _version(model, "--to", to)
     now, before = champion.rollback(name, to, by=getpass.getuser(), reason=reason)
     if as_json:
         _print_json({"name": name, "champion": now.number, "before": before})
@@ -69,6 +75,10 @@ def history(
     """Show every decision of the gate and every move of a champion, oldest first."""
     from components.registry import ledger, versions
 
+    if name:
+        name, number = _version(name, "", None)
+        if number is not None:
+            raise UserError(f"history: tells of all versions of a model: darkroom history {name}")
     entries = ledger.history(name)
     if name and not entries:
         versions.find(name)  # names what there is when there is no such model
@@ -93,6 +103,18 @@ def status(as_json: Json = False) -> None:
     for standing in standings:
         _add_row(table, _status_row(standing))
     _print_table(table)
+
+
+def _version(named: str, option: str, number: int | None) -> tuple[str, int | None]:
+    """Return the model and the version, if any, that an argument and the ``number`` of an ``option`` mean together."""
+    from components.registry import reference, versions
+
+    meant = reference.parse(named)
+    if meant.alias is None and meant.number is None:
+        return meant.name, number
+    if number is not None:
+        raise UserError(f"{named} {option} {number}: name the version once.")
+    return meant.name, meant.number if meant.alias is None else versions.resolve(meant).number
 
 
 def _history_row(entry: Entry) -> list[str]:

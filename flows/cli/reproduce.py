@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 
 def reproduce(
     version: Annotated[
-        str, typer.Argument(help="models:/NAME@champion, models:/NAME/3, or NAME: its champion.")
+        str, typer.Argument(help="NAME, its champion; NAME@challenger; NAME@3, also models:/NAME/3.")
     ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")
     ] = False,
 ) -> None:
     """Make a version again from its code, data and settings, and compare. Exit status 1 when a byte differs."""
+    from components.registry import reference, versions
     from flows import reproduction
     from flows.processes import reaper
 
     def tell(stage: str, what: str) -> None:
         print(f"{stage}: {what}", file=sys.stderr, flush=True)
 
-    found = reproduction.find(version)
+    found = versions.resolve(reference.parse(version))
     with reaper.guard(uuid.uuid4().hex):
         made = reproduction.run(found, tell)
     if as_json:

@@ -80,7 +80,7 @@ def test_what_cannot_be_had_again_is_told(pipeline):
     dirty = reproduce(pipeline, "one")
     assert dirty.returncode == 2
     assert "was made of files that were not committed to git" in dirty.stderr
-    assert "no version is its staging. Its aliases: one@champion" in reproduce(pipeline, "one@staging").stderr
+    assert "one: has no staging. It can be: champion" in reproduce(pipeline, "one@staging").stderr
     assert "no version 7" in reproduce(pipeline, "models:/one/7").stderr
-    assert "name a version as NAME" in reproduce(pipeline, "a/b/c").stderr
+    assert "Give NAME, NAME@champion, NAME@3 or NAME/3" in reproduce(pipeline, "a/b/c").stderr
     assert "no registered model of that name" in reproduce(pipeline, "three").stderr

@@ -134,7 +134,7 @@ def test_versions_of_the_registry(sqlite_project):
         workspace.export(seed=seed)
         shas.append(register.run("m").bundle_sha256)
     versions.point("m", "champion", 1)
-    models = {"m": 0, "m@champion": 0, "m@challenger": 1, "m/2": 1, "models:/m/1": 0}
+    models = {"m": 0, "m@champion": 0, "m@challenger": 1, "m@2": 1, "m/2": 1, "models:/m/1": 0}
     for model, place in models.items():
         asked = pipeline("image-classification", model=model)
         assert (asked.source.version, asked.source.bundle.sha256) == (str(place + 1), shas[place])
@@ -142,7 +142,7 @@ def test_versions_of_the_registry(sqlite_project):
         "n": "n: no registered model of that name. It can be: m.",
         "m/3": "m: has no version 3. It can be: 1, 2",
         "m@champoin": "m: has no champoin. Did you mean 'champion'?",
-        "no/such/folder": "no bundle lies there",
+        "no/such/folder": "Nor is it a folder that holds a bundle",
     }.items():
         with pytest.raises(UserError) as error:
             pipeline(model=model)

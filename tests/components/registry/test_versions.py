@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from components import register
 from components.project.layout import STATE
-from components.registry import mlflow_store, versions
+from components.registry import ledger, mlflow_store, versions
+from components.registry.reference import parse
 from data.errors import UserError
 from tests.components import workspace
 
@@ -74,3 +76,43 @@ def test_a_version_registered_by_other_means_is_told(sqlite_project):
     mlflow_store.client().create_model_version("m", "/nowhere")
     with pytest.raises(UserError, match="not registered by Darkroom"):
         versions.fetch(versions.find("m", 1))
+
+
+def test_a_version_is_found_by_any_of_its_names(sqlite_project):
+    _registered()
+    second = _registered(seed=1)
+    versions.point("m", "champion", 1)
+    found = {
+        text: versions.resolve(parse(text)).number
+        for text in ("m", "m@champion", "m@1", "m/2", "m@challenger")
+    }
+    assert found == {"m": 1, "m@champion": 1, "m@1": 1, "m/2": second.number, "m@challenger": second.number}
+    with pytest.raises(UserError, match=r"n: no registered model of that name\. It can be: m\."):
+        versions.resolve(parse("n"))
+    with pytest.raises(UserError, match=r"m: has no version 7\. It can be: 1, 2\."):
+        versions.resolve(parse("m@7"))
+    with pytest.raises(UserError, match=r"m: has no previous\. It can be: challenger, champion\."):
+        versions.resolve(parse("m@previous"))
+
+
+@pytest.mark.parametrize("name", ["o'hara", 'the "m"', "ends in \\", "a''b", "c = 'd'"])
+def test_names_with_signs_of_the_query_language_find_nothing_and_no_more(sqlite_project, name):
+    """They are no names of ``params.yaml``; other programs register what they like."""
+    mlflow_store.client().create_registered_model(name)
+    assert versions.model(name) == versions.snapshot()[name] == versions.Model(name)
+    assert ledger.history(name) == [] and ledger.find(name) is None
+
+
+def test_both_kinds_of_quotes_are_refused_by_name(sqlite_project):
+    with pytest.raises(UserError, match="MLflow cannot be asked for what holds both kinds of quotes"):
+        versions.model("'\"")
+
+
+def test_the_folder_of_a_project_may_be_called_anything(sqlite_project, tmp_path, monkeypatch):
+    folder = tmp_path / 'o\'hara "and" sons'
+    shutil.copytree(".darkroom", folder / ".darkroom")
+    monkeypatch.chdir(folder)
+    with pytest.raises(KeyError), mlflow_store.whole_run("e", "k", "t", {}):
+        raise KeyError
+    left = mlflow_store.unfinished("e", f"tags.`{mlflow_store.KEY}` = 'k'")
+    assert [run.info.status for run in left] == ["FAILED"]

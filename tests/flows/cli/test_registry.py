@@ -88,3 +88,18 @@ def test_mistakes_are_told(call):
         call("promote", "m", "--waive", "no name given")
     with pytest.raises(UserError, match="no version 9"):
         call("promote", "m", "--version", "9")
+
+
+def test_a_version_is_named_in_one_way_by_all_commands(call):
+    _register(0.0)
+    _register(0.0, seed=1)
+    assert "m version 1: promoted" in call("promote", "m@1")
+    assert "m version 2: promoted" in call("promote", "models:/m@challenger")
+    assert "version 1 is champion again" in call("rollback", "m/1")
+    for arguments, told in (
+        (("promote", "m@1", "--version", "2"), "m@1 --version 2: name the version once"),
+        (("rollback", "m@"), "m@: names no model and no version of one"),
+        (("history", "m@1"), "darkroom history m"),
+    ):
+        with pytest.raises(UserError, match=told):
+            call(*arguments)
