@@ -196,6 +196,18 @@ class Connection(asyncio.Protocol):
         headers = [b"%b: %b\r\n" % header for header in self._headers.items() if header[0] != b"upgrade"]
         return b"".join((start, *headers, b"\r\n"))
 
+    def eof_received(self) -> bool:
+        """Answer what has come of a client that sends no more, which may still read; called by the transport.
+
+        Returns:
+            Whether the connection stays open for that.
+        """
+        self._last = True
+        if self._head_size > 0 and not self._dropping:
+            self._refuse_rest(RequestError(Reason.INVALID, "the request ended before it was whole"))
+            return True
+        return self._busy or bool(self._next)
+
     # The parser calls these, in this order, for each request.
 
     def on_message_begin(self) -> None:

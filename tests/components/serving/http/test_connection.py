@@ -321,6 +321,49 @@ def test_a_client_that_leaves_is_not_computed_for():
     assert len(asyncio.run(scenario())) == 1
 
 
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"", []),
+        (WHOLE, [200]),
+        (ALIKE[3], [200]),
+        (ALIKE[3] * 3, [200] * 3),
+        (BODY, [400]),
+        (WHOLE + BODY[:20], [200, 400]),
+        (ALIKE[3] + BODY, [200, 400]),
+        (b"POST /refused HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1234", [403]),
+    ],
+)
+def test_a_client_that_sends_no_more_is_answered(sent, expected):
+    """It may have shut down its sending side alone, as ``nc -N`` does, and reads on."""
+
+    async def scenario() -> tuple[Wire, bool]:
+        wire = Wire()
+        connection = Connection(Echo(), Settings(), set())
+        connection.connection_made(wire)
+        if sent:
+            connection.data_received(sent)
+        open_ = connection.eof_received()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return wire, open_
+
+    wire, open_ = asyncio.run(scenario())
+    assert [status for status, _ in responses(wire)] == expected
+    assert wire.closed or not open_
+
+
+def test_a_half_closed_connection_is_answered_by_a_real_server(every_kind):
+    body, headers = binary(bundles.example("slow", 1))
+    head = "POST /v2/models/slow/infer HTTP/1.1\r\nhost: localhost\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", every_kind.port), timeout=10) as connection:
+        connection.sendall(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 OK") and b"connection: close" in answer
+
+
 def test_a_client_that_does_not_read_is_not_read_from_and_ends():
     async def scenario():
         wire = Wire()
