@@ -14,7 +14,7 @@ from rich.console import Console
 from components.project import layout, params
 from flows.processes import locks, reaper
 from flows.retraining import summary
-from flows.stages import dag, fork_server, up_to_date
+from flows.stages import dag, fork_server, up_to_date, verified_remotes
 from flows.workspace import catalog
 
 
@@ -41,6 +41,8 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         settings = params.load()
         models = [settings.model(name) and name for name in names] or list(settings.all_models)
         _look_at_folders(settings, console)
+        for mended in verified_remotes.verify():
+            console.print(mended, markup=False, highlight=False)
         _mend_locks(console)
         kept = None if force else up_to_date.recall(models)
         if kept and kept.table:

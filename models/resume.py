@@ -1,16 +1,25 @@
-"""Resume points: a tree of tensors and plain values in one safetensors file, written whole or not at all."""
+"""Resume points: a tree of tensors and plain values in one safetensors file, written whole or not at all.
+
+The file carries the hash of what is in it: whoever loads one gets what was saved, or an error.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from data import atomic
+
+
+class Damaged(Exception):
+    """The bytes of a resume point are not those that were written."""
 
 
 def save(path: Path, tree: Any) -> None:
@@ -21,13 +30,33 @@ def save(path: Path, tree: Any) -> None:
     tensors: dict[str, torch.Tensor] = {}
     plan = json.dumps(_take(tree, tensors))
     with atomic.file(path) as temporary:
-        save_file(tensors, temporary, metadata={"plan": plan})
+        save_file(tensors, temporary, metadata={"plan": plan, "sha256": _sha256(plan, tensors.items())})
 
 
 def load(path: Path) -> Any:
-    """Return the tree that :func:`save` wrote, its tensors on the CPU."""
-    with safe_open(path, framework="pt") as stored:
-        return _give(json.loads(stored.metadata()["plan"]), stored)
+    """Return the tree that :func:`save` wrote, its tensors on the CPU.
+
+    Raises:
+        Damaged: the file was cut short, or a byte in it is another.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            plan, sha256 = (stored.metadata() or {})["plan"], stored.metadata()["sha256"]
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - it is no dict
+        found = _sha256(plan, tensors.items())
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise Damaged(f"{path}: {error}") from None
+    if found != sha256:
+        raise Damaged(f"{path}: its content has another hash than what was written")
+    return _give(json.loads(plan), tensors)
+
+
+def _sha256(plan: str, tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
+    digest = hashlib.sha256(plan.encode())
+    for key, tensor in sorted(tensors, key=lambda pair: pair[0]):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _take(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -43,13 +72,13 @@ def _take(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return node
 
 
-def _give(node: Any, stored: Any) -> Any:
+def _give(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if not isinstance(node, dict):
         return node
     ((kind, value),) = node.items()
     if kind == "tensor":
         # A copy: in the file it lies at any address, and matrix products round differently at an unaligned one.
-        return stored.get_tensor(value).clone()
+        return tensors[value].clone()
     if kind == "dict":
-        return {key: _give(inner, stored) for key, inner in value}
-    return [_give(inner, stored) for inner in value]
+        return {key: _give(inner, tensors) for key, inner in value}
+    return [_give(inner, tensors) for inner in value]

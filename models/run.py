@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -156,9 +157,9 @@ class Run:
 
         Tensors are on the CPU; ``load_state_dict`` brings them where they belong.
         """
-        if not self.resumes(self.phase):
+        point = self._point()
+        if point is None or point["phase"] != self.phase:
             return None
-        point = resume.load(self.resume_file)
         for restore, state in zip(self._generators(), point["random"], strict=True):
             restore(state)
         self.history[:] = point["history"]
@@ -166,9 +167,19 @@ class Run:
 
     def resumes(self, phase: str) -> bool:
         """Say whether there is a resume point and ``phase`` is the one that it was saved in."""
+        point = self._point()
+        return point is not None and point["phase"] == phase
+
+    def _point(self) -> dict[str, Any] | None:
+        """Return the resume point, if there is one; one that is damaged is discarded with a line."""
         if self.resume_file is None or not self.resume_file.exists():
-            return False
-        return resume.load(self.resume_file)["phase"] == phase
+            return None
+        try:
+            return resume.load(self.resume_file)
+        except resume.Damaged as error:
+            print(f"discarded, the training starts over: {error}", file=sys.stderr)
+            self.resume_file.unlink()
+            return None
 
     def finish(self, *, last: Mapping[str, Tensor], steps: int, best: Mapping[str, Any]) -> None:
         """Tell how the training ended; see :class:`Outcome`."""

@@ -1,7 +1,10 @@
-"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC, which passes a request to end on to the command of its stage.
+"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC as stages are run by it here, with two differences.
 
-DVC itself would end at once and leave that command running. When the command ends instead, DVC sees it fail, leaves its
-own files whole, and ends.
+It passes a request to end on to the command of its stage. DVC itself would end at once and leave that command running.
+When the command ends instead, DVC sees it fail, leaves its own files whole, and ends.
+
+It hashes what it restores from its cache. DVC itself takes each object that is write-protected for what its name says.
+One that is not is deleted, as DVC does with others, and the stage is run.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end_commands)
     from dvc.cli import main
 
+    _hash_what_is_restored()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -26,6 +30,38 @@ def _end_commands(*_: object) -> None:
             command.terminate()
         except psutil.NoSuchProcess:
             continue
+
+
+def _hash_what_is_restored() -> None:
+    from dvc.stage.cache import StageCache
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+
+    restore, check = StageCache.restore, LocalHashFileDB.check
+
+    def restore_checked(self: StageCache, *arguments: object, **options: object) -> object:
+        LocalHashFileDB.check = _check
+        try:
+            return restore(self, *arguments, **options)
+        finally:
+            LocalHashFileDB.check = check
+
+    StageCache.restore = restore_checked
+
+
+def _check(store, oid: str, check_hash: bool = True, info: dict | None = None):
+    """Stand in for the check of an object of the cache: hash it, whatever its mode and what was noted of it before."""
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_data.hashfile.state import StateNoop
+    from dvc_objects.errors import ObjectFormatError
+
+    noted, store.state = store.state, StateNoop()
+    try:
+        return HashFileDB.check(store, oid, check_hash, info)
+    except ObjectFormatError:
+        print(f"{store.oid_to_path(oid)}: deleted, it held other bytes than its name says", file=sys.stderr)
+        raise
+    finally:
+        store.state = noted
 
 
 if __name__ == "__main__":

@@ -69,3 +69,20 @@ def test_an_unfinished_write_leaves_the_last_point(tmp_path, monkeypatch):
         resume.save(tmp_path / "point", {"step": 2})
     assert resume.load(tmp_path / "point") == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["point"]
+
+
+def test_a_point_that_was_cut_or_flipped_is_never_taken(tmp_path):
+    tree = {"phase": "", "step": 3, "weights": torch.arange(6.0).reshape(2, 3), "mask": torch.tensor(True)}
+    point = tmp_path / "point"
+    resume.save(point, tree)
+    whole = point.read_bytes()
+    for place in range(len(whole)):
+        for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]):
+            point.write_bytes(damaged)
+            try:
+                assert same(resume.load(point), tree)  # a flip in a blank of the header
+            except resume.Damaged:
+                continue
+    point.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(resume.Damaged, match="another hash"):
+        resume.load(point)

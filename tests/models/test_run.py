@@ -72,6 +72,21 @@ def test_without_a_resume_point_there_is_nothing_to_restore(tmp_path):
         assert run.restore() is None
 
 
+def test_a_damaged_resume_point_is_discarded_with_a_line(tmp_path, capsys):
+    file = tmp_path / "point"
+    with Run("m", resume_file=file) as run:
+        run.save({"weights": torch.arange(3.0)})
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + b"x")
+        assert run.restore() is None
+        assert not file.exists()
+        assert f"discarded, the training starts over: {file}: " in capsys.readouterr().err
+        file.write_bytes(content[:-1])
+        assert not run.resumes("")
+        file.write_bytes(content)
+        assert run.resumes("")
+
+
 def test_resume_points_keep_their_distance(tmp_path):
     with Run("m", resume_file=tmp_path / "point", save_seconds=0.05) as run:
         assert not run.save_due()

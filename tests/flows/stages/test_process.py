@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -29,6 +30,20 @@ def test_outs_come_back_from_the_cache(toy):
     assert _stage("ingest@digits").run(60) == "restored"
     assert Path("out/ingest-digits").read_text() == "0"
     assert Path("ran.log").read_text().split() == ["ingest@digits"]
+
+
+def test_a_flipped_byte_in_the_cache_is_never_restored(toy):
+    _stage("ingest@digits").run(60)
+    Path("out/ingest-digits").unlink()
+    (cached,) = (file for file in Path(".dvc/cache/files").rglob("*") if file.is_file())
+    when = cached.stat()
+    cached.chmod(0o644)
+    cached.write_bytes(b"9")
+    cached.chmod(0o444)
+    os.utime(cached, ns=(when.st_atime_ns, when.st_mtime_ns))
+    assert _stage("ingest@digits").run(60) == "ran"
+    assert f"{cached}: deleted, it held other bytes" in Path("logs/ingest@digits.log").read_text()
+    assert Path("out/ingest-digits").read_text() == cached.read_text() == "0"
 
 
 def test_a_user_s_mistake_is_told_alone_and_not_retried(toy):
