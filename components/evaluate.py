@@ -10,26 +10,25 @@ It calls the graph that will be exported, in PyTorch, and leaves in ``artifacts/
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from components import tasks
 from components.bundles.signature import Arrays
-from components.evaluation import inpainting, interpolations, personalisation, prompts
+from components.evaluation.hooks import Evaluated
 from components.metrics.measurement import Measurement
 from components.project import layout, params
 from components.project.command import main
-from components.tasks import DRAWING
+from components.tasks import Task
 from components.trained import base_model
 from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic
 from data.errors import UserError
-from data.prepared import PreparedData
 from models.checkpoint import Checkpoint
 from models.run import find_device
 
@@ -56,17 +55,12 @@ def run(name: str) -> Measurement:
         raise UserError(
             f"{layout.trained(name)}: {error}. The training diverged: lower its learning rate."
         ) from None
-    answers |= _by_family(trained, data, device)
+    answers |= _by_family(task, trained, Evaluated(data, predict, trained.seed, str(device)))
     if base is not None:
         from components.trained import base_answers
 
         answers |= base_answers.answers(base, data, device, settings.threads)
-    if "label" in answers:
-        from components.judging import augmentation
-
-        answers["augmentation"] = augmentation.answers(answers["image"], answers["label"], data)
-    if hasattr(trained.family, "personalise"):
-        answers |= personalisation.compare(_personaliser(trained, device), predict, data)
+    answers |= task.extend(answers, data)
     measurement = task.measure(answers, data)
     with atomic.folder(layout.evaluated(name)) as folder:
         examples = {"id": data.test.ids, "label": data.test.labels} | task.rows(answers, data)
@@ -82,43 +76,13 @@ def run(name: str) -> Measurement:
     return measurement
 
 
-def _by_family(trained: Checkpoint, data: PreparedData, device: torch.device) -> Arrays:
+def _by_family(task: Task, trained: Checkpoint, evaluated: Evaluated) -> Arrays:
     """Return what the graph cannot tell but the family can, on the test images."""
-    family, images, answers = trained.family, data.test.images, {}
-    model = trained.model.to(device)
-    if hasattr(family, "attention"):
-        looked = family.attention(model, images[:24])
-        answers |= {} if looked is None else {"attention": looked}
-    if hasattr(family, "query_attention"):
-        answers["query_attention"] = family.query_attention(model, images[:4])
-    if hasattr(family, "memory"):
-        answers["memory"] = family.memory(model, images[:500])
-    if hasattr(family, "fill_in"):
-        shown = images[: inpainting.IMAGES]
-        answers["filled_in"] = family.fill_in(model, shown, inpainting.hidden(shown))
-    if family.TASK not in DRAWING:
-        return answers
-    if hasattr(family, "word_attention"):
-        answers["word_attention"] = family.word_attention(model, prompts.shown(data), seed=0)
-    for walk in interpolations.PICTURES:
-        if hasattr(family, walk):
-            answers[walk] = getattr(family, walk)(model, trained.seed)
-    if hasattr(family, "log_likelihood"):
-        answers["log_likelihood"] = family.log_likelihood(model, images, trained.seed)
-    if hasattr(family, "reconstruct"):
-        answers["reconstruction"] = family.reconstruct(model, images[: interpolations.SHOWN])
+    model, answers = trained.model.to(evaluated.device), {}
+    for name, ask in task.HOOKS.items():
+        if hasattr(trained.family, name):
+            answers |= ask(partial(getattr(trained.family, name), model), evaluated)
     return answers
-
-
-def _personaliser(trained: Checkpoint, device: torch.device) -> personalisation.Personalise:
-    """Return the family's fine-tuning on somebody's pictures, arrays in and arrays out."""
-    model = trained.model.to(device)
-
-    def personalise(landmarks: np.ndarray, shots: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        painter = trained.family.personalise(model, landmarks, shots)
-        return lambda asked: painter(torch.tensor(asked, device=device)).detach().cpu().numpy()
-
-    return personalise
 
 
 def _write_examples(path: Path, columns: Mapping[str, Sequence | np.ndarray]) -> None:

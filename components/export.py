@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from components.evaluation import prompts
 from components.project import layout, params
 from components.project.command import main
 from components.project.params import ModelParams
+from components.tasks import Task
 from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic
 from data.errors import UserError
@@ -82,7 +82,7 @@ def run(name: str) -> Bundle:
     return bundle
 
 
-def convert(graph: nn.Module, task: ModuleType, data: PreparedData) -> bytes:
+def convert(graph: nn.Module, task: Task, data: PreparedData) -> bytes:
     """Return the ONNX graph of a trained model: it takes and gives what the ``task`` says, texts included.
 
     Raises:

@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from components import tasks
 from components.bundles.bundle import Bundle
 from components.judging.judge import fingerprint
 from components.project.layout import prepared, validation_file
@@ -23,7 +24,6 @@ from components.registry import ledger, mlflow_store, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
-from components.tasks import DRAWING
 from data.errors import UserError
 from data.prepared import PreparedData
 
@@ -234,8 +234,8 @@ def _question(
 ) -> dict[str, Any]:
     """Return what a decision depends on."""
     validation = validation_file(present.spec.name)
-    generates = candidate.tags["task"] in DRAWING
-    judge = {"judge": fingerprint(present.spec.name)} if generates else {}
+    judged = tasks.of(candidate.tags["task"]).COMPARED_BY_JUDGE
+    judge = {"judge": fingerprint(present.spec.name)} if judged else {}
     return judge | {
         "rules": RULES,
         "model": candidate.name,

@@ -24,10 +24,8 @@ from components.metrics.nearest import evenly
 from components.project import layout
 from components.project.command import main
 from data import atomic
+from data.kinds import KINDS
 from data.prepared import PreparedData, Split
-
-_WITH_CLASSES = ("classification", "text_to_image", "controlled_generation")
-"""What data is for whose labels are the classes of its images."""
 
 
 def run(dataset: str) -> Path:
@@ -38,7 +36,7 @@ def run(dataset: str) -> Path:
     """
     data = PreparedData(layout.prepared(dataset))
     with atomic.folder(layout.judge(dataset)) as folder:
-        if data.spec.task not in _WITH_CLASSES:
+        if not KINDS[data.spec.task].has_classes:
             told = f"the labels of {dataset} are no classes"
             atomic.write_json(folder / DESCRIPTION, {"judges": False, "reason": told})
         else:

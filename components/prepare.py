@@ -18,23 +18,11 @@ from components.datasets import instance_masks, manifest, objects
 from components.datasets.shards import Layout, SplitWriter
 from components.project.command import main
 from components.project.layout import dataset_file, ingested, prepared, validation_file
-from data import atomic, captions, spec, text
+from data import atomic, captions, kinds, spec, text
 from data.errors import UserError, nearest
 from data.images import decode, to_array
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, DataSpec
 from data.splits import assign
-
-_TASKS = {
-    "inputs": "translation",
-    "landmarks": "reenactment",
-    "boxes": "detection",
-    "texts": "transcription",
-    "captions": "text_to_image",
-}
-"""What data is for that has such a tensor."""
-
-_SKETCHED = "controlled_generation"
-"""What data is for that has inputs and captions."""
 
 _WINDOW = 1024
 """So many images are decoded before the first of them is used up."""
@@ -274,7 +262,7 @@ def _describe(
         content |= {"words": words}
     return DataSpec(
         name=dataset,
-        task=_task(layout),
+        task=kinds.of(layout),
         classes=classes,
         **image.to_json(),
         mean=tuple((mean / 255).tolist()),
@@ -290,12 +278,6 @@ def _describe(
         max_objects=layout["boxes"][1][0] if "boxes" in layout else None,
         has_masks="masks" in layout,
     )
-
-
-def _task(layout: Layout) -> str:
-    if {"inputs", "captions"} <= layout.keys():
-        return _SKETCHED
-    return next((_TASKS[tensor] for tensor in layout if tensor in _TASKS), "classification")
 
 
 def _require_levels(dataset: str, image: spec.ImageSpec, writers: dict[str, SplitWriter]) -> None:

@@ -28,20 +28,10 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import UserError
+from data.kinds import KINDS
 
 SPLITS = ("train", "validation", "test")
 _DTYPES = {"U8": np.uint8, "I64": np.int64, "F32": np.float32}
-
-TASKS = {
-    "classification": ("classification", "density", "generation"),
-    "translation": ("translation",),
-    "reenactment": ("reenactment", "generation"),
-    "detection": ("detection", "segmentation"),
-    "transcription": ("transcription",),
-    "text_to_image": ("text_to_image",),
-    "controlled_generation": ("controlled_generation", "text_to_image"),
-}
-"""What data is for, and the tasks of the families that can be trained on it."""
 
 NO_OBJECT = -1
 """In place of a class: an image of detection, and a place among its boxes that holds none."""
@@ -56,7 +46,7 @@ class DataSpec:
 
     Attributes:
         name: the data set, as in ``params.yaml``.
-        task: what it is for, one of :data:`TASKS`: ``classification`` (one class per image), ``translation`` (an
+        task: what it is for, one of :data:`.kinds.KINDS`: ``classification`` (one class per image), ``translation`` (an
             input image for each image), ``reenactment`` (faces with landmarks, of people with several images each),
             ``transcription`` (a text for each image), ``text_to_image`` (a caption for each image, which is of one
             class as well), ``controlled_generation`` (so, and an input image that says where everything is), or
@@ -119,17 +109,17 @@ class DataSpec:
         Raises:
             UserError: it cannot; the message begins with ``where``, the key that names the data set.
         """
-        suitable = TASKS[self.task]
-        if task not in suitable:
-            families = " or ".join(suitable)
+        kind = KINDS[self.task]
+        if task not in kind.tasks + kind.mask_tasks:
+            families = " or ".join(kind.tasks + kind.mask_tasks)
             raise UserError(
                 f"{where}: {self.name!r} is data for {self.task}, and the model's task is {task}. "
                 f"It takes a family whose task is {families}."
             )
-        if task == "segmentation" and not self.has_masks:
+        if task in kind.mask_tasks and not self.has_masks:
             raise UserError(
-                f"{where}: {self.name!r} has boxes and no masks, which segmentation learns from. Give every object of "
-                "it a segmentation (COCO's JSON), or take a family whose task is detection."
+                f"{where}: {self.name!r} has boxes and no masks, which {task} learns from. Give every object of "
+                f"it a segmentation (COCO's JSON), or take a family whose task is {' or '.join(kind.tasks)}."
             )
 
     def to_json(self) -> dict:

@@ -8,28 +8,44 @@ metrics with ``metrics.json``: whatever the evaluate stage measured is what the 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from components.bundles.agreement import Agreement, Disagreement
 from components.bundles.signature import Arrays, Predict, Tolerance
+from components.metrics.measurement import Measurement
 from data.errors import UserError
 from data.prepared import PreparedData
 
 BATCHES = (1, 2, 7)
 
-MASK_SHARE = 0.01
-"""Share of an image's pixels whose class may be another one, where two are as likely as each other."""
-
 METRIC_SHARE = 0.1
 """Metrics agree when they differ by at most this share of their 95 % interval's width (or by one example)."""
 
 
+class Comparable(Protocol):
+    """What parity asks of a task; ``components/tasks`` says what each verb does."""
+
+    TOLERANCES: Mapping[str, Tolerance]
+
+    def inputs(self, data: PreparedData, split: str, start: int, count: int) -> Arrays:
+        """Return real inputs."""
+
+    def agreements(
+        self, answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData
+    ) -> Iterator[Agreement]:
+        """Yield what must agree example by example."""
+
+    def measure(self, answers: Arrays, data: PreparedData) -> Measurement:
+        """Return the metrics."""
+
+
 def tensors(
-    name: str, task: ModuleType, onnx: Predict, pytorch: Predict, data: PreparedData
+    name: str, task: Comparable, onnx: Predict, pytorch: Predict, data: PreparedData
 ) -> dict[str, Any]:
     """Compare each output at batches of 1, 2 and 7 validation images (or seeds and counts).
 
@@ -53,7 +69,7 @@ def tensors(
 
 
 def examples(
-    name: str, task: ModuleType, answers: Arrays, data: PreparedData, evaluated: Path
+    name: str, task: Comparable, answers: Arrays, data: PreparedData, evaluated: Path
 ) -> dict[str, Any]:
     """Compare the ``answers`` of the graph on the test split with the evaluate folder.
 
@@ -67,65 +83,15 @@ def examples(
     table = pq.read_table(evaluated / "examples.parquet")
     columns = {column: table[column].to_numpy() for column in table.column_names}
     report = {}
-    if "probabilities" in answers:
-        tolerance = task.TOLERANCES["probabilities"]
-        # The class may differ only where it is a toss-up: two probabilities, each off by the tolerance at
-        # most.
-        gap = label_gap(answers["probabilities"], columns["predicted"])
-        toss_up = Tolerance(2 * tolerance.absolute)
-        report["predicted"] = _compare(f"{name}: the predicted class", gap, np.zeros_like(gap), toss_up)
-        confidence = answers["probabilities"].max(axis=1)
-        report["confidence"] = _compare(
-            f"{name}: the confidence", confidence, columns["confidence"], tolerance
-        )
-    if "log_likelihood" in answers:
-        tolerance = task.TOLERANCES["log_likelihood"]
-        report["log_likelihood"] = _compare(
-            f"{name}: 'log_likelihood'", answers["log_likelihood"], columns["log_likelihood"], tolerance
-        )
-    if "symbols" in answers:
-        # Where two symbols are as good as equally likely, all that follows may differ.
-        read = task.rows(answers, data)["predicted"]
-        same = read == columns["predicted"]
-        allowed = max(1, int(task.DIVERGED * len(same)))
-        if (~same).sum() > allowed:
-            first = int(np.flatnonzero(~same)[0])
-            raise UserError(
-                f"{name}: parity failed: {(~same).sum()} of {len(same)} test lines are read otherwise by ONNX Runtime, "
-                f"the first as {str(read[first])!r} where PyTorch reads {columns['predicted'][first]!r}; "
-                f"{allowed} may be."
-            )
-        tolerance = task.TOLERANCES["confidence"]
-        report["confidence"] = _compare(
-            f"{name}: the confidence", answers["confidence"][same], columns["confidence"][same], tolerance
-        )
-    if "caption" in columns:
-        differ = task.rows(answers, data)["predicted"] != columns["predicted"]
-        tolerance = Tolerance(max(task.DIVERGED, 1 / len(differ)))
-        report["predicted"] = _compare(
-            f"{name}: images of which another class is seen",
-            differ.mean(keepdims=True),
-            np.zeros(1),
-            tolerance,
-        )
-    if "scores" in answers:
-        top, tolerance = answers["scores"].max(axis=1), task.TOLERANCES["scores"]
-        report["confidence"] = _compare(f"{name}: the top score", top, columns["confidence"], tolerance)
-    if "mask" in answers:
-        tolerance = Tolerance(MASK_SHARE)
-        shares = task.scores(answers, data)
-        report["pixel_accuracy"] = _compare(
-            f"{name}: right pixels", shares, columns["pixel_accuracy"], tolerance
-        )
-    if "l1" in columns:
-        # Each pixel's difference is within the tolerance: so is their mean, which is on [0, 1].
-        (of_pixels,) = task.TOLERANCES.values()
-        tolerance = Tolerance(of_pixels.absolute / 255)
-        report["l1"] = _compare(f"{name}: the error", task.scores(answers, data), columns["l1"], tolerance)
+    try:
+        for one in task.agreements(answers, columns, data):
+            report[one.column] = _compare(f"{name}: {one.what}", one.answer, one.reference, one.tolerance)
+    except Disagreement as error:
+        raise UserError(f"{name}: parity failed: {error}") from None
     return {"examples": report, "metrics": _metrics(name, task, answers, data, evaluated / "metrics.json")}
 
 
-def _metrics(name: str, task: ModuleType, answers: Arrays, data: PreparedData, file: Path) -> dict[str, Any]:
+def _metrics(name: str, task: Comparable, answers: Arrays, data: PreparedData, file: Path) -> dict[str, Any]:
     """Compare every metric that the graph alone can be measured by."""
     measured = json.loads(file.read_text())
     report = {}
@@ -139,11 +105,6 @@ def _metrics(name: str, task: ModuleType, answers: Arrays, data: PreparedData, f
             )
         report[metric] = {"onnxruntime": ours.value, "pytorch": theirs["value"]}
     return report
-
-
-def label_gap(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return [N]: how far below the highest probability that of the ``predicted`` class lies."""
-    return probabilities.max(axis=1) - probabilities[np.arange(len(predicted)), predicted]
 
 
 def _compare(what: str, answer: np.ndarray, reference: np.ndarray, tolerance: Tolerance) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from components.bundles.signature import Arrays
+from components.evaluation.hooks import Evaluated
 from components.metrics import bootstrap
 from components.metrics.measurement import Metric
 from components.metrics.nearest import nearest
@@ -23,6 +27,12 @@ def hidden(images: np.ndarray) -> np.ndarray:
     missing = np.zeros(images.shape[:3], dtype=bool)
     missing[:, images.shape[1] // 2 :] = True
     return missing
+
+
+def fill_in(tell: Callable[..., Any], model: Evaluated) -> Arrays:
+    """Return ``filled_in``: the first test images, whose lower halves the family was not shown."""
+    images = model.data.test.images[:IMAGES]
+    return {"filled_in": tell(images, hidden(images))}
 
 
 def metrics(filled: np.ndarray, data: PreparedData) -> dict[str, Metric]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from components.bundles.signature import Arrays
+from components.evaluation.hooks import Evaluated, Hook
 from data.prepared import PreparedData
 
 PICTURES = {
@@ -19,6 +23,21 @@ PICTURES = {
 
 SHOWN = 16
 """Test images are reconstructed."""
+
+
+def _walk(name: str, tell: Callable[..., Any], model: Evaluated) -> Arrays:
+    return {name: tell(model.seed)}
+
+
+def _reconstruct(tell: Callable[..., Any], model: Evaluated) -> Arrays:
+    return {"reconstruction": tell(model.data.test.images[:SHOWN])}
+
+
+HOOKS: dict[str, Hook] = {
+    **{name: partial(_walk, name) for name in PICTURES},
+    "reconstruct": _reconstruct,
+}
+"""What :func:`draw` shows, by the family's function."""
 
 
 def draw(folder: Path, answers: Arrays, data: PreparedData) -> None:

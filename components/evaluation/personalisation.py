@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from components.bundles.signature import Arrays, Predict
+from components.evaluation.hooks import Evaluated
 from data.prepared import PreparedData
 
 SHOTS = (1, 4, 8)
@@ -19,7 +21,18 @@ Personalise = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarr
 """(landmarks float32 [S, L, 2], shots uint8 [S, H, W, C]) -> (landmarks -> faces uint8 [N, H, W, C])."""
 
 
-def compare(personalise: Personalise, predict: Predict, data: PreparedData) -> Arrays:
+def compare(tell: Callable[..., Any], model: Evaluated) -> Arrays:
+    """Draw the first people's faces as :func:`drawn`, fine-tuned by the family's function ``tell``."""
+    import torch  # which only this needs
+
+    def personalise(landmarks: np.ndarray, shots: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        painter = tell(landmarks, shots)
+        return lambda asked: painter(torch.tensor(asked, device=model.device)).detach().cpu().numpy()
+
+    return drawn(personalise, model.predict, model.data)
+
+
+def drawn(personalise: Personalise, predict: Predict, data: PreparedData) -> Arrays:
     """Draw the first people's faces from their first 1, 4 and 8 pictures.
 
     Returns:
@@ -32,7 +45,7 @@ def compare(personalise: Personalise, predict: Predict, data: PreparedData) -> A
     people = [places for places in people if len(places) > MOST][:PEOPLE]
     if not people:
         return {}
-    drawn: dict[str, list[np.ndarray]] = {"general": [], "personal": []}
+    by_shots: dict[str, list[np.ndarray]] = {"general": [], "personal": []}
     for num in SHOTS:
         faces: dict[str, list[np.ndarray]] = {"general": [], "personal": []}
         for places in people:
@@ -41,6 +54,6 @@ def compare(personalise: Personalise, predict: Predict, data: PreparedData) -> A
             faces["general"].append(predict({"landmarks": asked, "shots": shots})["image"])
             faces["personal"].append(personalise(test.landmarks[shown], test.images[shown])(asked))
         for kind, parts in faces.items():
-            drawn[kind].append(np.concatenate(parts))
+            by_shots[kind].append(np.concatenate(parts))
     places = np.concatenate([places[MOST:] for places in people])
-    return {"places": places, **{kind: np.stack(parts) for kind, parts in drawn.items()}}
+    return {"places": places, **{kind: np.stack(parts) for kind, parts in by_shots.items()}}

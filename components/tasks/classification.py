@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs
+from components.evaluation import hooks, image_inputs
+from components.evaluation.hooks import Hook
 from components.metrics import bootstrap
 from components.metrics.calibration import calibration_error, reliability
 from components.metrics.confusion import confusion_table, macro_f1, per_class
@@ -20,6 +23,11 @@ TOLERANCES = {"probabilities": Tolerance(1e-4)}
 TOP = 3
 """An answer among this many likely classes counts as right for ``top_3_accuracy``, where there are more classes."""
 
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {"attention": hooks.attention, "memory": hooks.memory}
+
+extend = hooks.nothing_more
 answer = image_inputs.answer
 inputs = image_inputs.inputs
 
@@ -37,6 +45,24 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
     """Return whether each test example is classified right."""
     return [Scores("accuracy", "higher", scores(answers, data), data.test.labels)]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the class, and its probability."""
+    yield from class_agreements(answers, columns, TOLERANCES["probabilities"])
+
+
+def class_agreements(
+    answers: Arrays, columns: Mapping[str, np.ndarray], tolerance: Tolerance
+) -> Iterator[Agreement]:
+    """Yield the class, which may differ only where it is a toss-up, and its probability."""
+    probabilities = answers["probabilities"]
+    gap = label_gap(probabilities, columns["predicted"])
+    # Two probabilities, each off by the tolerance at most.
+    toss_up = Tolerance(2 * tolerance.absolute)
+    yield Agreement("predicted", "the predicted class", gap, np.zeros_like(gap), toss_up)
+    confidence = probabilities.max(axis=1)
+    yield Agreement("confidence", "the confidence", confidence, columns["confidence"], tolerance)
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
@@ -102,6 +128,11 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
         grid.draw(folder / "attention.png", shaded, captions, title="Where it looks: attention rolled out")
     if "memory" in answers:
         memory.draw(folder / "memory.png", answers["memory"])
+
+
+def label_gap(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return [N]: how far below the highest probability that of the ``predicted`` class lies."""
+    return probabilities.max(axis=1) - probabilities[np.arange(len(predicted)), predicted]
 
 
 def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

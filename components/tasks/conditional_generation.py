@@ -11,9 +11,12 @@ import numpy as np
 from components.bundles.signature import Arrays, Predict, Tensor
 from components.tasks import generation
 from components.tasks.generation import (
+    COMPARED_BY_JUDGE,
     COUNT,
+    HOOKS,
     SEEDS,
     TOLERANCES,
+    agreements,
     draw,
     measure,
     paired,
@@ -23,9 +26,13 @@ from components.tasks.generation import (
 from data.prepared import DataSpec, PreparedData
 
 __all__ = [
+    "COMPARED_BY_JUDGE",
+    "HOOKS",
     "TOLERANCES",
+    "agreements",
     "answer",
     "draw",
+    "extend",
     "inputs",
     "measure",
     "paired",
@@ -55,3 +62,10 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
     every = {"label": np.array([EVERY], dtype=np.int64)}
     answers = generation.answer(lambda request: predict(request | every), data)
     return answers | {"label": np.tile(np.arange(COUNT) % data.spec.num_classes, len(SEEDS))}
+
+
+def extend(answers: Arrays, data: PreparedData) -> Arrays:
+    """Return ``augmentation``: what the samples bring a classifier that has few labelled images, bool [2, N]."""
+    from components.judging import augmentation  # PyTorch, which only this needs
+
+    return {"augmentation": augmentation.answers(answers["image"], answers["label"], data)}

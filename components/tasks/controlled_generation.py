@@ -7,27 +7,33 @@ of text to image: what the model that this one starts from draws of the same wor
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs, judged_samples, prompts
+from components.evaluation import hooks, image_inputs, judged_samples, prompts
+from components.evaluation.hooks import Hook
 from components.metrics import bootstrap
 from components.metrics.edge_agreement import f1
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import evenly
 from components.metrics.paired import Scores
 from components.tasks import text_to_image
-from components.tasks.text_to_image import BATCH, DIVERGED, WIDTH, asked
+from components.tasks.text_to_image import BATCH, WIDTH, asked, seen_agreement
 from data.prepared import DataSpec, PreparedData
 
 __all__ = [
-    "DIVERGED",
+    "COMPARED_BY_JUDGE",
+    "HOOKS",
     "TOLERANCES",
+    "agreements",
     "answer",
     "asked",
     "draw",
+    "extend",
     "inputs",
     "measure",
     "paired",
@@ -39,6 +45,12 @@ __all__ = [
 TOLERANCES = {"drawn": Tolerance(1.0)}  # as of text to image
 
 SHOWN = 12
+
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {}
+
+extend = hooks.nothing_more
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -73,6 +85,11 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
     """Return the F1 of each image's edges."""
     return [Scores("edge_f1", "higher", scores(answers, data), data.test.labels[asked(data)])]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the share of images in which the judge sees another class."""
+    yield seen_agreement(rows(answers, data)["predicted"], columns)
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

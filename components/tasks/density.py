@@ -6,12 +6,15 @@ lower halves it was not shown.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs, inpainting
+from components.evaluation import hooks, image_inputs, inpainting
+from components.evaluation.hooks import Hook
 from components.metrics import bootstrap
 from components.metrics.confusion import confusion_table, per_class
 from components.metrics.measurement import Measurement, Metric
@@ -26,6 +29,11 @@ TOLERANCES = {
     "probabilities": Tolerance(1e-3),
 }
 
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {"fill_in": inpainting.fill_in}
+
+extend = hooks.nothing_more
 answer = image_inputs.answer
 inputs = image_inputs.inputs
 
@@ -51,6 +59,13 @@ def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
         Scores("bits_per_dim", "lower", scores(answers, data), data.test.labels),
         Scores("bayes_accuracy", "higher", right.astype(np.float64)),
     ]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the class by Bayes, its probability, and the log-likelihood."""
+    yield from classification.class_agreements(answers, columns, TOLERANCES["probabilities"])
+    name = "log_likelihood"
+    yield Agreement(name, f"{name!r}", answers[name], columns[name], TOLERANCES[name])
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

@@ -9,12 +9,15 @@ and with them whole boxes. Whoever reads sorts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs
+from components.evaluation import hooks, image_inputs
+from components.evaluation.hooks import Hook
 from components.metrics import average_precision, bootstrap
 from components.metrics.average_precision import EVERY_SIZE, THRESHOLDS, Boxes, Matches
 from components.metrics.bootstrap import Statistic
@@ -38,6 +41,12 @@ SURE = 0.5
 """From this score on an answer counts as given, where answers are drawn or counted."""
 
 NAMES = ("ap", "ap50", "ap75", "recall", "ap_small", "ap_medium", "ap_large")
+
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {"query_attention": hooks.query_attention}
+
+extend = hooks.nothing_more
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -87,6 +96,12 @@ def statistic(answers: Arrays, data: PreparedData) -> Statistic:
 def paired(answers: Arrays, data: PreparedData) -> list[SetScores]:
     """Return :func:`statistic`: a model is compared on the sets of images that the other is compared on."""
     return [SetScores("ap", statistic(answers, data), image_inputs.holding(data))]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the top score of each image."""
+    top = answers["scores"].max(axis=1)
+    yield Agreement("confidence", "the top score", top, columns["confidence"], TOLERANCES["scores"])
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

@@ -6,12 +6,15 @@ to the answers: ``log_likelihood``, ``reconstruction`` and ``filled_in`` of test
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs, inpainting, interpolations, judged_samples
+from components.evaluation import hooks, image_inputs, inpainting, interpolations, judged_samples
+from components.evaluation.hooks import Hook
 from components.judging.judge import Judge
 from components.metrics import bootstrap
 from components.metrics.measurement import Measurement, Metric
@@ -23,6 +26,16 @@ TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two leve
 
 SEEDS = tuple(range(8))
 COUNT = 128
+
+COMPARED_BY_JUDGE = True
+
+HOOKS: dict[str, Hook] = {
+    "fill_in": inpainting.fill_in,
+    "log_likelihood": hooks.log_likelihood,
+    **interpolations.HOOKS,
+}
+
+extend = hooks.nothing_more
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -68,6 +81,11 @@ def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
 def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
     """Return the kernel distance of each seed's samples: there is no score per test example."""
     return [Scores("kernel_distance", "lower", kernel_distances(answers, data))]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield nothing: samples belong to no test example, and their metrics are compared."""
+    yield from ()
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

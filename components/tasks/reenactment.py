@@ -8,13 +8,16 @@ answers: ``personal`` and ``general``, faces of the first people with and withou
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs
+from components.evaluation import hooks, image_inputs, personalisation
+from components.evaluation.hooks import Hook
 from components.evaluation.personalisation import MOST, SHOTS
 from components.metrics import bootstrap
 from components.metrics.face_reader import IdentityReader, LandmarkReader, recognised
@@ -29,6 +32,12 @@ SHOWN = 8
 
 DRIVEN, KEYS, STEPS = 5, 5, 6
 """So many people are driven, from so many faces of one of them to the next, in so many steps each."""
+
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {"personalise": personalisation.compare}
+
+extend = hooks.nothing_more
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -92,6 +101,12 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
     """Return the mean absolute error of each test face from the most shots."""
     return [Scores("l1", "lower", scores(answers, data), data.test.labels)]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the error: each pixel's difference is within the tolerance, so is their mean, which is on [0, 1]."""
+    tolerance = Tolerance(TOLERANCES["image"].absolute / 255)
+    yield Agreement("l1", "the error", scores(answers, data), columns["l1"], tolerance)
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

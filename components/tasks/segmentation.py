@@ -7,12 +7,15 @@ for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs
+from components.evaluation import hooks, image_inputs
+from components.evaluation.hooks import Hook
 from components.metrics import bootstrap
 from components.metrics.bootstrap import Statistic
 from components.metrics.measurement import Measurement, Metric
@@ -25,8 +28,16 @@ TOLERANCES = {
     "mask": Tolerance(0.5, exceptions=0.002),
 }
 
+MASK_SHARE = 0.01
+"""Share of an image's pixels whose class may be another one, where two are as likely as each other."""
+
 SHOWN = 8
 
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {}
+
+extend = hooks.nothing_more
 answer = image_inputs.answer
 inputs = image_inputs.inputs
 
@@ -58,6 +69,14 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def paired(answers: Arrays, data: PreparedData) -> list[SetScores]:
     """Return :func:`statistic`: a model is compared on the sets of images that the other is compared on."""
     return [SetScores("mean_iou", statistic(answers, data), image_inputs.holding(data))]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the share of right pixels of each image."""
+    shares = scores(answers, data)
+    yield Agreement(
+        "pixel_accuracy", "right pixels", shares, columns["pixel_accuracy"], Tolerance(MASK_SHARE)
+    )
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

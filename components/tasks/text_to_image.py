@@ -7,12 +7,16 @@ same words and the same noise, and are compared pairwise.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
-from components.evaluation import forgetting, image_inputs, interpolations, judged_samples, prompts
+from components.evaluation import forgetting, hooks, image_inputs, interpolations, judged_samples, prompts
+from components.evaluation.hooks import Evaluated, Hook
 from components.judging.judge import Judge
 from components.metrics import nearest
 from components.metrics.confusion import confusion_table
@@ -34,6 +38,20 @@ BATCH = 64
 SHOWN, SEEDS = 24, 8
 WIDTH = 22
 """Characters of a line below an image."""
+
+
+def _word_attention(tell: Callable[..., Any], model: Evaluated) -> Arrays:
+    return {"word_attention": tell(prompts.shown(model.data), seed=0)}
+
+
+COMPARED_BY_JUDGE = True
+
+HOOKS: dict[str, Hook] = {
+    "word_attention": _word_attention,
+    "reconstruct": interpolations.HOOKS["reconstruct"],
+}
+
+extend = hooks.nothing_more
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -83,6 +101,19 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
     """Return whether the judge sees the class of each caption that is asked for."""
     return [Scores("class_agreement", "higher", scores(answers, data), data.test.labels[asked(data)])]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the share of images in which the judge sees another class."""
+    yield seen_agreement(rows(answers, data)["predicted"], columns)
+
+
+def seen_agreement(seen: np.ndarray, columns: Mapping[str, np.ndarray]) -> Agreement:
+    """Return the share of images in which the judge sees, int64 [N], another class than it saw in PyTorch's."""
+    differ = seen != columns["predicted"]
+    tolerance = Tolerance(max(DIVERGED, 1 / len(differ)))
+    what = "images of which another class is seen"
+    return Agreement("predicted", what, differ.mean(keepdims=True), np.zeros(1), tolerance)
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

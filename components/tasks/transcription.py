@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from components.bundles.agreement import Agreement, Disagreement
 from components.bundles.signature import Arrays, Predict, Tensor, Tolerance, image_tensor
-from components.evaluation import image_inputs
+from components.evaluation import hooks, image_inputs
+from components.evaluation.hooks import Hook
 from components.metrics import bootstrap, edit_distance
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.paired import Scores
@@ -25,6 +28,12 @@ SHOWN, READ = 24, 12
 
 FITS = 28
 """Characters of a caption below a line."""
+
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {"attention": hooks.attention}
+
+extend = hooks.nothing_more
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -65,6 +74,29 @@ def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
         Scores("exact_match", "higher", scores(answers, data), data.test.labels),
         Scores("character_error_rate", "lower", error_rates(answers, data)),
     ]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield how sure the model was of each line that is read as PyTorch reads it.
+
+    Raises:
+        Disagreement: too many lines are read otherwise.
+    """
+    # Where two symbols are as good as equally likely, all that follows may differ.
+    read = rows(answers, data)["predicted"]
+    same = read == columns["predicted"]
+    allowed = max(1, int(DIVERGED * len(same)))
+    if (~same).sum() > allowed:
+        first = int(np.flatnonzero(~same)[0])
+        raise Disagreement(
+            f"{(~same).sum()} of {len(same)} test lines are read otherwise by ONNX Runtime, "
+            f"the first as {str(read[first])!r} where PyTorch reads {columns['predicted'][first]!r}; "
+            f"{allowed} may be."
+        )
+    confidence = answers["confidence"][same]
+    yield Agreement(
+        "confidence", "the confidence", confidence, columns["confidence"][same], TOLERANCES["confidence"]
+    )
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

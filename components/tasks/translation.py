@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from components.bundles.agreement import Agreement
 from components.bundles.signature import Arrays, Predict, Tensor, Tolerance
-from components.evaluation import image_inputs
+from components.evaluation import hooks, image_inputs
+from components.evaluation.hooks import Hook
 from components.metrics import bootstrap
 from components.metrics.image_similarity import absolute_error, structural_similarity
 from components.metrics.measurement import Measurement, Metric
@@ -21,6 +24,12 @@ COPIED = 500
 """Of so many test examples the nearest training input is looked for."""
 
 SHOWN = 12
+
+COMPARED_BY_JUDGE = False
+
+HOOKS: dict[str, Hook] = {}
+
+extend = hooks.nothing_more
 
 
 def signature(spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:
@@ -48,6 +57,12 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def paired(answers: Arrays, data: PreparedData) -> list[Scores]:
     """Return the mean absolute error of each test example."""
     return [Scores("l1", "lower", scores(answers, data), data.test.labels)]
+
+
+def agreements(answers: Arrays, columns: Mapping[str, np.ndarray], data: PreparedData) -> Iterator[Agreement]:
+    """Yield the error: each pixel's difference is within the tolerance, so is their mean, which is on [0, 1]."""
+    tolerance = Tolerance(TOLERANCES["translated"].absolute / 255)
+    yield Agreement("l1", "the error", scores(answers, data), columns["l1"], tolerance)
 
 
 def measure(answers: Arrays, data: PreparedData) -> Measurement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data import kinds
 from data.errors import UserError, nearest
 from data.image_statistics import grey
 from data.objects import Objects
@@ -25,7 +26,7 @@ def load(name: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
         UserError: ``parent`` is no data for classification, or what is asked for cannot be made of its images.
     """
     where = f"data/{name}/dataset.yaml"
-    if parent.spec.task != "classification":
+    if parent.spec.task != kinds.LABELLED:
         raise UserError(
             f"{where}: from: {parent.spec.name!r} is data for {parent.spec.task}; {spec.recipe} are made of images "
             "of one class each."

@@ -9,7 +9,6 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from components import tasks
-from components.bundles import parity
 from components.bundles.signature import Tolerance
 from components.evaluation import image_inputs
 from components.metrics import bootstrap
@@ -97,7 +96,7 @@ def test_a_uniform_model_needs_all_bits_of_a_level(levels):
 
 def test_label_gap_is_zero_where_the_class_is_the_likeliest():
     probabilities = np.array([[0.5, 0.5], [0.2, 0.8], [0.2, 0.8]])
-    np.testing.assert_allclose(parity.label_gap(probabilities, np.array([1, 1, 0])), [0, 0, 0.6])
+    np.testing.assert_allclose(classification.label_gap(probabilities, np.array([1, 1, 0])), [0, 0, 0.6])
 
 
 def test_an_answer_that_is_not_finite_names_its_example():
