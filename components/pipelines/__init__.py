@@ -25,26 +25,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.pipelines.pictures import opened
+from components.pipelines import tasks
 from components.pipelines.postprocess import Answer
 from components.pipelines.sources import Source, open_source
+from components.pipelines.tasks import Given, Takes
+from components.tasks import TASKS
 from data.errors import UserError, nearest
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
 """A file's path or bytes (PNG, JPEG, WebP), a Pillow image, or uint8 [H, W] or [H, W, 3]."""
-
-TASKS = {
-    "image-classification": ("classification", "density"),
-    "image-to-image": ("translation", "reenactment", "controlled_generation"),
-    "unconditional-image-generation": ("generation",),
-    "object-detection": ("detection",),
-    "image-segmentation": ("segmentation",),
-    "image-to-text": ("transcription",),
-    "text-to-image": ("text_to_image",),
-    "density": ("density",),
-}
-"""What can be asked for, by the names that transformers and its hub give tasks where they have one; and the tasks of
-models that can answer."""
 
 
 def pipeline(
@@ -59,7 +48,7 @@ def pipeline(
     """Return what answers ``task`` with ``model``.
 
     Args:
-        task: one of :data:`TASKS`; what the model is for without it.
+        task: one of :func:`names`; what the model is for without it.
         model: as this module says.
         url: address of a server of ``darkroom serve``; the model is then one of its champions.
         token: bearer token, where that server wants one.
@@ -69,30 +58,37 @@ def pipeline(
     Raises:
         UserError: there is no such task, model, version or server; or the model is for another task.
     """
-    if task is not None and task not in TASKS:
-        raise UserError(f"no task {task!r}.{nearest(task, TASKS)}")
+    if task is not None and task not in (known := names()):
+        raise UserError(f"no task {task!r}.{nearest(task, known)}")
     if not str(model):
         raise UserError(
             "model: name one, as in pipeline('image-classification', model='digits-cnn@champion')."
         )
     source = open_source(str(model), url=url, token=token, device=device, threads=threads)
-    able = [name for name, tasks in TASKS.items() if source.description["task"] in tasks]
+    able = list(tasks.of(source.description["task"]).SHAPES)
     if task is not None and task not in able:
         raise UserError(f"{model}: is for {' or '.join(able)}, not for {task}.")
     return Pipeline(task or able[-1], source)
+
+
+def names() -> list[str]:
+    """Return what can be asked for, by the names that transformers and its hub give tasks where they have one."""
+    return list(dict.fromkeys(name for task in TASKS for name in tasks.of(task).SHAPES))
 
 
 class Pipeline:
     """A model that answers one task.
 
     Attributes:
-        task: one of :data:`TASKS`.
+        task: one of :func:`names`.
         source: where the answers come from; ``source.description`` says what the model is, ``source.version`` which.
+        interface: what people ask of its task's models and are told.
     """
 
     def __init__(self, task: str, source: Source) -> None:
         """Use :func:`pipeline`, which checks that they fit."""
         self.task, self.source = task, source
+        self.interface = tasks.of(source.description["task"])
 
     def __call__(
         self,
@@ -133,59 +129,37 @@ class Pipeline:
             UserError: a picture cannot be read, a text has unknown words, the arguments are not the task's, or the
                 server refuses.
         """
-        if self.task == "unconditional-image-generation":
-            if inputs is not None:
-                raise UserError(f"{self.task}: takes a seed and no pictures.")
-            return self.source.generate(seed, count, label, None)["images"]
-        if self.task == "text-to-image":
-            return self._drawn(inputs, seed, count, label)
+        given = {"landmarks": landmarks, "prompt": prompt, "seed": seed, "count": count, "label": label}
+        match self.interface.TAKES:
+            case Takes.SEED:
+                if inputs is not None:
+                    raise UserError(f"{self.task}: takes a seed and no pictures.")
+                return self._drawn(given)
+            case Takes.PROMPT:
+                return self._by_texts(inputs, given)
         if inputs is None:
             raise UserError(f"{self.task}: give it a picture, or a list of them.")
         several = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
         pictures = list(inputs) if several else [inputs]
-        if self.source.description["task"] == "reenactment":
-            if landmarks is None:
-                raise UserError(f"{self.source.description['name']}: needs landmarks.")
-            return self.source.reenact(pictures, landmarks)["image"]
-        if self.source.description["task"] == "controlled_generation":
-            answered = self.source.paint(pictures, prompt, seed)
-        else:
-            answered = self.source.answer(pictures)
-        found = zip(answered, pictures, strict=True)
-        answers = [self._shaped(answer, picture, top_k) for answer, picture in found]
-        return answers if several else answers[0]
+        if "landmarks" in self.interface.PARAMETERS and landmarks is None:
+            raise UserError(f"{self.source.description['name']}: needs landmarks.")
+        answered = self.source.ask(pictures, given)
+        answers = [
+            self._shaped(answer, picture, top_k)
+            for answer, picture in zip(answered, pictures, strict=self.interface.TAKES is Takes.PICTURES)
+        ]
+        return answers if several and self.interface.TAKES is Takes.PICTURES else answers[0]
 
-    def _drawn(self, texts: Any, seed: int, count: int, label: str | None) -> Any:
+    def _by_texts(self, texts: Any, given: Given) -> Any:
         if texts is None or isinstance(texts, str):
-            return self.source.generate(seed, count, label, texts)["images"]
+            return self._drawn({**given, "prompt": texts})
         if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
             raise UserError(f"{self.task}: takes a text, or a list of them.")
-        return [self.source.generate(seed, count, label, text)["images"] for text in texts]
+        return [self._drawn({**given, "prompt": text}) for text in texts]
 
-    def _shaped(self, answer: Answer, picture: Picture, top_k: int) -> Any:
-        match self.task:
-            case "image-classification":
-                return answer["scores"][:top_k]
-            case "image-to-image":
-                return answer["image"]
-            case "object-detection":
-                return answer["objects"]
-            case "image-segmentation":
-                return self._masks(answer, opened(picture).size)
-            case "image-to-text":
-                return [{"generated_text": answer["text"]}]
-        return answer
+    def _drawn(self, given: Given) -> Any:
+        (answer,) = self.source.ask((), given)
+        return self._shaped(answer, None, 0)
 
-    def _masks(self, answer: Answer, size: tuple[int, int]) -> list[dict[str, Any]]:
-        values = np.asarray(answer["mask"].resize(size, Image.Resampling.NEAREST))
-        places = {name: k + 1 for k, name in enumerate(self.source.description["classes"])}
-        return [
-            {
-                "label": segment["label"],
-                "score": None,
-                "mask": Image.fromarray(
-                    np.where(values == places[segment["label"]], np.uint8(255), np.uint8(0))
-                ),
-            }
-            for segment in answer["segments"]
-        ]
+    def _shaped(self, answer: Answer, picture: Any, top_k: int) -> Any:
+        return self.interface.SHAPES[self.task](self.source.description, answer, picture, top_k)

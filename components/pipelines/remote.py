@@ -11,9 +11,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from components.pipelines import postprocess
+from components.pipelines import postprocess, tasks
 from components.pipelines.pictures import content
 from components.pipelines.postprocess import Answer
+from components.pipelines.tasks import Given, Takes
 from components.registry import reference
 from data.errors import UserError, nearest
 
@@ -49,33 +50,26 @@ class Remote:
         self.version: str = self.description["version"]
         self._path = f"/models/{quote(name, safe='')}"
 
-    def answer(self, pictures: Sequence[Any]) -> list[Answer]:
-        """Answer each picture, one after the other."""
-        return [self._read(self._ask(f"{self._path}/predict", content(picture))) for picture in pictures]
-
-    def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
-        """Show the person of the shot with these landmarks.
+    def ask(self, pictures: Sequence[Any], given: Given) -> list[Answer]:
+        """Answer each picture, one after the other, or what is ``given`` alone, as the model's task is.
 
         Raises:
-            UserError: there are several shots, which the Open Inference Protocol takes and this endpoint does not.
+            UserError: several pictures are to be answered together, which the Open Inference Protocol takes and this
+                endpoint does not.
         """
-        if len(shots) != 1:
+        task = tasks.of(self.description["task"])
+        values = {key: given[key] for key in task.PARAMETERS if given.get(key) is not None}
+        if "landmarks" in values:
+            values["landmarks"] = json.dumps([list(map(float, point)) for point in values["landmarks"]])
+        query = f"?{urlencode(values)}" if values else ""
+        if task.TAKES.draws:
+            return [self._read(self._ask(f"{self._path}/generate{query}"))]
+        if task.TAKES is Takes.SHOTS and len(pictures) != 1:
             raise UserError(
-                f"{self.description['name']}: a server takes one shot this way, not {len(shots)}."
+                f"{self.description['name']}: a server takes one shot this way, not {len(pictures)}."
             )
-        query = urlencode({"landmarks": json.dumps([list(map(float, point)) for point in landmarks])})
-        return self._read(self._ask(f"{self._path}/predict?{query}", content(shots[0])))
-
-    def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
-        """Draw images."""
-        query: dict[str, Any] = {"seed": seed, "count": count}
-        query |= {key: value for key, value in (("label", label), ("prompt", prompt)) if value is not None}
-        return self._read(self._ask(f"{self._path}/generate?{urlencode(query)}"))
-
-    def paint(self, maps: Sequence[Any], prompt: str | None, seed: int) -> list[Answer]:
-        """Draw an image by each edge map, one after the other."""
-        query = urlencode({"seed": seed} | ({} if prompt is None else {"prompt": prompt}))
-        return [self._read(self._ask(f"{self._path}/predict?{query}", content(edges))) for edges in maps]
+        path = f"{self._path}/predict{query}"
+        return [self._read(self._ask(path, content(picture))) for picture in pictures]
 
     def _read(self, answer: dict[str, Any]) -> Answer:
         self.version = answer["version"]

@@ -6,18 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from components.bundles.bundle import DESCRIPTION, Bundle
-from components.bundles.signature import Arrays
-from components.pipelines import postprocess
+from components.pipelines import tasks
 from components.pipelines.pictures import opened
 from components.pipelines.postprocess import Answer
+from components.pipelines.tasks import Given, Prepared
 from components.registry import reference
 from data.errors import UserError
-
-BATCH = 32
-"""So many pictures are computed at once."""
 
 
 class Source(Protocol):
@@ -31,17 +26,8 @@ class Source(Protocol):
     description: Mapping[str, Any]
     version: str
 
-    def answer(self, pictures: Sequence[Any]) -> list[Answer]:
-        """Answer each picture."""
-
-    def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
-        """Show the person of the shots with these landmarks."""
-
-    def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
-        """Draw images."""
-
-    def paint(self, maps: Sequence[Any], prompt: str | None, seed: int) -> list[Answer]:
-        """Draw an image by each edge map."""
+    def ask(self, pictures: Sequence[Any], given: Given) -> list[Answer]:
+        """Answer each picture, or all of them together, or what is ``given`` alone, as the model's task is."""
 
 
 class Local:
@@ -51,36 +37,19 @@ class Local:
         self.bundle, self.version = bundle, version
         self.description = bundle.description
 
-    def answer(self, pictures: Sequence[Any]) -> list[Answer]:
-        """Answer each picture, some at a time."""
-        found: list[Answer] = []
-        for start in range(0, len(pictures), BATCH):
-            asked = [self._inputs(picture) for picture in pictures[start : start + BATCH]]
-            rows = {name: np.concatenate([one[name] for one in asked]) for name in asked[0]}
-            found += postprocess.read(self.description, self.bundle.predict(rows))
-        return found
+    def ask(self, pictures: Sequence[Any], given: Given) -> list[Answer]:
+        """Answer each picture, or all of them together, or what is ``given`` alone, as the model's task is."""
+        task = tasks.of(self.description["task"])
+        requests = task.requests(self.description, map(self._prepared, pictures), given)
+        return [
+            answer
+            for request in requests
+            for answer in task.read(self.description, self.bundle.predict(request))
+        ]
 
-    def reenact(self, shots: Sequence[Any], landmarks: Sequence[Sequence[float]]) -> Answer:
-        """Show the person of the shots with these landmarks."""
-        points = postprocess.landmarks(self.description, landmarks)
-        images = np.concatenate([self._inputs(shot)["image"] for shot in shots])
-        outputs = self.bundle.predict({"landmarks": points, "shots": images[None]})
-        return postprocess.read(self.description, outputs)[0]
-
-    def generate(self, seed: int, count: int, label: str | None, prompt: str | None) -> Answer:
-        """Draw images."""
-        asked = postprocess.request(self.description, seed, count, label, prompt)
-        return postprocess.read(self.description, self.bundle.predict(asked))[0]
-
-    def paint(self, maps: Sequence[Any], prompt: str | None, seed: int) -> list[Answer]:
-        """Draw an image by each edge map; each is from the seed's first noise, as if it were the only one."""
-        prepared = [self._inputs(edges)["image"] for edges in maps]
-        asked = [postprocess.controlled(self.description, one, prompt, seed) for one in prepared]
-        return [postprocess.read(self.description, self.bundle.predict(one))[0] for one in asked]
-
-    def _inputs(self, picture: Any) -> Arrays:
+    def _prepared(self, picture: Any) -> Prepared:
         image = opened(picture)
-        return postprocess.inputs(self.description, self.bundle.prepare_image(image), image.size)
+        return self.bundle.prepare_image(image), image.size
 
 
 def open_source(model: str, *, url: str | None, token: str | None, device: str, threads: int) -> Source:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from components.pipelines import tasks
 from components.report_page.model import ModelSheet
-from components.tasks import DRAWING
 
 JUDGED = (
     "frechet_distance",
@@ -45,7 +45,7 @@ def tables(models: Iterable[ModelSheet]) -> list[Table]:
     """Return a table for each data set that has more than one such model measured."""
     by_dataset: dict[str, list[tuple[int, ModelSheet]]] = {}
     for place, model in enumerate(models, 1):
-        if model.task in ("density", *DRAWING):
+        if model.task and tasks.of(model.task).GENERATIVE:
             by_dataset.setdefault(model.data.name, []).append((place, model))
     return [_table(dataset, found) for dataset, found in by_dataset.items() if len(found) > 1]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.bundles import bundle
+from components.pipelines import tasks
 from components.project import layout
 from components.project.params import GatePolicy, ModelParams, Threshold
 from components.registry import ledger, versions
@@ -106,6 +107,11 @@ class ModelSheet:
     def task(self) -> str:
         """The task; empty before the model was evaluated."""
         return self.measured["task"] if self.measured else ""
+
+    @property
+    def read_bundle(self) -> str:
+        """What follows the bundle in a command of ``docs/examples/read_bundle.py``."""
+        return tasks.of(self.bundle["task"]).READ_BUNDLE
 
     @property
     def judge(self) -> str | None:

@@ -34,9 +34,6 @@ TASKS = (
     "controlled_generation",
 )
 
-DRAWING = ("generation", "text_to_image")
-"""Those whose graphs are shown no picture and draw one, which a judge then looks at."""
-
 VARIANTS = {("generation", "label"): "conditional_generation"}
 """By task and the name of an input that only some of its graphs have: the module for graphs that have it."""
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from components.pipelines import Pipeline
-    from components.pipelines.postprocess import Answer
 
 Model = Annotated[
     str, typer.Argument(help="NAME, its champion; NAME@challenger; NAME@3; or a folder with a bundle.")
@@ -29,12 +28,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 ANYWHERE = {"predict", "generate"}
 """They enter a project only for a model of its registry: servers and folders are asked from anywhere."""
-
-DRAWING = ("unconditional-image-generation", "text-to-image")
-"""What ``generate`` asks for."""
-
-SHOWN = 3
-"""So many classes of each picture are printed."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -64,22 +57,21 @@ def predict(
     """Ask a model about image files. The model is a champion of the registry or of a server."""
     where = _model(model, url)
     from components.pipelines import pipeline
+    from components.pipelines.tasks import Takes
 
     asked = pipeline(model=where, url=url)
     files = [_called_from(image) for image in images]
-    if asked.task in DRAWING:
-        prompt = " --prompt TEXT" if asked.task == "text-to-image" else ""
+    if asked.interface.TAKES.draws:
+        prompt = " --prompt TEXT" if asked.interface.TAKES is Takes.PROMPT else ""
         raise UserError(f"{model}: takes no picture. Ask it by: darkroom generate {model}{prompt} --out FILE")
-    if asked.source.description["task"] == "reenactment":
-        _reenact(asked, files, landmarks, out, as_json)
-        return
-    if asked.source.description["task"] == "controlled_generation":
-        found = asked.source.paint(files, prompt, seed)
-    else:
-        found = asked.source.answer(files)
+    given: dict[str, Any] = {"prompt": prompt, "seed": seed}
+    if "landmarks" in asked.interface.PARAMETERS:
+        given["landmarks"] = _points(asked, landmarks)
+    found = asked.source.ask(files, given)
     kinds = ("image", "mask")
     if pictures := [answer[kind] for answer in found for kind in kinds if kind in answer]:
-        written = _write(pictures, out, [f"{image.stem}.png" for image in images], model)
+        names = [f"{image.stem}.png" for image in images[: len(pictures)]]
+        written = _write(pictures, out, names, model)
         _tell_written(written, asked, as_json)
         return
     if as_json:
@@ -87,7 +79,7 @@ def predict(
         typer.echo(json.dumps(_head(asked) | {"answers": values}, indent=2))
         return
     for image, answer in zip(images, found, strict=True):
-        typer.echo(f"{image}  {_line(answer)}")
+        typer.echo(f"{image}  {asked.interface.line(answer)}")
 
 
 def generate(
@@ -120,28 +112,26 @@ def generate(
     from components.pipelines import pipeline, postprocess
 
     asked = pipeline(model=where, url=url)
-    if asked.task not in DRAWING:
+    if not asked.interface.TAKES.draws:
         raise UserError(f"{model}: is for {asked.task}. Ask it by: darkroom predict {model} FILE")
-    images = asked.source.generate(seed, count, label, prompt)["images"]
+    given = {"seed": seed, "count": count, "label": label, "prompt": prompt}
+    (answer,) = asked.source.ask((), given)
+    images = answer["images"]
     names = [f"{asked.source.description['name']}-{seed}-{place:04d}.png" for place in range(count)]
     whole = images if _called_from(out).is_dir() else [postprocess.sheet(images)]
     _tell_written(_write(whole, out, names, model), asked, as_json)
 
 
-def _reenact(
-    asked: Pipeline, shots: list[Path], landmarks: Path | None, out: Path | None, as_json: bool
-) -> None:
+def _points(asked: Pipeline, landmarks: Path | None) -> Any:
     if landmarks is None:
         raise UserError(
             f"{asked.source.description['name']}: needs --landmarks FILE: where the face's points shall be."
         )
     file = _called_from(landmarks)
     try:
-        points = json.loads(file.read_text())
+        return json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: no JSON can be read there: {error}") from None
-    image = asked(shots, landmarks=points)
-    _tell_written(_write([image], out, [f"{shots[0].stem}.png"], "the model"), asked, as_json)
 
 
 def _model(model: str, url: str | None) -> str:
@@ -197,19 +187,3 @@ def _tell_written(files: list[Path], asked: Pipeline, as_json: bool) -> None:
 def _head(asked: Pipeline) -> dict[str, Any]:
     description = asked.source.description
     return {"name": description["name"], "version": asked.source.version, "task": description["task"]}
-
-
-def _line(answer: Answer) -> str:
-    if "text" in answer:
-        return f"{answer['text']}  {answer['confidence']:.3f}"
-    if "objects" in answer:
-        return "  ".join(_object(one) for one in answer["objects"]) or "nothing"
-    parts = [f"{one['label']} {one['score']:.3f}" for one in answer["scores"][:SHOWN]]
-    if "bits_per_dim" in answer:
-        parts.append(f"{answer['bits_per_dim']:.2f} bits per dimension")
-    return "  ".join(parts)
-
-
-def _object(found: dict[str, Any]) -> str:
-    x0, y0, x1, y1 = (round(value) for value in found["box"].values())
-    return f"{found['label']} {found['score']:.3f} [{x0} {y0} {x1} {y1}]"

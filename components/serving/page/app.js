@@ -69,12 +69,12 @@ function choose(name, models) {
   document.querySelector("#answers").replaceChildren(...rows.map(row => row.item));
   if (readers.length) {
     const { image } = readers[0];
-    board.shape(image, image.width === image.height && readers.some(model => model.task === "classification"));
+    board.shape(image, image.width === image.height && readers.some(model => model.page === "fitted board"));
     examples(readers[0]);
   }
-  faces.shows(here.filter(model => model.task === "reenactment"));
-  prompts.shows(here.filter(model => model.task === "text_to_image"));
-  generators.shows(here.filter(model => model.task === "generation"));
+  faces.shows(here.filter(model => model.page === "faces"));
+  prompts.shows(here.filter(model => model.page === "prompts"));
+  generators.shows(here.filter(model => model.page === "seeds"));
 }
 
 async function examples(model) {

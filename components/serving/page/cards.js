@@ -59,8 +59,5 @@ function hash(sha256) {
 
 function command(model) {
   const url = `${location.origin}/models/${encodeURIComponent(model.name)}`;
-  if (model.task === "generation") return `curl -o drawn.png '${url}/generate?seed=3&count=16'`;
-  if (model.task === "text_to_image") return `curl -o drawn.png '${url}/generate?${new URLSearchParams({ prompt: model.prompt, seed: 3 })}'`;
-  if (model.task === "controlled_generation") return `curl -o drawn.png --data-binary @edges.png '${url}/predict?${new URLSearchParams({ prompt: model.prompt, seed: 3 })}'`;
-  return `curl --data-binary @picture.png ${url}/predict`;
+  return `curl ${model.curl.replace("{url}", url)}`;
 }

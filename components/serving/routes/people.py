@@ -10,21 +10,22 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import numpy as np
 
 from components.bundles.bundle import Bundle
 from components.bundles.signature import Arrays
-from components.pipelines import postprocess
+from components.pipelines import postprocess, tasks
 from components.pipelines.postprocess import Answer
+from components.pipelines.tasks import Given, Interface, Prepared, Takes
 from components.serving.engine import limits
 from components.serving.engine.served_version import ServedVersion
 from components.serving.http.messages import JSON, Request, Response, head
 from components.serving.http.routing import Route
 from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
-from components.tasks import DRAWING
+from components.tasks import TASKS
 from data.errors import UserError, nearest
 from data.images import DecodeError, decode
 
@@ -32,9 +33,6 @@ MAX_PIXELS = 25_000_000
 """Of a picture, decoded: some 100 MB, of which no more than a few are held at once."""
 
 _PNG = b"image/png"
-_PARAMETERS = {"reenactment": ("landmarks",), "controlled_generation": ("prompt", "seed")}
-"""By task, what can be said beside the picture."""
-
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _CARD = ("name", "task", "family", "dataset", "classes", "inputs", "outputs", "image", "primary", "metrics")
 
@@ -55,7 +53,7 @@ def routes(service: Service) -> list[Route]:
 
     async def generate(request: Request) -> Response:
         served = _served(service, request)
-        if served.bundle.description["task"] not in DRAWING:
+        if not _task(served).TAKES.draws:
             raise RequestError(
                 Reason.INVALID, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict"
             )
@@ -85,12 +83,13 @@ def card(served: ServedVersion) -> dict[str, Any]:
     return {
         **{key: description.get(key) for key in _CARD},
         **_words(served),
+        **_shown(served),
         "name": served.name,
         "version": served.version,
         "promoted_at": served.promoted_at or None,
         "bundle_sha256": served.bundle.sha256,
         "data_sha256": description.get("data"),
-        "draws_by_class": description["task"] == "generation" and postprocess.draws_by_class(description),
+        "draws_by_class": any(tensor["name"] == "label" for tensor in description["inputs"]),
         "examples": _examples(served.bundle),
     }
 
@@ -112,6 +111,27 @@ def _words(served: ServedVersion) -> dict[str, Any]:
     return {key: description[key] for key in ("words", "longest_caption")} | {"prompt": prompts[0]}
 
 
+def _shown(served: ServedVersion) -> dict[str, Any]:
+    """Return how the page shows a model; one whose task is not known here is served by the protocol alone."""
+    if served.bundle.description["task"] not in TASKS:
+        return {"page": "", "curl": "{url}"}
+    task = _task(served)
+    prompt = quote_plus(_words(served).get("prompt", ""))
+    return {"page": task.PAGE, "curl": task.CURL.replace("{prompt}", prompt)}
+
+
+def _task(served: ServedVersion) -> Interface:
+    """Return what people ask of a model's task.
+
+    Raises:
+        RequestError: the task is not known here (INVALID).
+    """
+    try:
+        return tasks.of(served.bundle.description["task"])
+    except UserError as error:
+        raise RequestError(Reason.INVALID, f"{served.name}: {error}") from None
+
+
 def _served(service: Service, request: Request) -> ServedVersion:
     served = service.repository.get(request.parameters["model"])
     request.model = served.labels
@@ -125,14 +145,13 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
         RequestError: there is no picture that can be used (400), it is sent as a form (415), or the model takes
             none (400).
     """
-    description = served.bundle.description
-    task = description["task"]
-    if task in DRAWING:
-        asked = "prompt=...&seed=0" if task == "text_to_image" else "seed=0"
+    task = _task(served)
+    if task.TAKES.draws:
+        asked = "prompt=...&seed=0" if task.TAKES is Takes.PROMPT else "seed=0"
         raise RequestError(
             Reason.INVALID, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}"
         )
-    query = _query(request, _PARAMETERS.get(task, ()))
+    query = _query(request, task.PARAMETERS)
     if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
         raise RequestError(
             Reason.ENCODED,
@@ -143,19 +162,7 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
     except DecodeError as error:
         raise RequestError(Reason.INVALID, f"the body is no picture that can be used: {error}") from None
     prepared = served.bundle.prepare_image(image)
-    if task == "controlled_generation":
-        return _controlled(served, prepared, query)
-    if task != "reenactment":
-        return postprocess.inputs(description, prepared, image.size)
-    try:
-        points = postprocess.landmarks(description, json.loads(query.get("landmarks", "null")))
-    except (ValueError, RecursionError):
-        raise RequestError(
-            Reason.INVALID, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]"
-        ) from None
-    except UserError as error:
-        raise RequestError(Reason.INVALID, str(error)) from None
-    return {"landmarks": points, "shots": prepared[None]}
+    return _asked(served, [(prepared, image.size)], _given(query))
 
 
 def _request(served: ServedVersion, request: Request) -> Arrays:
@@ -164,30 +171,37 @@ def _request(served: ServedVersion, request: Request) -> Arrays:
     Raises:
         RequestError: a value is none that it takes (400).
     """
-    query = _query(request, ("seed", "count", "label", "prompt"))
-    numbers = {key: _whole(query, key, default) for key, default in (("seed", 0), ("count", 1))}
-    limits.check_rows(numbers["count"], served.settings)  # before a prompt is held so many times
+    given = _given(_query(request, _task(served).PARAMETERS))
+    limits.check_rows(given.get("count", 1), served.settings)  # before a prompt is held so many times
+    return _asked(served, [], given)
+
+
+def _asked(served: ServedVersion, pictures: list[Prepared], given: Given) -> Arrays:
     try:
-        described = {key: query.get(key) for key in ("label", "prompt")}
-        return postprocess.request(served.bundle.description, **numbers, **described)
+        (inputs,) = _task(served).requests(served.bundle.description, pictures, given)
     except UserError as error:
         raise RequestError(Reason.INVALID, str(error)) from None
+    return inputs
 
 
-def _controlled(served: ServedVersion, prepared: np.ndarray, query: Mapping[str, str]) -> Arrays:
-    try:
-        return postprocess.controlled(
-            served.bundle.description, prepared, query.get("prompt"), _whole(query, "seed", 0)
-        )
-    except UserError as error:
-        raise RequestError(Reason.INVALID, str(error)) from None
+def _given(query: Mapping[str, str]) -> Given:
+    """Return the values of a query: whole numbers, points and texts."""
+    given: dict[str, Any] = dict(query)
+    given |= {key: _whole(query, key) for key in ("seed", "count") if key in query}
+    if "landmarks" in query:
+        try:
+            given["landmarks"] = json.loads(query["landmarks"])
+        except (ValueError, RecursionError):
+            raise RequestError(
+                Reason.INVALID, "landmarks is a list of points in JSON: [[0.5, 0.5], ...]"
+            ) from None
+    return given
 
 
-def _whole(query: Mapping[str, str], key: str, default: int) -> int:
-    text = query.get(key, str(default))
-    if not _INTEGER.fullmatch(text):
-        raise RequestError(Reason.INVALID, f"{key}={text}: a whole number")
-    return int(text)
+def _whole(query: Mapping[str, str], key: str) -> int:
+    if not _INTEGER.fullmatch(query[key]):
+        raise RequestError(Reason.INVALID, f"{key}={query[key]}: a whole number")
+    return int(query[key])
 
 
 def _query(request: Request, known: tuple[str, ...]) -> Mapping[str, str]:
@@ -200,7 +214,7 @@ def _query(request: Request, known: tuple[str, ...]) -> Mapping[str, str]:
 def _written(request: Request, served: ServedVersion, outputs: Mapping[str, np.ndarray]) -> Response:
     """Return an answer in the form that was asked for."""
     description = served.bundle.description
-    answer = postprocess.read(description, outputs)[0]
+    answer = _task(served).read(description, outputs)[0]
     picture = _picture(answer)
     if picture is None or JSON in (request.header(b"accept") or b""):
         named = {"name": served.name, "version": served.version, "task": description["task"]}
@@ -217,9 +231,7 @@ def _picture(answer: Answer) -> Any:
 
 
 def _example(served: ServedVersion, place: str) -> dict[str, Any]:
-    """Return one golden example: the picture; of a head model a person, and a pose with its landmarks.
-
-    Of a model that draws by words it is a prompt, and the picture that it drew, or the edge map that it draws by, too.
+    """Return one golden example as a person would give it.
 
     Raises:
         RequestError: there is no such example (404).
@@ -228,19 +240,4 @@ def _example(served: ServedVersion, place: str) -> dict[str, Any]:
     found = card(served)["examples"]
     if not place.isascii() or not place.isdigit() or len(place) > 6 or int(place) >= found:
         raise RequestError(Reason.NOT_FOUND, f"{served.name}: no example {place}; it has {found}")
-    k = int(place)
-    if "prompt" in inputs and "image" in inputs:
-        return {"prompt": inputs["prompt"][k]} | postprocess.to_json(
-            {"image": postprocess.picture(inputs["image"][k])}
-        )
-    if "prompt" in inputs:
-        return {"prompt": inputs["prompt"][k]} | postprocess.to_json(
-            {"image": postprocess.picture(outputs["image"][k])}
-        )
-    if "shots" not in inputs:
-        return postprocess.to_json({"image": postprocess.picture(inputs["image"][k])})
-    pictures = {
-        "image": postprocess.picture(inputs["shots"][k][0]),
-        "pose": postprocess.picture(outputs["image"][k]),
-    }
-    return postprocess.to_json(pictures) | {"landmarks": inputs["landmarks"][k].tolist()}
+    return postprocess.to_json(_task(served).example(inputs, outputs, int(place)))

@@ -1,4 +1,4 @@
-"""What is told of a graph's outputs: every task has its reader, and answers survive the way through JSON."""
+"""What people give becomes what graphs take, and answers survive the way through JSON."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from components import pipelines, tasks
-from components.pipelines import postprocess
+from components.pipelines import parameters, postprocess
+from components.pipelines.tasks import detection, generation
 from data.errors import UserError
 
 GENERATOR = {
@@ -20,11 +20,6 @@ GENERATOR = {
     "classes": ["bar", "dot"],
     "inputs": [{"name": name} for name in ("seed", "count", "label")],
 }
-
-
-def test_every_task_has_a_reader_and_can_be_asked_for():
-    assert set(postprocess.READERS) == set(tasks.TASKS)
-    assert {task for able in pipelines.TASKS.values() for task in able} == set(tasks.TASKS)
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 5))
@@ -53,20 +48,25 @@ def test_pictures_survive_the_way_through_json():
 
 
 def test_what_a_generator_is_asked():
-    asked = postprocess.request(GENERATOR, 3, 4, "dot")
+    (asked,) = generation.requests(GENERATOR, (), {"seed": 3, "count": 4, "label": "dot"})
     assert {name: values.tolist() for name, values in asked.items()} == {
         "seed": [3],
         "count": [4],
         "label": [1],
     }
-    assert postprocess.request(GENERATOR)["label"] == [postprocess.EVERY]
+    (asked,) = generation.requests(GENERATOR, (), {})
+    assert {name: values.tolist() for name, values in asked.items()} == {
+        "seed": [0],
+        "count": [1],
+        "label": [parameters.EVERY],
+    }
     for given_, told in (
         ({"seed": 2**63}, "g: seed must be"),
         ({"count": 0}, "g: count must be 1 to"),
         ({"label": "dott"}, "g: no class 'dott'. Did you mean 'dot'?"),
     ):
         with pytest.raises(UserError) as error:
-            postprocess.request(GENERATOR, **given_)
+            list(generation.requests(GENERATOR, (), given_))
         assert told in str(error.value)
 
 
@@ -76,5 +76,5 @@ def test_objects_below_the_score_are_left_out_and_the_surest_comes_first():
         "scores": np.array([[0.49, 0.6, 0.9]], np.float32),
         "labels": np.array([[0, 1, 0]]),
     }
-    (answer,) = postprocess.read({"task": "detection", "classes": ["bar", "dot"]}, outputs)
+    (answer,) = detection.read({"classes": ["bar", "dot"]}, outputs)
     assert [(one["label"], one["box"]["xmin"]) for one in answer["objects"]] == [("bar", 8), ("dot", 4)]
