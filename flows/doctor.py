@@ -17,7 +17,7 @@ from components.project import layout, lineage, params
 from data.errors import UserError
 from flows.processes import locks
 from flows.retraining import machine
-from flows.stages import dag
+from flows.stages import dag, fork_server
 from flows.workspace import pins
 
 PYTHONS = ((3, 11), (3, 12))
@@ -50,6 +50,7 @@ def examine() -> Iterator[Finding]:
         "git": _git,
         "params.yaml": _params,
         "dvc": _dvc,
+        "fork server": _fork_server,
         "gpu": _gpu,
         "mlflow": _mlflow,
         "prefect": _prefect,
@@ -143,6 +144,12 @@ def _dvc() -> Iterator[Finding]:
         else f"{len(stages)} stages are up to date"
     )
     yield Finding("dvc", "good", f"{state}; remote {remote}: {repo.config['remote'][remote]['url']}")
+
+
+def _fork_server() -> Iterator[Finding]:
+    if not fork_server.is_on():
+        told = f"{fork_server.SWITCH}=0: every stage loads its libraries anew, which takes seconds"
+        yield Finding("fork server", "note", told, f"unset {fork_server.SWITCH}")
 
 
 def _gpu() -> Iterator[Finding]:

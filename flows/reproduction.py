@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from components.project import layout, params
 from components.registry import mlflow_store, version_record, versions
 from components.registry.versions import Version
 from data.errors import UserError
-from flows.retraining.steps import TIME_LIMITS
-from flows.stages import dag
+from flows.retraining.machine import Machine
+from flows.stages import dag, time_limits
 from flows.stages.process import StageFailed, StageProcess
 from flows.workspace import pins
 
@@ -77,6 +77,7 @@ def run(version: Version, tell: Tell) -> Reproduction:
         UserError: its code or its record is not there, or a stage failed.
     """
     made = Reproduction(version.name, version.number, _commit(version))
+    limits = params.load().time_limits  # of today: how long a stage may take is no part of the recipe
     folder = layout.STATE.absolute() / "reproduce" / f"{version.name}-{version.number}"
     registered = json.loads((versions.fetch(version).folder / bundle.DESCRIPTION).read_text())["metrics"]
     with tempfile.TemporaryDirectory() as temporary:
@@ -85,7 +86,7 @@ def run(version: Version, tell: Tell) -> Reproduction:
         recorded = yaml.safe_load((source / _LOCK).read_text())["stages"]
     made.libraries = pins.others(project / pins.LOCK) if (project / pins.LOCK).exists() else []
     with contextlib.chdir(project):
-        _make(made, recorded, tell)
+        _make(made, recorded, limits, tell)
         made.bundle = bundle.sha256(layout.bundle(made.name)) == version.bundle_sha256
         made.processors = (version.tags.get("trained_on", "unknown"), version_record.trained_on(made.name))
         now = json.loads((layout.evaluated(made.name) / "metrics.json").read_text())["metrics"]
@@ -147,24 +148,37 @@ def _check_out(commit: str, folder: Path, source: Path) -> Path:
     return project
 
 
-def _make(made: Reproduction, recorded: dict[str, Any], tell: Tell) -> None:
+def _make(made: Reproduction, recorded: dict[str, Any], limits: Mapping[str, float], tell: Tell) -> None:
     """Bring everything that the model is made from into the folder, and make the model."""
     stages = dag.select(dag.read(), [made.name])
     data = [stage.name for stage in stages if stage.kind not in MADE_AGAIN]
     # What the remote does not have is made again from its source.
     subprocess.run([sys.executable, "-m", "dvc", "fetch", "--quiet", *data], capture_output=True, check=False)
+    machine = Machine()
     for stage in stages:
         again = stage.kind in MADE_AGAIN
         log = layout.STATE / "runs/reproduce" / f"{stage.address}.log"
         if again:
             tell(stage.address, "is made again")
         try:
-            how = StageProcess(stage.name, log, {}, force=again).run(60 * TIME_LIMITS[stage.kind])
+            with machine.gpu(_wants_gpu(stage)) as gpu:
+                environment = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+                process = StageProcess(stage.name, log, environment, force=again)
+                how = process.run(time_limits.seconds(stage.kind, limits))
         except StageFailed as failed:
             raise UserError(f"{stage.address}: {failed}") from None
         then, now = (_outs(lock, stage.name) for lock in (recorded, _read_lock()))
         made.stages[stage.address] = then == now
         tell(stage.address, f"{how}; {'the same bytes' if then == now else 'other bytes'}")
+
+
+def _wants_gpu(stage: dag.Stage) -> bool:
+    """Whether a stage computes on a GPU where there is one, by the parameters of the version."""
+    if stage.kind not in ("train", "evaluate"):
+        return False
+    values = yaml.safe_load(params.FILE.read_text())  # not checked: it was written for the code of that time
+    entries = {**values["models"], **values.get("fine_tuned", {})}
+    return entries[stage.item].get("device", "auto") != "cpu"
 
 
 def _read_lock() -> dict[str, Any]:

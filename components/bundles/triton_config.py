@@ -31,19 +31,26 @@ def of_bundle(name: str, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) ->
 
 
 def of_version(
-    name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], number: int, bundle_sha256: str
+    name: str,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    number: int,
+    bundle_sha256: str,
+    *,
+    max_batch: int = MAX_BATCH,
+    batching: bool = True,
 ) -> str:
     """Return that of version ``number`` in a repository of champions.
 
-    Graphs whose every tensor has a free batch are batched by Triton while they are busy; a generator, which takes a
-    seed and a count, is not.
+    Graphs whose every tensor has a free batch are batched by Triton while they are busy, ``max_batch`` rows at most,
+    unless ``batching`` is false; a generator, which takes a seed and a count, never is.
     """
     batched = all(tensor.shape[0] == -1 for tensor in (*inputs, *outputs))
-    lines = _head(name, MAX_BATCH if batched else 0)
+    lines = _head(name, max_batch if batched else 0)
     lines.append(f"version_policy {{ specific {{ versions: [ {number} ] }} }}")
     lines += [f"input [ {{ {_row(tensor, batched)} }} ]" for tensor in inputs]
     lines += [f"output [ {{ {_row(tensor, batched)}{_labels(tensor)} }} ]" for tensor in outputs]
-    if batched:
+    if batched and batching:
         lines.append("dynamic_batching { }")
     lines.append(f'parameters {{ key: "bundle_sha256" value {{ string_value: {_string(bundle_sha256)} }} }}')
     return _text(lines)

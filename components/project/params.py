@@ -6,7 +6,7 @@ import sys
 import zoneinfo
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -76,6 +76,22 @@ class GatePolicy(BaseModel):
     max_memory_mb: float = Field(default=2048.0, gt=0)
 
 
+class ServePolicy(BaseModel):
+    """One entry of ``serve:``: bounds of a model's queue in the server. What is None is as for every model.
+
+    Attributes:
+        max_batch, max_rows, max_queue, max_wait_ms, batching: see ``components/serving/settings.py``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    max_batch: int | None = Field(default=None, gt=0)
+    max_rows: int | None = Field(default=None, gt=0)
+    max_queue: int | None = Field(default=None, gt=0)
+    max_wait_ms: float | None = Field(default=None, gt=0)
+    batching: bool | None = None
+
+
 class SchedulePolicy(BaseModel):
     """One entry of ``schedules:``: when ``darkroom schedule`` retrains, and what.
 
@@ -111,7 +127,7 @@ class Params(BaseModel):
             their own because DVC gives every item of a section the same deps.
         gate: promotion policy of each model.
         catalog: ready-made entries that ``darkroom run NAME`` moves to ``models`` or ``fine_tuned``.
-        serve: bounds of a model's queue in the server, in place of the defaults (``components/serving/settings.py``).
+        serve: bounds of a model's queue in the server, in place of the defaults.
         schedules: when ``darkroom schedule`` retrains.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
     """
@@ -123,9 +139,9 @@ class Params(BaseModel):
     fine_tuned: dict[str, ModelParams] = Field(default_factory=dict)
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     catalog: dict[str, ModelParams] = Field(default_factory=dict)
-    serve: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    serve: dict[str, ServePolicy] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
-    time_limits: dict[StageName, float] = Field(default_factory=dict)
+    time_limits: dict[StageName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
     @property
     def all_models(self) -> dict[str, ModelParams]:
@@ -147,24 +163,49 @@ class Params(BaseModel):
         return f"{FILE}: {'fine_tuned' if name in self.fine_tuned else 'models'}.{name}"
 
 
+class _ServeAlone(BaseModel):
+    """``serve:`` without the other sections, which a server that only asks the registry has no use for."""
+
+    serve: dict[str, ServePolicy] = Field(default_factory=dict)
+
+
 def load(path: Path = FILE) -> Params:
     """Read and check ``params.yaml``.
 
     Raises:
         UserError: the file is missing, is not YAML, or holds an unknown key, family, data set or model.
     """
+    params = _parse(path, Params, _in_present_words(path, _read(path)))
+    _check_names(path, params)
+    return params
+
+
+def load_serve(path: Path = FILE) -> dict[str, ServePolicy]:
+    """Read and check ``serve:`` of ``params.yaml`` alone: where a server runs there need be no families and data.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has another mistake in this section.
+    """
+    return _parse(path, _ServeAlone, _read(path) or {}).serve
+
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def _read(path: Path) -> Any:
     try:
-        values = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path}: not found. Run darkroom in the project's root.") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
+
+
+def _parse(path: Path, model: type[Section], values: Any) -> Section:
     try:
-        params = Params.model_validate(_in_present_words(path, values))
+        return model.model_validate(values)
     except ValidationError as error:
         raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
-    _check_names(path, params)
-    return params
 
 
 def _in_present_words(path: Path, values: Any) -> Any:
@@ -254,6 +295,7 @@ def _fields(location: tuple) -> list[str]:
         "fine_tuned": ModelParams,
         "catalog": ModelParams,
         "gate": GatePolicy,
+        "serve": ServePolicy,
         "schedules": SchedulePolicy,
     }
     if len(location) == 1:

@@ -12,13 +12,14 @@ moves ``config.pbtxt`` alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.bundles import triton_config
 from components.bundles.bundle import MODEL
 from components.bundles.triton_config import LABELS
+from components.project.params import ServePolicy
 from components.registry import versions
 from components.registry.versions import Version
 from data import atomic
@@ -35,8 +36,12 @@ class Exported:
     written: bool
 
 
-def run(folder: Path, names: Collection[str] = ()) -> list[Exported]:
+def run(
+    folder: Path, names: Collection[str] = (), bounds: Mapping[str, ServePolicy] | None = None
+) -> list[Exported]:
     """Bring the Triton model repository in ``folder`` up to date with the champions of ``names``, or of all models.
+
+    ``bounds`` are those of ``serve:`` in ``params.yaml``: how many rows are batched, and whether any are.
 
     Raises:
         UserError: a model is not registered or has no champion, its bundle is not whole, or ``folder`` holds something
@@ -52,17 +57,25 @@ def run(folder: Path, names: Collection[str] = ()) -> list[Exported]:
     found = [version for version in champions if version is not None]
     if not found:
         raise UserError("no champion yet: nothing to export. Train and promote a model first: darkroom run")
-    return [_export(folder / version.name, version) for version in found]
+    bounds = bounds or {}
+    return [
+        _export(folder / version.name, version, bounds.get(version.name, ServePolicy())) for version in found
+    ]
 
 
-def _export(folder: Path, version: Version) -> Exported:
+def _export(folder: Path, version: Version, bounds: ServePolicy) -> Exported:
     bundle = versions.fetch(version)
     graph = (bundle.folder / MODEL).read_bytes()
     target = folder / str(version.number)
     if there := target.exists():
         _check_same(target, graph)
     text = triton_config.of_version(
-        bundle.description["name"], bundle.graph.inputs, bundle.graph.outputs, version.number, bundle.sha256
+        bundle.description["name"],
+        bundle.graph.inputs,
+        bundle.graph.outputs,
+        version.number,
+        bundle.sha256,
+        **bounds.model_dump(include={"max_batch", "batching"}, exclude_none=True),
     )
     files = {LABELS: "".join(f"{name}\n" for name in bundle.description["classes"])} if LABELS in text else {}
     files[triton_config.FILE] = text  # last: from then on the version is the one that is served

@@ -32,23 +32,6 @@ class ModelSettings:
     max_wait_ms: float = 2000.0
     batching: bool = True
 
-    @classmethod
-    def from_json(cls, where: str, values: dict[str, Any]) -> ModelSettings:
-        """Build from plain values.
-
-        Raises:
-            UserError: a key is unknown, or a value is not possible; the message starts with ``where``.
-        """
-        kinds = {entry.name: type(entry.default) for entry in fields(cls)}
-        for key, value in values.items():
-            if key not in kinds:
-                raise UserError(f"{where}.{key}: unknown key.{nearest(key, kinds)}")
-            if isinstance(value, bool) != (kinds[key] is bool) or not isinstance(value, int | float):
-                raise UserError(f"{where}.{key}: must be {kinds[key].__name__} (got {value!r})")
-            if kinds[key] is not bool and (value <= 0 or kinds[key](value) != value):
-                raise UserError(f"{where}.{key}: must be more than 0 (got {value!r})")
-        return cls(**values)
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -146,11 +129,8 @@ class Settings:
         for key in values.keys() - {entry.name for entry in fields(cls)}:
             raise UserError(f"serving: unknown setting {key!r}.{nearest(key, (f.name for f in fields(cls)))}")
         values = dict(values)
-        values["default"] = ModelSettings.from_json("default", values.get("default", {}))
-        values["models"] = {
-            name: ModelSettings.from_json(f"serve.{name}", model)
-            for name, model in values.get("models", {}).items()
-        }
+        values["default"] = ModelSettings(**values.get("default", {}))
+        values["models"] = {name: ModelSettings(**model) for name, model in values.get("models", {}).items()}
         return cls(**values)
 
 

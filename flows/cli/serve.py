@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
-PARAMS = Path("params.yaml")
 TOKENS = Path(".darkroom/tokens.json")
 
 
@@ -113,15 +112,13 @@ def serve_token(
 
 
 def _bounds() -> dict[str, ModelSettings]:
-    """Return the bounds of ``serve:`` in ``params.yaml``, read without what checks all of the file: that takes time."""
-    import yaml
-
+    """Return the bounds of ``serve:`` in ``params.yaml``."""
+    from components.project import params
     from components.serving.settings import ModelSettings
 
-    values = yaml.safe_load(PARAMS.read_text()) or {}
     return {
-        name: ModelSettings.from_json(f"{PARAMS}: serve.{name}", bounds)
-        for name, bounds in values.get("serve", {}).items()
+        name: ModelSettings(**bounds.model_dump(exclude_none=True))
+        for name, bounds in params.load_serve().items()
     }
 
 

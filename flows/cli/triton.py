@@ -20,10 +20,11 @@ def export_triton(
     ] = False,
 ) -> None:
     """Write the champions as a Triton model repository."""
+    from components.project import params
     from components.registry import triton
     from flows.workspace.project import CALLED_FROM
 
-    exported = triton.run(CALLED_FROM / folder, models or [])
+    exported = triton.run(CALLED_FROM / folder, models or [], params.load_serve())
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in exported], indent=2))
         return

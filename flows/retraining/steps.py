@@ -13,19 +13,8 @@ from components.project import layout
 from components.project.params import Params
 from flows.retraining.display import Display
 from flows.retraining.machine import Machine
-from flows.stages import dag, fork_server, order
+from flows.stages import dag, fork_server, order, time_limits
 from flows.stages.process import StageFailed, StageProcess
-
-TIME_LIMITS = {
-    "ingest": 240.0,
-    "validate": 60.0,
-    "prepare": 120.0,
-    "judge": 240.0,
-    "train": 1440.0,
-    "evaluate": 120.0,
-    "export": 60.0,
-}
-"""Minutes a stage may take unless ``params.yaml`` says otherwise under ``time_limits``."""
 
 
 class Retraining:
@@ -143,8 +132,7 @@ class Retraining:
             )
             self._processes.add(process)
             try:
-                limits = {**TIME_LIMITS, **self._settings.time_limits}
-                how = process.run(60 * limits[stage.kind])
+                how = process.run(time_limits.seconds(stage.kind, self._settings.time_limits))
             finally:
                 self._processes.discard(process)
         if how != "unchanged":

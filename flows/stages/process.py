@@ -88,7 +88,8 @@ class StageProcess:
             self.stop()
             self._process.wait()
             raise StageFailed(
-                f"{self.name} ran out of its {time_limit / 60:g} minutes. Log: {self.log}"
+                f"{self.name} ran out of its {time_limit / 60:g} minutes, which time_limits of params.yaml can change. "
+                f"Log: {self.log}"
             ) from None
         if self._stopped.is_set():
             raise StageFailed(f"{self.name} was stopped. Log: {self.log}")

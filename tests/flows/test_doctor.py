@@ -98,3 +98,10 @@ def test_a_deleted_ledger_is_found_where_status_finds_it(project):
     mlflow_store.client().delete_experiment(deleted)
     (finding,) = found()["mlflow"]
     assert (finding.state, "experiments restore" in finding.says) == ("bad", True)
+
+
+def test_a_fork_server_that_is_turned_off_is_named(monkeypatch):
+    assert not list(doctor._fork_server())
+    monkeypatch.setenv("DARKROOM_FORK_SERVER", "0")
+    (finding,) = doctor._fork_server()
+    assert (finding.state, finding.mend) == ("note", "unset DARKROOM_FORK_SERVER")

@@ -73,6 +73,14 @@ def test_a_version_is_made_again_from_its_own_code_data_and_parameters(pipeline,
     assert not told["exact"] and not told["bundle"] and told["stages"]["train@one"]
     assert told["metrics"]["accuracy"][0] == 1
 
+    with (pipeline.folder / "params.yaml").open("a") as file:
+        file.write("\ntime_limits: {train: 0.001}\n")
+    late = reproduce(pipeline, "one")
+    assert late.returncode == 2, late.stderr
+    assert (
+        "train@one ran out of its 0.001 minutes, which time_limits of params.yaml can change" in late.stderr
+    )
+
 
 def test_what_cannot_be_had_again_is_told(pipeline):
     (pipeline.folder / "noise-one").write_text("0.1")  # not committed

@@ -20,10 +20,26 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from data.errors import UserError
 from flows.stages.dag import Stage
 from flows.stages.fork_server import client
 
+SWITCH = "DARKROOM_FORK_SERVER"
+"""Environment variable: ``0`` turns the servers off, and every stage gets an interpreter of its own."""
+
 _programs: ContextVar[Path | None] = ContextVar("programs", default=None)
+
+
+def is_on() -> bool:
+    """Whether servers run where they can.
+
+    Raises:
+        UserError: the variable is neither 0 nor 1.
+    """
+    said = os.environ.get(SWITCH, "1")
+    if said not in ("0", "1"):
+        raise UserError(f"{SWITCH}={said}: give 0, which turns the fork servers off, or 1.")
+    return said == "1"
 
 
 def programs() -> Path | None:
@@ -38,11 +54,14 @@ def serve(folder: Path, stages: Iterable[Stage]) -> Iterator[None]:
     Args:
         folder: made if it is not there; sockets, logs and the ``python`` go into it. Relative to the working
             directory, as a socket's address is short.
-        stages: those that may run. Without any, and on anything but Linux, where a copy would outlive the process
-            that asked for it, there is no server.
+        stages: those that may run. Without any, where they are turned off, and on anything but Linux, where a copy
+            would outlive the process that asked for it, there is no server.
+
+    Raises:
+        UserError: :data:`SWITCH` is neither 0 nor 1.
     """
     commands = [shlex.split(stage.command)[1:] for stage in stages]
-    if not commands or sys.platform != "linux":
+    if not is_on() or not commands or sys.platform != "linux":
         yield
         return
     names = {client.SERVERS[client.DVC], *filter(None, map(client.server_of, commands))}

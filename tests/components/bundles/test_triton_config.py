@@ -8,7 +8,7 @@ from components.bundles.signature import Tensor
 IMAGE = Tensor("image", "uint8", (-1, 8, 8, 1))
 LIKELIHOOD = Tensor("log_likelihood", "float32", (-1,))
 PROBABILITIES = Tensor("probabilities", "float32", (-1, 10))
-SEED = Tensor("seed", "int64", ())
+SEED = Tensor("seed", "int64", (1,))
 
 
 def test_a_bundles_batch_is_a_dimension_like_any_other():
@@ -30,3 +30,10 @@ def test_a_repositorys_version_is_named_and_batched():
         "dynamic_batching { }\n"
         'parameters { key: "bundle_sha256" value { string_value: "ab" } }\n'
     )
+
+
+def test_batches_are_as_large_as_the_servers():
+    text = triton_config.of_version("m", [IMAGE], [LIKELIHOOD], 1, "ab", max_batch=8, batching=False)
+    assert "max_batch_size: 8\n" in text and "dynamic_batching" not in text
+    made = triton_config.of_version("m", [SEED], [IMAGE], 1, "ab", max_batch=8)
+    assert "max_batch_size: 0\n" in made and "dynamic_batching" not in made

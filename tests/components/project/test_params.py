@@ -75,3 +75,27 @@ def test_the_catalog_is_read_by_its_old_name_with_a_line(load, capsys):
     assert "params.yaml: shelf: is called 'catalog' now" in capsys.readouterr().err
     with pytest.raises(UserError, match="'catalog' now, which is there too"):
         load(shelf={"two": FROM_NOTHING}, catalog={})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        ({"max_batsch": 1}, "params.yaml: serve.one.max_batsch: unknown key. Did you mean 'max_batch'"),
+        ({"max_batch": 0}, "params.yaml: serve.one.max_batch: Input should be greater than 0 (got 0)"),
+        ({"max_batch": 1.5}, "serve.one.max_batch: Input should be a valid integer (got 1.5)"),
+        ({"max_batch": "x"}, "serve.one.max_batch: Input should be a valid integer (got 'x')"),
+        ({"max_queue": True}, "serve.one.max_queue: Input should be a valid integer (got True)"),
+        ({"batching": 1}, "serve.one.batching: Input should be a valid boolean (got 1)"),
+    ],
+)
+def test_bounds_of_the_server_are_checked_like_the_rest(load, bounds, told):
+    with pytest.raises(UserError, match=re.escape(told)):
+        load(serve={"one": bounds})
+    with pytest.raises(UserError, match=re.escape(told)):
+        params.load_serve()
+
+
+def test_a_server_needs_no_families_and_no_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params.FILE.write_text("models: {m: {family: gone}}\nserve: {m: {max_wait_ms: 5}}\n")
+    assert params.load_serve()["m"].max_wait_ms == 5

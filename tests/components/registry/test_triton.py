@@ -11,6 +11,7 @@ import pytest
 
 from components import register
 from components.bundles.bundle import Bundle
+from components.project.params import ServePolicy
 from components.registry import triton, versions
 from data import atomic
 from data.errors import UserError
@@ -137,3 +138,11 @@ def test_mistakes_are_told(sqlite_project):
     atomic.write_bytes(Path("repository/m/1/model.onnx"), b"another graph")
     with pytest.raises(UserError, match=r"repository/m/1/model.onnx: is not this version's graph"):
         triton.run(Path("repository"))
+
+
+def test_the_bounds_of_serve_hold_here_too(sqlite_project, parse):
+    workspace.write_params({"m": GATE})
+    promoted()
+    triton.run(Path("repository"), bounds={"m": ServePolicy(max_batch=8, max_rows=3)})
+    config = parse(Path("repository/m/config.pbtxt"))
+    assert config.max_batch_size == 8 and config.HasField("dynamic_batching")

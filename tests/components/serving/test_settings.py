@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import pytest
 
+from components.project.params import ServePolicy
 from components.serving.settings import ModelSettings, Settings
 from data.errors import UserError
 
@@ -23,18 +25,16 @@ def test_they_survive_the_way_to_a_worker():
         ({"shadow": 1.5}, "a share of the requests"),
         ({"request_s": 0}, "--request-timeout 0: seconds, more than 0"),
         ({"workers": 0}, "workers 0: must be at least 1"),
-        ({"models": {"m": {"max_batsch": 1}}}, "serve.m.max_batsch: unknown key. Did you mean 'max_batch'"),
-        ({"models": {"m": {"max_batch": 0}}}, "serve.m.max_batch: must be more than 0"),
-        ({"models": {"m": {"max_batch": 1.5}}}, "serve.m.max_batch: must be more than 0"),
-        ({"models": {"m": {"max_batch": "x"}}}, "serve.m.max_batch: must be int"),
-        ({"models": {"m": {"batching": 1}}}, "serve.m.batching: must be bool"),
-        ({"models": {"m": {"max_queue": True}}}, "serve.m.max_queue: must be int"),
     ],
 )
 def test_what_is_not_possible(values, told):
     with pytest.raises(UserError) as error:
         Settings.from_json(values)
     assert told in str(error.value)
+
+
+def test_params_yaml_names_the_same_bounds():
+    assert {field.name for field in fields(ModelSettings)} == set(ServePolicy.model_fields)
 
 
 def test_grpc_is_an_extra(monkeypatch):

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from data.errors import UserError
 from flows.stages import dag, fork_server
 from flows.stages.dag import Stage
 from flows.stages.process import StageFailed, StageProcess
@@ -289,3 +290,15 @@ def test_what_is_loaded_ahead_leaves_no_pool_of_threads_behind():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout
     assert printed.split()[-2:] == ["False", "False"]
+
+
+def test_they_can_be_turned_off(tmp_path, monkeypatch):
+    monkeypatch.setenv(fork_server.SWITCH, "0")
+    with fork_server.serve(tmp_path, [TRAIN]):
+        assert not list(tmp_path.iterdir())
+    monkeypatch.setenv(fork_server.SWITCH, "off")
+    with (
+        pytest.raises(UserError, match=r"DARKROOM_FORK_SERVER=off: give 0, which .*, or 1\."),
+        fork_server.serve(tmp_path, [TRAIN]),
+    ):
+        pass
