@@ -51,6 +51,8 @@ class Settings:
         grace_s: seconds that requests have to be answered after SIGTERM.
         request_s: seconds in which a request has to arrive whole; then it is refused, and its connection ends.
         max_body: most bytes of a request.
+        max_held: most bytes of large requests in one worker, from their arrival to their answer; further ones are
+            refused with 503.
         max_connections: most connections of one worker; further ones are refused with 503.
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
         webhook_secret: file of the secret that signs MLflow's webhooks; without it none are taken.
@@ -73,6 +75,7 @@ class Settings:
     grace_s: float = 20.0
     request_s: float = 30.0
     max_body: int = 32 << 20
+    max_held: int = 256 << 20
     max_connections: int = 1024
     tokens: str = ""
     webhook_secret: str = ""
@@ -101,7 +104,7 @@ class Settings:
             raise UserError(f"--shadow {self.shadow}: a share of the requests, from 0 to 1.")
         if self.request_s <= 0:
             raise UserError(f"--request-timeout {self.request_s:g}: seconds, more than 0.")
-        for name in ("workers", "threads", "max_body", "max_connections"):
+        for name in ("workers", "threads", "max_body", "max_held", "max_connections"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} {getattr(self, name)}: must be at least 1.")
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import httptools
 
+from components.serving.http.body import Body, Budget
 from components.serving.http.header_cache import Head
 from components.serving.http.messages import Pending, Request, Response
 from components.serving.request_error import Reason, RequestError, too_slow
@@ -65,13 +66,16 @@ class Connection(asyncio.Protocol):
     reset, and the client would not see why it was refused.
     """
 
-    def __init__(self, application: Answers, settings: Settings, connections: set[Connection]) -> None:
+    def __init__(
+        self, application: Answers, settings: Settings, connections: set[Connection], budget: Budget
+    ) -> None:
         """Wait for a client.
 
         Args:
             application: what answers.
             settings: bounds of bodies and connections.
             connections: all open ones; this one is among them as long as it is open.
+            budget: what holds the bodies of all of them.
         """
         self._application, self._settings, self._connections = application, settings, connections
         self._loop = asyncio.get_running_loop()
@@ -83,13 +87,14 @@ class Connection(asyncio.Protocol):
         self._arriving = True  # the first one has its time from the start of the connection
         self._target, self._headers, self._head_size = b"", {}, 0
         self._request: Request | None = None
-        self._body: list[bytes] = []
-        self._body_size = 0
-        self._dropping = False
+        self._budget, self._body = budget, Body(budget, settings.max_body)
+        self._unheard = 0
+        self._dropping, self._dropped = False, 0
         self._piece: bytes | None = None  # that it began with, if it may be all of it
         # Of those that have arrived.
         self._head: Head | None = None
         self._busy = False
+        self._held = 0  # of the budget, for the body that is being answered
         self._waited: Pending | None = None
         self._next: deque[Request] = deque()
         self._paused = self._unread = self._last = False
@@ -103,6 +108,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the connection go: what nobody waits for any more need not be computed."""
         self._connections.discard(self)
+        self._body.drop()
+        self._budget.release(self._held + sum(request.held for request in self._next))
+        self._held = 0
         self._next.clear()
         if self._waited is not None:
             self._waited.cancel()
@@ -149,41 +157,57 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        if self._dropping:
+            self._dropped += len(data)
+            if self._dropped > self._settings.max_body:
+                self._transport.close()
+            return
         self._piece = None
-        if self._head_size == 0 and not (self._busy or self._unread or self._dropping):
+        if self._head_size == 0 and not (self._busy or self._unread):
             if self._head is not None and (request := self._head.again(data)) is not None:
                 self._take_again(request)
                 return
             self._piece = data
         if not self._arriving:
             self._since = time.monotonic()
-        within_head = self._head_size > 0 and self._request is None
+        before = (self._request, self._body.size) if self._head_size > 0 else None
         try:
-            self._read(data)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._read_plainly(memoryview(data), upgrade)
         except httptools.HttpParserCallbackError:
             log.exception("a request could not be read")
             self._transport.close()
         except httptools.HttpParserError as error:
             self._refuse_rest(RequestError(Reason.INVALID, f"this is no HTTP request: {error}"))
-        if within_head and self._request is None and self._head_size > 0:
-            self._head_size += len(data)  # the parser says nothing of what is not whole: a header without end
-            if self._head_size > MAX_HEAD:
-                self._refuse_rest(_too_long(self._head_size))
+        if self._head_size > 0:
+            self._bound(before, len(data))
         self._arriving = self._head_size > 0
 
-    def _read(self, data: bytes) -> None:
-        """Parse ``data``; a request that asks for another protocol is read, and answered, in this one."""
-        rest: bytes | memoryview = data
-        while True:
-            try:
-                return self._parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as upgrade:
-                if self._parser.get_method() == b"CONNECT":
-                    return  # what follows is no HTTP; the connection ends with the answer
-                rest = memoryview(rest)[upgrade.args[0] :]
-            head = self._head_without_upgrade()
+    def _read_plainly(self, data: memoryview, upgrade: httptools.HttpParserUpgrade) -> None:
+        """Read a request that asks for another protocol, and what follows it in ``data``, in this protocol."""
+        while self._parser.get_method() != b"CONNECT":  # what follows that is no HTTP
+            data, head = data[upgrade.args[0] :], self._head_without_upgrade()
             self._parser = httptools.HttpRequestParser(self)
             self._parser.feed_data(head)
+            try:
+                return self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as another:
+                upgrade = another
+
+    def _bound(self, before: tuple[Request | None, int] | None, size: int) -> None:
+        """Refuse a request that is still arriving if it is too large; ``before`` is how it stood ``size`` bytes ago."""
+        if self._body.size:
+            try:
+                self._body.settle()
+            except RequestError as refused:
+                self._request.refused = self._request.refused or refused
+                return self._drop(self._request)
+        # The parser says nothing of what is not whole: a header without end.
+        self._unheard = self._unheard + size if before == (self._request, self._body.size) else 0
+        if self._unheard > MAX_HEAD:
+            self._refuse_rest(_too_long(self._unheard))
 
     def _head_without_upgrade(self) -> bytes:
         """Return the head that was just read, as one that asks for no other protocol.
@@ -213,7 +237,6 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._target, self._headers, self._head_size = b"", {}, 1
-        self._body, self._body_size = [], 0
 
     def on_url(self, url: bytes) -> None:
         """Read a part of the target."""
@@ -222,8 +245,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Read a header."""
-        name = name.lower()
-        if self._headers.setdefault(name, value) is not value and name in _LISTS:
+        if self._headers.setdefault(name.lower(), value) is not value and (name := name.lower()) in _LISTS:
             self._headers[name] += b", " + value
         self._head_size += len(name) + len(value)
 
@@ -256,19 +278,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Read a part of the body."""
-        if self._request is None:
-            return
-        self._body_size += len(body)
-        if self._body_size > self._settings.max_body:
-            if self._dropping:
-                self._transport.close()
-            else:
-                most = self._settings.max_body
-                self._refuse(
-                    self._request, RequestError(Reason.TOO_LARGE, f"the body has more than {most} bytes")
-                )
-        elif not self._dropping:
-            self._body.append(body)
+        if self._request is not None and not self._dropping:
+            self._body.add(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -277,7 +288,12 @@ class Connection(asyncio.Protocol):
             if not self._busy:
                 self._transport.close()
         elif request is not None:
-            request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            if self._body.size:
+                try:
+                    request.body, request.held = self._body.take()
+                except RequestError as refused:
+                    self._body.drop()
+                    request.refused = request.refused or refused
             if self._piece is not None:
                 self._head, self._piece = Head.of(self._piece, request), None
             self._take(request)
@@ -286,6 +302,9 @@ class Connection(asyncio.Protocol):
         """Write the response to the request that is being answered, and go on with the next."""
         transport, body = self._transport, response.body
         self._busy, self._waited, self._since = False, None, time.monotonic()
+        if self._held:
+            self._budget.release(self._held)
+            self._held = 0
         if transport.is_closing():
             return
         close = not request.keep or (self._last and not self._next)
@@ -316,7 +335,7 @@ class Connection(asyncio.Protocol):
             self._next.append(request)
             self._pause()
         else:
-            self._busy = True
+            self._busy, self._held = True, request.held
             self._waited = self._application.answer(request, self.respond)
 
     def _go_on(self) -> None:
@@ -324,8 +343,9 @@ class Connection(asyncio.Protocol):
         if self._busy or self._unread or self._transport.is_closing():
             return
         if self._next:
-            self._busy = True
-            self._waited = self._application.answer(self._next.popleft(), self.respond)
+            request = self._next.popleft()
+            self._busy, self._held = True, request.held
+            self._waited = self._application.answer(request, self.respond)
         elif self._paused:
             self._paused = False
             self._transport.resume_reading()
@@ -339,12 +359,13 @@ class Connection(asyncio.Protocol):
     def _refuse(self, request: Request, refused: RequestError) -> None:
         """Refuse a request that is still arriving: when it is whole if it has no body, and at once if it may have."""
         request.refused = refused
-        if request.method not in ("GET", "HEAD") or self._body_size > 0:
+        if request.method not in ("GET", "HEAD"):
             self._drop(request)
 
     def _drop(self, request: Request) -> None:
         """Answer a refused request that is still arriving, and drop what comes of it for a moment."""
-        self._body, self._body_size, self._dropping, request.keep = [], 0, True, False
+        self._body.drop()
+        self._dropping, request.keep = True, False
         self._loop.call_later(_DISCARD_S, self._transport.close)
         self._take(request)
 

@@ -25,12 +25,12 @@ class Head:
         """Return the head of ``request``, which the parser read from ``data``; None where it cannot be known again.
 
         That is so where ``data`` is more or less than the request, or its body is in chunks, which are longer than
-        what they hold; and where more is to be done than to answer it.
+        what they hold; and where more is to be done than to answer it, such as to count a large body.
         """
         start = data.find(_END) + len(_END)
         if start + len(request.body) != len(data):
             return None
-        if not request.keep or request.refused is not None or b"expect" in request.headers:
+        if not request.keep or request.held or request.refused is not None or b"expect" in request.headers:
             return None
         return cls(data[:start], len(data), request)
 

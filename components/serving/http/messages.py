@@ -28,6 +28,7 @@ class Request:
         parameters: what the pattern found in the path, percent-decoded.
         refused: why it is not answered, where that is known before its body was read.
         body: all of it.
+        held: bytes that the budget of bodies holds for it.
         id: names this request in logs and in the response's ``x-request-id``.
         model: ``(name, version)`` that answered, for metrics and logs; the handler sets it.
     """
@@ -38,6 +39,7 @@ class Request:
         "body",
         "handler",
         "headers",
+        "held",
         "id",
         "keep",
         "method",
@@ -58,7 +60,7 @@ class Request:
         self.pattern = ""
         self.parameters: dict[str, str] = {}
         self.refused: RequestError | None = None
-        self.body = b""
+        self.body, self.held = b"", 0
         self.id = ""
         self.model: tuple[str, str] | None = None
 

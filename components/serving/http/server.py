@@ -12,12 +12,15 @@ import logging
 import socket
 import time
 
+from components.serving import memory
+from components.serving.http.body import Budget
 from components.serving.http.connection import Answers, Connection
 from components.serving.http.listening import BACKLOG
 from components.serving.settings import Settings
 
 _KEEP_ALIVE_S = 65.0  # longer than proxies and client pools keep theirs: they are the ones to close
 _LOOK_S = 1.0
+_LARGE = 32 << 20  # bytes of bodies; when as many are gone, their memory is given back to the system
 _LINGER_S = 0.5
 _TICK_S = 0.01
 
@@ -30,6 +33,7 @@ class Server:
     def __init__(self, application: Answers, settings: Settings) -> None:
         self._application, self._settings = application, settings
         self._connections: set[Connection] = set()
+        self._budget = Budget(settings.max_held)
         self._ending = asyncio.Event()
 
     def end(self) -> None:
@@ -47,11 +51,13 @@ class Server:
             now = time.monotonic()
             for connection in list(self._connections):
                 connection.end_if_late(now, _KEEP_ALIVE_S)
+            if self._budget.fallen(_LARGE):
+                loop.run_in_executor(None, memory.give_back)
         server.close()
         await self._drain()
 
     def _connection(self) -> Connection:
-        return Connection(self._application, self._settings, self._connections)
+        return Connection(self._application, self._settings, self._connections, self._budget)
 
     async def _drain(self) -> None:
         log.info("draining", extra={"connections": len(self._connections)})

@@ -7,8 +7,6 @@ are then run: hash, links, graph, signature, golden answers. Loading has a threa
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import gc
 import logging
 import time
@@ -16,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from components.bundles.bundle import Bundle
+from components.serving import memory
 from components.serving.engine.served_version import ServedVersion
 from components.serving.engine.thread_pool import ThreadPool
 from components.serving.rollout.repository import Repository
@@ -188,5 +187,4 @@ def _on_device(folder: Path, settings: Settings) -> Bundle:
 def _release() -> None:
     """Give the memory of a version that was swapped out back to the system."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
+    memory.give_back()

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.serving.http.body import Budget
 from components.serving.http.connection import MAX_AHEAD, MAX_HEAD, Connection
 from components.serving.http.errors import STATUS
 from components.serving.http.header_cache import Head
@@ -85,7 +86,9 @@ def spoken(pieces: list[bytes], *, echo: Echo | None = None, **bounds) -> Wire:
 
     async def scenario() -> Wire:
         wire, connections = Wire(), set()
-        connection = Connection(echo or Echo(), Settings(**bounds), connections)
+        connection = Connection(
+            echo or Echo(), Settings(**bounds), connections, Budget(bounds.get("max_held", 1 << 20))
+        )
         connection.connection_made(wire)
         for piece in pieces:
             while not wire.reading and not wire.closed:
@@ -238,7 +241,8 @@ def test_a_body_that_grows_too_long_is_refused_at_once_and_read_on_for_a_moment(
     chunk = b"5\r\n12345\r\n"
     wire = spoken([head, chunk, chunk, chunk], max_body=12)
     assert responses(wire)[0][0] == 413 and b"connection: close" in wire.written and not wire.closed
-    assert spoken([head, chunk, chunk, chunk, b"0\r\n\r\n"], max_body=12).closed
+    assert spoken([head, chunk, chunk, chunk, b"x" * 12], max_body=12).closed is False
+    assert spoken([head, chunk, chunk, chunk, b"x" * 12, b"x"], max_body=12).closed
 
 
 def test_a_refused_request_without_a_body_costs_no_connection():
@@ -311,7 +315,7 @@ def test_who_asks_first_whether_to_send_is_told():
 def test_a_client_that_leaves_is_not_computed_for():
     async def scenario():
         echo = Echo()
-        connection = Connection(echo, Settings(), set())
+        connection = Connection(echo, Settings(), set(), Budget(1 << 20))
         connection.connection_made(Wire())
         connection.data_received(b"GET /later HTTP/1.1\r\nhost: x\r\n\r\n")
         connection.connection_lost(None)
@@ -339,7 +343,7 @@ def test_a_client_that_sends_no_more_is_answered(sent, expected):
 
     async def scenario() -> tuple[Wire, bool]:
         wire = Wire()
-        connection = Connection(Echo(), Settings(), set())
+        connection = Connection(Echo(), Settings(), set(), Budget(1 << 20))
         connection.connection_made(wire)
         if sent:
             connection.data_received(sent)
@@ -367,7 +371,7 @@ def test_a_half_closed_connection_is_answered_by_a_real_server(every_kind):
 def test_a_client_that_does_not_read_is_not_read_from_and_ends():
     async def scenario():
         wire = Wire()
-        connection = Connection(Echo(), Settings(request_s=10), set())
+        connection = Connection(Echo(), Settings(request_s=10), set(), Budget(1 << 20))
         connection.connection_made(wire)
         connection.pause_writing()
         connection.data_received(WHOLE + WHOLE)
