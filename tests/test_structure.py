@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.tasks import TASKS, VARIANTS
 from models.registry import FAMILIES
 from tests.import_closure import closure
 
@@ -73,6 +74,47 @@ def test_every_data_set_has_its_two_files():
 def test_module_has_a_docstring_and_a_telling_name(file):
     assert file.stem not in FORBIDDEN_NAMES
     assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+TASK_ROOMS = ("components/tasks/", "components/pipelines/tasks/", "data/kinds.py")
+"""Where tasks are known by name: what is measured of them, what people ask of them, which data they learn from."""
+NOT_OF_A_TASK = {
+    (
+        "components/serving/v2/infer_request.py",
+        "classification",
+    ),  # a parameter of the Open Inference Protocol
+    ("data/sources/coco.py", "segmentation"),  # a key of COCO's JSON
+    (
+        "components/trained/base_answers.py",
+        "text_to_image",
+    ),  # what bases draw of captions
+}
+
+
+def test_no_other_module_knows_a_task_by_its_name():
+    packages = [ROOT / package for package in ("flows", "components", "data")]
+    files = [
+        file for package in packages for file in package.rglob("*") if file.suffix in (".py", ".js", ".html")
+    ]
+    found = set()
+    for file in files:
+        name = file.relative_to(ROOT).as_posix()
+        if not name.startswith(TASK_ROOMS):
+            known = _words_of_python(file) if file.suffix == ".py" else _quoted(file)
+            found |= {(name, task) for task in known & {*TASKS, *VARIANTS.values()}}
+    assert found == NOT_OF_A_TASK
+
+
+def _words_of_python(file: Path) -> set[str]:
+    """Return the strings of a module, and the names that it imports from other modules."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    rooms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module.endswith(".tasks")]
+    return strings | {alias.name for node in rooms for alias in node.names}
+
+
+def _quoted(file: Path) -> set[str]:
+    return set(re.findall(r"""["'`](\w+)["'`]""", file.read_text()))
 
 
 def test_lock_names_versions_and_no_address():
