@@ -19,6 +19,7 @@ import models
 from components import export, tasks
 from components.bundles import parity
 from components.bundles.onnx_session import OnnxGraph
+from components.evaluation import prompts
 from components.trained.torch_model import Reference, arguments
 from models import checkpoint
 from models.registry import FAMILIES
@@ -26,18 +27,6 @@ from tests.models import tiny, training_process
 from tests.models.hooks import HOOKS, REQUIRED, WALKS
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
-TASKS = {
-    "classification",
-    "density",
-    "generation",
-    "translation",
-    "reenactment",
-    "detection",
-    "segmentation",
-    "transcription",
-    "text_to_image",
-    "controlled_generation",
-}
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
@@ -60,41 +49,23 @@ def save(folder: Path, family: str, data, model, run) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
-def inputs(graph: torch.nn.Module, data, count: int) -> dict[str, torch.Tensor]:
-    """Return real inputs of a graph, ``count`` examples of them."""
-    names = arguments(graph)
-    if "prompt" in names:
-        sources = {"image": data.test.inputs, "prompt": data.test.captions}
-        given = {name: torch.from_numpy(sources[name][:count]) for name in names if name != "seed"}
-        return given | {"seed": torch.tensor([2**40 + 7])}
-    if "seed" in names:
-        given = {
-            "seed": torch.tensor([2**40 + 7]),
-            "count": torch.tensor([count]),
-            "label": torch.tensor([-1]),
-        }
-        return {name: given[name] for name in names}
-    if "landmarks" in names:
-        shots = data.test.images[(np.arange(count)[:, None] + np.arange(1, 4)) % 8]
-        given = {"landmarks": data.test.landmarks[:count], "shots": shots}
-        return {name: torch.from_numpy(values) for name, values in given.items()}
-    if "size" in names:
-        size = torch.tensor([[48, 64]]).expand(count, 2).contiguous()
-        return {"image": torch.from_numpy(data.test.images[:count]), "size": size}
-    images = data.test.images if data.test.inputs is None else data.test.inputs
-    return {"image": torch.from_numpy(images[:count])}
+def inputs(family: str, graph: torch.nn.Module, data, count: int) -> dict[str, torch.Tensor]:
+    """Return real inputs of a graph, ``count`` examples of them, with a seed that is no small number."""
+    task = tasks.of(models.family(family).TASK, arguments(graph))
+    given = prompts.tokens(task.inputs(data, "test", 2**40 + 7, count), data.spec)
+    return {name: torch.from_numpy(np.array(values)) for name, values in given.items()}
 
 
 def answer(graph, given) -> tuple[torch.Tensor, ...]:
     with torch.no_grad():
-        answers = graph(*given.values())
+        answers = graph(**given)
     return answers if isinstance(answers, tuple) else (answers,)
 
 
 @every_family
 def test_exports_the_contract(family):
     module = models.family(family)
-    assert module.TASK in TASKS
+    assert module.TASK in tasks.TASKS
     assert module.__doc__
     for preset in (module.Config.quick(), module.Config.full()):
         with pytest.raises(ValidationError):
@@ -176,7 +147,7 @@ def test_save_and_load_agree(family, trained, data, tmp_path):
     assert loaded.family is models.family(family)
     assert loaded.config == tiny.settings(family)
     assert loaded.spec == data.spec
-    given = inputs(loaded.family.graph(loaded.model), data, 5)
+    given = inputs(family, loaded.family.graph(loaded.model), data, 5)
     for ours, theirs in zip(
         answer(loaded.family.graph(loaded.model), given),
         answer(loaded.family.graph(model), given),
@@ -187,32 +158,15 @@ def test_save_and_load_agree(family, trained, data, tmp_path):
 
 @every_family
 def test_graph_has_the_signature_of_its_task(family, trained, data):
-    task = models.family(family).TASK
     graph = models.family(family).graph(trained(family)[0])
-    answers = answer(graph, inputs(graph, data, 3))
-    shapes = [(output.dtype, tuple(output.shape)) for output in answers]
-    queries = answers[0].shape[1] if task == "detection" else 0
-    assert (
-        shapes
-        == {
-            "classification": [(torch.float32, (3, 10))],
-            "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
-            "generation": [(torch.uint8, (3, 8, 8, 1))],
-            "translation": [(torch.uint8, (3, 8, 8, 1))],
-            "reenactment": [(torch.uint8, (3, 16, 16, 3))],
-            "text_to_image": [(torch.uint8, (3, 8, 8, 3))],
-            "controlled_generation": [(torch.uint8, (3, 8, 8, 3))],
-            "segmentation": [(torch.uint8, (3, 32, 32))],
-            "detection": [
-                (torch.float32, (3, queries, 4)),
-                (torch.float32, (3, queries)),
-                (torch.int64, (3, queries)),
-            ],
-            "transcription": [(torch.int64, (3, 4)), (torch.float32, (3,))],
-        }[task]
-    )
-    if task in ("classification", "density"):
-        torch.testing.assert_close(answers[-1].sum(dim=1), torch.ones(3))
+    wanted, outputs = tasks.of(models.family(family).TASK, arguments(graph)).signature(data.spec)
+    assert arguments(graph) == [tensor.name for tensor in wanted]
+    answers = answer(graph, inputs(family, graph, data, 3))
+    computed = [tensor for tensor in outputs if tensor.dtype != "string"]  # PyTorch has none
+    for tensor, values in zip(computed, answers, strict=True):
+        assert len(values) == 3 and tensor.takes(values.numpy()), (tensor, values.shape)
+        if tensor.name == "probabilities":
+            torch.testing.assert_close(values.sum(dim=1), torch.ones(3))
 
 
 @every_family

@@ -1,0 +1,1 @@
+"""A task that the project does not have, as somebody would add it: multi-label classification, what is in a picture."""

@@ -1,0 +1,44 @@
+"""Multi-label classification: ``scores``, ``[{"label", "score"}, ...]``, the highest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from components.pipelines import image_inputs
+from components.pipelines.postprocess import Answer, Description
+from components.pipelines.tasks import Takes
+
+TAKES = Takes.PICTURES
+PARAMETERS = ()
+PAGE = "board"
+CURL = "--data-binary @picture.png {url}/predict"
+READ_BUNDLE = "picture.png"
+GENERATIVE = False
+
+requests = image_inputs.requests
+example = image_inputs.example
+
+
+def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
+    """Return ``scores`` of each picture."""
+    classes = description["classes"]
+    return [
+        {"scores": [{"label": classes[k], "score": float(row[k])} for k in np.argsort(-row, kind="stable")]}
+        for row in outputs["scores"]
+    ]
+
+
+def line(answer: Answer) -> str:
+    """Return the classes that are more likely there than not."""
+    return "  ".join(one["label"] for one in answer["scores"] if one["score"] >= 0.5) or "nothing"
+
+
+def labels(description: Description, answer: Answer, shown: Any, top_k: int) -> Any:
+    """Return the classes with the ``top_k`` highest scores."""
+    return answer["scores"][:top_k]
+
+
+SHAPES = {"multi-label-image-classification": labels}
