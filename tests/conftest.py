@@ -7,6 +7,7 @@ test went its own way, and each process made everything. So the pieces of work a
 from __future__ import annotations
 
 import ast
+import os
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,9 @@ import data.telemetry  # noqa: F401 -- tests import ONNX Runtime and other tools
 from models.registry import FAMILIES
 
 ROOT = Path(__file__).parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many tests run at once as there are processors: libraries that start a thread for each would only wait.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 MADE_ONCE = {
     "measured_project": {"measured_project", "measured"},
     "staged_projects": {"staged_projects", "staged"},

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import models
 from data.prepared import PreparedData
-from models.registry import FAMILIES
 from tests.models import hf_bases, tiny
 
 
@@ -82,28 +82,21 @@ def digit_scenes(tmp_path_factory) -> PreparedData:
 
 
 @pytest.fixture(scope="session")
-def suitable(
-    digits,
-    digit_edges,
-    faces,
-    digit_scenes,
-    digit_lines,
-    digit_captions,
-    digit_negatives,
-    digit_sketches,
-):
-    """Give each family data for its task: name to prepared data."""
+def suitable(request) -> Callable[[str], PreparedData]:
+    """Give a function from a family to data for its task, prepared when the first test asks."""
     special = {
-        "translation": digit_edges,
-        "reenactment": faces,
-        "detection": digit_scenes,
-        "segmentation": digit_scenes,
-        "transcription": digit_lines,
-        "text_to_image": digit_captions,
+        "translation": "digit_edges",
+        "reenactment": "faces",
+        "detection": "digit_scenes",
+        "segmentation": "digit_scenes",
+        "transcription": "digit_lines",
+        "text_to_image": "digit_captions",
     }
-    fine_tuned = {"text_to_image": digit_negatives, "controlled_generation": digit_sketches}
-    modules = {family: models.family(family) for family in FAMILIES}
-    return {
-        family: (fine_tuned if hasattr(module, "BASE") else special).get(module.TASK, digits)
-        for family, module in modules.items()
-    }
+    fine_tuned = {"text_to_image": "digit_negatives", "controlled_generation": "digit_sketches"}
+
+    def prepared(family: str) -> PreparedData:
+        module = models.family(family)
+        fixtures = fine_tuned if hasattr(module, "BASE") else special
+        return request.getfixturevalue(fixtures.get(module.TASK, "digits"))
+
+    return prepared

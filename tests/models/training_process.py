@@ -1,6 +1,6 @@
 """A real training in a process of its own, to be killed.
 
-It writes a resume point at every opportunity, so that a kill falls between any two of them.
+Where it saves, it writes a resume point at every opportunity, so that a kill falls between any two of them.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])  # PyTorch is imported once for all of them
 
 
-def start(family: str, data_folder: Path, out: Path) -> BaseProcess:
-    """Train ``family`` in a process that is killed with this one at the latest."""
-    process = PROCESSES.Process(target=_train, args=(family, data_folder, out), daemon=True)
+def start(family: str, data_folder: Path, out: Path, *, saving: bool = False) -> BaseProcess:
+    """Train ``family``, from a resume point in ``out`` if there is one, in a process that dies with this one."""
+    process = PROCESSES.Process(target=_train, args=(family, data_folder, out, saving), daemon=True)
     process.start()
     return process
 
 
-def _train(family: str, data_folder: Path, out: Path) -> None:
+def _train(family: str, data_folder: Path, out: Path, saving: bool) -> None:
     torch.set_num_threads(1)
     data = PreparedData(data_folder)
     module = models.family(family)
     known = {key: value for key, value in OVERRIDES.items() if key in module.Config.model_fields}
     config = tiny.settings(family, **known)
     resume_file = out / "point.safetensors"
-    with Run(family, resume_file=resume_file, save_seconds=0.0, save_share=math.inf) as run:
+    often = {"save_seconds": 0.0, "save_share": math.inf} if saving else {"save_seconds": math.inf}
+    with Run(family, resume_file=resume_file, **often) as run:
         model = tiny.begin(family, config, data)
         module.fit(model, data, run)
     tiny.save(out, family, config, data, model, run)

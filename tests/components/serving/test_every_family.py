@@ -36,7 +36,7 @@ def exported(suitable, tmp_path_factory):  # noqa: F811
     folders, known = {}, {}
     for family in FAMILIES:
         module = models.family(family)
-        data = suitable[family]
+        data = suitable(family)
         graph = module.graph(tiny.fitted(family, data)[0])
         task = tasks.of(module.TASK, arguments(graph))
         inputs, outputs = signature = task.signature(data.spec)
