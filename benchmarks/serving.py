@@ -232,7 +232,7 @@ def check(server: Server, place: Place, body: bytes, headers: dict[str, str], ro
 def attack(
     url: str, scratch: Path, body: bytes, headers: dict[str, str], connections: int, seconds: int
 ) -> dict[str, float]:
-    """Ask as fast as answers come over so many connections; return requests per second and latencies."""
+    """Ask as fast as answers come over ``connections`` connections; return requests per second and latencies."""
     content, script = scratch / "body", scratch / "load.lua"
     content.write_bytes(body)
     lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())

@@ -25,10 +25,10 @@ from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, DataSpec
 from data.splits import assign
 
 _WINDOW = 1024
-"""So many images are decoded before the first of them is used up."""
+"""How many images are decoded before the first of them is used up."""
 
 _PART = 64
-"""So many are decoded by a thread at a time."""
+"""How many a thread decodes at a time."""
 
 
 def run(dataset: str) -> Path:

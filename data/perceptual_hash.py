@@ -61,7 +61,7 @@ def near_pairs(left: np.ndarray, right: np.ndarray, distance: int) -> tuple[np.n
     Args:
         left: uint64 [N].
         right: uint64 [M].
-        distance: at most so many bits differ.
+        distance: the greatest number of bits that differ.
 
     Returns:
         Indices into ``left`` and into ``right``, int64, one entry per pair, in ascending order.

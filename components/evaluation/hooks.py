@@ -14,7 +14,7 @@ from components.bundles.signature import Arrays, Predict
 from data.prepared import PreparedData
 
 MAPS, QUERY_MAPS, GRADIENTS = 24, 4, 500
-"""Test images whose attention is asked for, by picture and by query; and of so many the memory is the mean."""
+"""How many test images are asked for attention by picture, for attention by query, and for the mean memory."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from components.metrics.nearest import nearest
 from data.prepared import PreparedData
 
 IMAGES = 500
-"""So many test images are filled in."""
+"""How many test images are inpainted."""
 
 _SHOWN = 12
 _GREY = 128

@@ -15,7 +15,7 @@ SHOTS = (1, 4, 8)
 MOST = SHOTS[-1]
 
 PEOPLE = 4
-"""So many people of the test split are fine-tuned to; each takes a small training for each number of shots."""
+"""How many people of the test split to fine-tune to; each takes a small training for each number of shots."""
 
 Personalise = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 """(landmarks float32 [S, L, 2], shots uint8 [S, H, W, C]) -> (landmarks -> faces uint8 [N, H, W, C])."""

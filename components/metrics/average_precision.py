@@ -15,7 +15,7 @@ import numpy as np
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 MOST = 100
-"""Detections of a class in an image beyond the so many with the highest scores do not count."""
+"""Of the detections of a class in an image only this many with the highest scores count."""
 
 EVERY_SIZE = (0.0, np.inf)
 

@@ -24,7 +24,7 @@ LEVEL = 0.95
 """How often intervals made this way hold the true value."""
 
 GROUPS = 200
-"""At most so many groups of examples are left out in turn, where leaving out takes a new measurement."""
+"""Greatest number of groups of examples that are left out in turn, where each takes a new measurement."""
 
 _SETS = 250  # sets measured at once
 _CHUNK = 2**22  # numbers drawn at once: bounds the memory to a few tens of MiB

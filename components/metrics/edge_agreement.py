@@ -45,7 +45,7 @@ def _f1(images: np.ndarray, asked: np.ndarray) -> np.ndarray:
 
 
 def thickened(found: np.ndarray, beside: int) -> np.ndarray:
-    """Return bool [N, H, W]: an edge is there in ``found``, or at most so many rows and columns beside."""
+    """Return bool [N, H, W]: an edge of ``found`` is there, or at most ``beside`` rows and columns away."""
     height, width = found.shape[1:]
     padded = np.pad(found, ((0, 0), (beside, beside), (beside, beside)))
     moves = range(2 * beside + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 FACES = 2000
-"""At most so many training faces, evenly chosen, are fitted to."""
+"""Greatest number of training faces, evenly chosen, that are fitted to."""
 
 RIDGE = 5e-4
 """Weight of the penalty, as a share of the pixels' summed variance. Chosen on the validation faces."""

@@ -14,13 +14,13 @@ COVERED = 0.1
 """A class is covered when at least this much of its fair share, 1 / K, of the samples falls to it."""
 
 NUMBERS = 1024
-"""Images of more numbers than this are compared by averages over square blocks, at about so many numbers."""
+"""Images of more numbers than this are compared by averages over square blocks, about as many as this."""
 
 NEAR = 0.01
 """This share of the test images is nearer to a training image than what counts as memorised."""
 
 MOST = 2048
-"""At most so many real images of a split are compared with."""
+"""Greatest number of real images of a split to compare with."""
 
 _CHUNK = 2**22  # products held at once
 

@@ -118,11 +118,11 @@ class Pipeline:
         Args:
             inputs: a picture, or several, which gives a list of answers; of a head model the shots of one person; for
                 ``text-to-image`` a text, or several.
-            top_k: so many classes.
+            top_k: how many classes.
             landmarks: points [x, y] in [0, 1] of the picture's sides.
             prompt: of a ControlNet, what to draw.
             seed: the same seed gives the same images.
-            count: so many images.
+            count: how many images.
             label: a class by its name; every class in turn without it.
 
         Raises:

@@ -13,7 +13,7 @@ from components.pipelines.postprocess import Answer, Description, picture
 from components.pipelines.tasks import Given, Prepared
 
 BATCH = 32
-"""So many pictures are computed at once."""
+"""How many pictures are computed at once."""
 
 
 def requests(description: Description, pictures: Iterable[Prepared], given: Given) -> Iterator[Arrays]:

@@ -34,7 +34,7 @@ TOLERANCES = {
 }
 
 SIZES = {"small": (0.0, 0.41), "medium": (0.41, 0.75), "large": (0.75, 1.0)}
-"""Shares of the training objects by area. In COCO so many are below 32 x 32 pixels, below 96 x 96 and above; those
+"""Shares of the training objects by area: in COCO, those below 32 x 32 pixels, below 96 x 96 and above; those
 areas themselves say nothing about pictures of another size."""
 
 SURE = 0.5

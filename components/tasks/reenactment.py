@@ -31,7 +31,7 @@ TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two leve
 SHOWN = 8
 
 DRIVEN, KEYS, STEPS = 5, 5, 6
-"""So many people are driven, from so many faces of one of them to the next, in so many steps each."""
+"""How many people are driven, through how many faces, with how many steps between two of them."""
 
 COMPARED_BY_JUDGE = False
 
@@ -68,7 +68,7 @@ def others(split: Split, num: int) -> np.ndarray:
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
-    """Return ``shots_1``, ``shots_4`` and ``shots_8``, uint8 [N, H, W, C]: every test face from so many shots."""
+    """Return ``shots_1``, ``shots_4`` and ``shots_8``, uint8 [N, H, W, C]: every test face from 1, 4 and 8 shots."""
     answers = {}
     for num in SHOTS:
         asked = {"landmarks": data.test.landmarks, "shots": data.test.images[others(data.test, num)]}

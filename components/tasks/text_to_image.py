@@ -28,10 +28,10 @@ from data.prepared import DataSpec, PreparedData
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
 
 DIVERGED = 0.01
-"""Of so many images of another runtime the judge may see another class: what is between two classes may tip over."""
+"""Share of another runtime's images in which the judge may see another class: one between two may tip over."""
 
 CAPTIONS = 512
-"""At most so many captions of the test split are asked for, evenly spread: a sampler takes many steps for each."""
+"""Greatest number of test captions that are drawn, evenly spread: a sampler takes many steps for each."""
 
 BATCH = 64
 

@@ -22,7 +22,7 @@ TOLERANCES = {"symbols": Tolerance(0.5), "confidence": Tolerance(1e-4)}
 """Symbols are whole numbers: they agree when they are the same. The text is spelled from them."""
 
 DIVERGED = 0.001
-"""So many of the test lines another runtime may read otherwise, where two symbols are as good as equally likely."""
+"""Share of the test lines that another runtime may read otherwise, where two symbols are about equally likely."""
 
 SHOWN, READ = 24, 12
 

@@ -21,7 +21,7 @@ from data.prepared import DataSpec, PreparedData
 TOLERANCES = {"translated": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
 
 COPIED = 500
-"""Of so many test examples the nearest training input is looked for."""
+"""For how many test examples the nearest training input is searched."""
 
 SHOWN = 12
 

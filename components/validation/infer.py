@@ -78,7 +78,7 @@ def _general(rows: pd.DataFrame, shares: Shares) -> CommentedMap:
     )
     if f"{INPUT}sha256" in rows:
         general.insert(
-            6, "inputs_across_splits", 0, comment="so many may have the input of one in another split"
+            6, "inputs_across_splits", 0, comment="how many may have the input of one in another split"
         )
     if "symbols" in rows:
         general.insert(7, "longest_text", int(rows["symbols"].dropna().map(len).max()), comment="symbols")
@@ -87,22 +87,25 @@ def _general(rows: pd.DataFrame, shares: Shares) -> CommentedMap:
         unknown = int(expectations.unknown(rows["words"], assign(rows, shares)).notna().sum())
         general.insert(7, "longest_caption", max(1, int(rows["words"].map(len).max())), comment="words")
         general.insert(
-            8, "unknown_words", unknown, comment="so many outside of train may hold a word that train lacks"
+            8, "unknown_words", unknown, comment="how many outside of train may hold a word that train lacks"
         )
     if "boxes" in rows:
         general.insert(
-            6, "boxes_beyond_border", 0, comment="so many boxes may reach beyond the border; they are clipped"
+            6,
+            "boxes_beyond_border",
+            0,
+            comment="how many boxes may reach beyond the border; they are clipped",
         )
     general["drift"].fa.set_flow_style()
     say = general.yaml_add_eol_comment
     say("pixels", "minimum_side")
     say("at least, in each split", "examples_per_class")
-    say("so many examples may repeat another's content", "exact_duplicates")
-    say("so many may have the content of one in another split", "duplicates_across_splits")
+    say("how many examples may repeat another's content", "exact_duplicates")
+    say("how many may have the content of one in another split", "duplicates_across_splits")
     if near["distance"] is None:
         why = "off: images this small have nothing but the low frequencies that the hash compares"
     else:
-        why = "bits of 64; how far brightness and contrast may differ; so many allowed"
+        why = "bits of 64; how far brightness and contrast may differ; how many are allowed"
     say(why, "near_duplicates")
     say("beyond chance, of 1", "drift")
     return general

@@ -26,7 +26,7 @@ OWN_TABLES = ("examples", "objects")
 """The tables that a data set's own expectations can be about."""
 
 SHOWN = 10
-"""So many offending rows are named; the rest are counted."""
+"""How many offending rows are named; the rest are counted."""
 
 _OBSERVED = {
     "observed_value": "observed",

@@ -17,7 +17,7 @@ class NearDuplicates(BaseModel):
     """When two images of different splits count as the same picture.
 
     Attributes:
-        distance: their perceptual hashes differ in at most so many of 64 bits; null turns the check off.
+        distance: greatest number of the 64 bits in which their perceptual hashes differ; null turns the check off.
         tone: and their brightness and their contrast differ by at most so much, of 1.
         allowed: how many images may have such a near duplicate.
     """
@@ -50,15 +50,15 @@ class General(BaseModel):
         minimum_side: pixels; a smaller image is taken for a mistake.
         modes: Pillow modes that may occur.
         formats: ``JPEG``, ``PNG``, ``WEBP``, or ``raw`` for the rows of an array.
-        examples_per_class: each class has at least so many in each split; of objects, images that hold one.
+        examples_per_class: least number of each class in each split; of objects, images that hold one.
         exact_duplicates: how many examples may repeat another's content.
         duplicates_across_splits: how many examples may have the content of one in another split.
         inputs_across_splits: of pairs: how many may have the input of one in another split.
         boxes_beyond_border: of objects: how many boxes may reach beyond the border of their picture.
         near_duplicates: when two images of different splits count as the same picture.
-        longest_text: of transcripts: at most so many symbols.
+        longest_text: of transcripts: the greatest number of symbols.
         unknown_symbols: how many transcripts outside of train may hold a symbol that none of train has.
-        longest_caption: of captions: at most so many words.
+        longest_caption: of captions: the greatest number of words.
         unknown_words: how many captions outside of train may hold a word that none of train has.
         drift: how far the data may move from ``reference``.
     """

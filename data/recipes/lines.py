@@ -7,10 +7,10 @@ import numpy as np
 from data.recipes.settings import LinesSpec
 
 SPECKS = 6
-"""At most so many faint dots on a line."""
+"""Greatest number of faint dots on a line."""
 
 STROKES = 2
-"""At most so many faint strokes on a line."""
+"""Greatest number of faint strokes on a line."""
 
 
 def draw(

@@ -86,7 +86,7 @@ def pool(parent: PreparedData, split: str, factor: int, settings: TintedSpec) ->
 
 
 def moved(light_hw: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Return the light so many rows further down and columns further right; what comes in is dark."""
+    """Return the light moved by rows down and columns to the right; what comes in is dark."""
     height, width = light_hw.shape
     padded = np.pad(light_hw, ((abs(down),) * 2, (abs(right),) * 2))
     top, left = abs(down) - down, abs(right) - right

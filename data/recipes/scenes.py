@@ -14,7 +14,7 @@ from PIL import Image
 from data.spec import ImageSpec
 
 ITEMS = (1, 6)
-"""So many are tried; fewer lie in the scene where there is no room."""
+"""How many are tried; fewer lie in the scene where there is no room."""
 
 SIDES = (0.22, 0.46)
 """Of an item, in units of the scene's shorter side."""

@@ -10,7 +10,7 @@ from data.image_statistics import grey
 from data.recipes.settings import Colour, TintedSpec
 
 APART = 51
-"""Ink and ground differ by so many levels of grey at least, a fifth of all: who sees no colours can tell them apart."""
+"""Least difference of ink and ground in levels of grey, a fifth of all: enough to tell them apart without colours."""
 
 
 @dataclass(frozen=True)

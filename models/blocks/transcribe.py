@@ -49,8 +49,8 @@ class Transcribing(Augmented):
 
     Attributes:
         channels: of the convolutions over the image; at the first it keeps its size, at each other the height halves.
-        convolutions: so many with each of these numbers of channels.
-        stride: columns of pixels that are read as one, a power of 2: so many convolutions halve the width, too.
+        convolutions: how many with each of these numbers of channels.
+        stride: columns of pixels that are read as one: 2 to the number of convolutions that halve the width.
         label_smoothing: probability taken from the right symbol and spread over all (Szegedy et al. 2016).
         beams: texts that are kept while writing; 1 is greedy.
     """

@@ -26,7 +26,7 @@ class Config(Recipe):
         relight: by how much their contrast is changed at most, and their brightness half as much.
         queries: ``cells``: one a cell of the feature map, whose content and first box are what the encoder sees there
             (the two stages of Deformable DETR); or a number of learned ones (the paper's).
-        queries_per_object: of the cells, so many become queries for each object that a picture may have: those in which
+        queries_per_object: how many cells become queries for each object that a picture may have: those in which
             the encoder is surest of one. All of them where None.
         spot: whether heads look with preference about their query's box.
         denoising: groups of denoising queries.

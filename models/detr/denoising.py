@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 NEAR, FAR = 0.4, 0.8
-"""By at most so many half sides a near box is moved, and a far one by more than that and at most so many."""
+"""Greatest moves of a near and of a far box, in half sides; a far box moves by more than a near one."""
 
 MISNAMED = 0.25
 """How often a query is told another class than its object's."""

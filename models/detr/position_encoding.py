@@ -43,5 +43,5 @@ def cells(height: int, width: int, device: torch.device | None = None) -> Tensor
 
 
 def middles(size: int, device: torch.device | None = None) -> Tensor:
-    """Return float [size]: the middles of so many cells along a side, in [0, 1]."""
+    """Return float [size]: the middles of ``size`` cells along a side, in [0, 1]."""
     return (torch.arange(size, device=device) + 0.5) / size

@@ -52,7 +52,7 @@ class EncoderDecoder(nn.Module):
         """Write one symbol (Bahdanau et al. 2015, section 3.1).
 
         Args:
-            symbols: int64 [R], the last ones; R is N, or N times so many beams.
+            symbols: int64 [R], the last ones; R is N, or N times the number of beams.
             state: float [R, width].
             memory: float [N, T, 2 * width].
             keys: what the attention makes of it, [N, T, width]; None without attention.

@@ -68,7 +68,7 @@ def features(widths: tuple[int, ...], spec: DataSpec, slope: float) -> tuple[nn.
 
 
 def _shrunk(size: int, times: int) -> int:
-    """Return ``size`` halved so many times, rounded up each time, as a padded convolution of stride 2 does."""
+    """Return ``size`` halved ``times`` times, rounded up each time, as a padded convolution of stride 2 does."""
     for _ in range(times):
         size = (size + 1) // 2
     return size

@@ -13,7 +13,7 @@ from models.gan.network import GAN
 from models.run import Run
 
 COMPARED = 1000
-"""At most so many validation images, and as many generated ones, are held against each other."""
+"""Greatest number of validation images that are compared with as many generated ones."""
 
 
 def fit(model: GAN, data: PreparedData, run: Run) -> None:

@@ -19,7 +19,7 @@ class Config(Settings):
             pseudo-examples for each real one of an even share (Friedman 1989 mixes the two likewise).
         roundness: how far that pooled covariance itself is pulled towards a ball of the same mean variance. More
             of it makes pixels that never change in training less decisive: better classes, lower likelihood.
-        iterations: at most so many EM iterations.
+        iterations: greatest number of EM iterations.
         tolerance: EM ends when its objective (nats an image) improves by less.
     """
 

@@ -16,7 +16,7 @@ from torch import Tensor
 ROWS = 2048
 """Examples computed on at a time: bounds the memory, and fits the caches."""
 BLOCKS = 4
-"""A triangular product is done in so many column blocks, which skips nearly half of its zeros."""
+"""Number of column blocks of a triangular product, which skip nearly half of its zeros."""
 NEGLIGIBLE = 1e-12
 """Responsibilities below it do not change a float64 sum: their examples are left out of a covariance."""
 

@@ -17,7 +17,7 @@ class Config(AdversarialRecipe):
         embedder_width: channels of the embedder's first layer; each further one has twice as many.
         patch_width: channels of the discriminator's first layer; the second has twice as many.
         sharpness: half the width of a landmark's spot, as a share of the picture's side.
-        shots: at most so many pictures of somebody are shown in training, at least one.
+        shots: greatest number of pictures of a person that are shown in training; at least one.
         l1_weight: of the L1 distance to the right image, on [0, 1], beside the adversarial loss.
         personal_steps: steps of the fine-tuning on the pictures of somebody new.
         personal_learning_rate: its rate.

@@ -27,7 +27,7 @@ class Config(Settings):
             which the scaled recursions rely on.
         height: what the height of a row, 0 to 1 from top to bottom, counts beside its pixels where the ergodic start
             clusters rows into states: more of it makes states of places rather than of looks.
-        iterations: at most so many iterations of Baum-Welch.
+        iterations: greatest number of iterations of Baum-Welch.
         tolerance: Baum-Welch ends when its objective (nats an image) improves by less.
     """
 

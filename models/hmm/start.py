@@ -10,7 +10,7 @@ from models.blocks import kmeans
 from models.hmm.baum_welch import Chain, Statistics, features
 
 IMAGES = 1000
-"""So many images of a class say enough of where to start."""
+"""How many images of a class are enough to start from."""
 
 
 def counts(x: Tensor, num_states: int, topology: str, height: float, generator: Generator) -> Statistics:

@@ -15,7 +15,7 @@ class Config(Settings):
             from the strongest on, each from the last one's optimum, until the validation loss rises; the best
             is kept.
         tolerance: the solver ends when no entry of the mean loss's gradient is larger.
-        iterations: at most so many L-BFGS iterations for each penalty.
+        iterations: greatest number of L-BFGS iterations for each penalty.
     """
 
     penalties: tuple[PositiveFloat, ...] = Field(default=(30.0, 10.0, 3.0, 1.0, 0.3, 0.1), min_length=1)

@@ -24,7 +24,7 @@ class Config(Settings):
             each from the last one's solution, until the validation loss rises.
         tolerance: ``squared_hinge``: the solver ends when a step lowers the objective by at most this share;
             ``hinge``: when no pair of multipliers violates the conditions of the optimum by more.
-        iterations: at most so many steps of the solver for each width and cost.
+        iterations: greatest number of steps of the solver for each width and cost.
     """
 
     kernel: Literal["linear", "rbf"] = "rbf"

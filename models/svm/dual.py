@@ -18,7 +18,7 @@ from models.svm.rows import Rows
 WORKING = 256
 """Images of a duel that are solved for at a time."""
 PAIRS = 250
-"""At most so many pairs of them are improved before others are chosen."""
+"""Greatest number of pairs of them that are improved before others are chosen."""
 SHARE = 0.2
 """They are solved until they violate the conditions of the optimum by this share of what the whole duel does."""
 

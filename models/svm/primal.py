@@ -19,7 +19,7 @@ ROWS = 512
 RIDGE = {torch.float32: 1e-4, torch.float64: 1e-9}
 """Added to the diagonal of K_mm, which is 1: bounds the coefficients, so that rounding cannot grow in their sums."""
 INNER = 10
-"""At most so many conjugate gradient steps for one Newton step."""
+"""Greatest number of conjugate gradient steps for one Newton step."""
 LOOSE = 0.3
 """They end when the residual has fallen to this share; to less when the last Newton step gained little."""
 HALVINGS = 8

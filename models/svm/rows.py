@@ -24,7 +24,7 @@ class Rows:
         x: float32 or float64 [N, D], the training images' whole grey levels, centred.
         duels: who takes part.
         gamma: the width of ``rbf`` for pixels in [0, 1]; None for the linear kernel.
-        least: so many rows have room in any case.
+        least: number of rows that have room in any case.
     """
 
     def __init__(self, x: Tensor, duels: Duels, gamma: float | None, least: int) -> None:

@@ -27,7 +27,7 @@ def solve(
         low: [A, Q], the least that they may be.
         high: [A, Q], the most.
         limit: [A]: a problem ends when no pair violates the conditions of the optimum by more (Keerthi et al. 2001).
-        most: at most so many pairs of each problem.
+        most: greatest number of pairs of each problem.
     """
     solved = beta.clone()
     live = torch.arange(len(beta), device=beta.device)

@@ -39,7 +39,7 @@ class DecoderLayer(nn.Module):
         """Map one place, given the keys and values of those before it.
 
         Args:
-            x: float [R, width]; R is N, or N times so many beams.
+            x: float [R, width]; R is N, or N times the number of beams.
             memory: of the N images.
             cache: keys and values [R, L, width], filled up to ``place``.
             place: int64 [].

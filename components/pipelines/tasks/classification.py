@@ -19,7 +19,7 @@ READ_BUNDLE = "picture.png"
 GENERATIVE = False
 
 SHOWN = 3
-"""So many classes are told in a line."""
+"""How many classes a line names."""
 
 requests = image_inputs.requests
 example = image_inputs.example

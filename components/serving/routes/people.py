@@ -172,7 +172,7 @@ def _request(served: ServedVersion, request: Request) -> Arrays:
         RequestError: a value is none that it takes (400).
     """
     given = _given(_query(request, _task(served).PARAMETERS))
-    limits.check_rows(given.get("count", 1), served.settings)  # before a prompt is held so many times
+    limits.check_rows(given.get("count", 1), served.settings)  # before a prompt is repeated that often
     return _asked(served, [], given)
 
 
