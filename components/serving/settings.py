@@ -53,7 +53,7 @@ class Settings:
         max_body: most bytes of a request.
         max_held: most bytes of large requests in one worker, from their arrival to their answer; further ones are
             refused with 503.
-        max_connections: most connections of one worker; further ones are refused with 503.
+        max_connections: most connections of one worker; on further ones all but probes and operators get 503.
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
         webhook_secret: file of the secret that signs MLflow's webhooks; without it none are taken.
         shadow: share in [0, 1] of the requests that the challenger answers as well, unseen.

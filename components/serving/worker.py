@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from components.serving.application import Application
+from components.serving.http.descriptors import raise_limit
 from components.serving.http.listening import listen
 from components.serving.http.server import Server
 from components.serving.service import Service
@@ -118,6 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logs.start(f"worker-{os.getpid()}")
     try:
+        raise_limit()
         settings = Settings.from_json(json.loads(arguments.settings))
         if arguments.socket is None:
             listener = listen(settings.host, settings.port)

@@ -43,8 +43,8 @@ Respond = Callable[[Request, Response], None]
 class Answers(Protocol):
     """What answers requests: :class:`~components.serving.application.Application`."""
 
-    def admit(self, request: Request) -> None:
-        """Check what can be checked before the body is read.
+    def admit(self, request: Request, *, crowded: bool) -> None:
+        """Check what can be checked before the body is read, where there are too many connections or not.
 
         Raises:
             RequestError: this cannot be answered.
@@ -115,18 +115,32 @@ class Connection(asyncio.Protocol):
         if self._waited is not None:
             self._waited.cancel()
 
-    def end_if_late(self, now: float, idle_s: float) -> None:
-        """End the connection of a client that does not send its request or read its answer, or has gone quiet."""
+    def end_if_late(self, now: float, idle_s: float, *, crowded: bool) -> None:
+        """End the connection of a client that does not send its request or read its answer, or has gone quiet.
+
+        Args:
+            now: the time, by the monotonic clock.
+            idle_s: seconds that it may be open while nothing of a request comes.
+            crowded: whether it makes room for others; it is then told so.
+        """
         if self._busy and not self._unread:
             return
         limit_s = self._settings.request_s
-        if now - self._since <= (limit_s if self._arriving or self._unread else idle_s):
+        if self._head_size == 0 and not self._unread:
+            limit_s = min(limit_s, idle_s) if self._arriving else idle_s
+        if now - self._since <= limit_s:
             return
         if self._unread:
             log.info("a client does not read its answer", extra={"seconds": limit_s})
             self._transport.abort()
-        elif self._dropping or self._head_size == 0:
+        elif self._dropping or (self._head_size == 0 and not crowded):
             self._transport.close()
+        elif self._head_size == 0:
+            self._refuse_rest(
+                RequestError(
+                    Reason.BUSY, "too many connections: a silent one makes room; try again", retry_after_s=1
+                )
+            )
         elif self._request is not None:
             self._request.refused = self._request.refused or too_slow(limit_s)
             self._drop(self._request)
@@ -265,10 +279,9 @@ class Connection(asyncio.Protocol):
         try:
             if self._crowded:
                 request.keep = False
-                raise RequestError(Reason.BUSY, "too many connections; try again", retry_after_s=1)
             if self._head_size > MAX_HEAD:
                 raise _too_long(self._head_size)
-            self._application.admit(request)
+            self._application.admit(request, crowded=self._crowded)
         except RequestError as refused:
             self._refuse(request, refused)
         else:
@@ -324,7 +337,7 @@ class Connection(asyncio.Protocol):
     def _take_again(self, request: Request) -> None:
         """Check and answer a request that is like the last one."""
         try:
-            self._application.admit(request)
+            self._application.admit(request, crowded=self._crowded)
         except RequestError as refused:
             request.refused = refused
         self._take(request)

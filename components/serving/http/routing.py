@@ -27,12 +27,14 @@ class Route:
         pattern: a path such as ``/v2/models/{model}/infer``: ``{model}`` takes one segment, percent-decoded.
         handler: what answers: ``async def``, or a plain function that returns :class:`Later` where time counts.
         access: who may ask, where the server has tokens.
+        vital: whether it is answered also where there are too many connections: probes, and what operators need.
     """
 
     method: str
     pattern: str
     handler: Handler
     access: Access = "read"
+    vital: bool = False
 
 
 class Router:

@@ -21,8 +21,8 @@ def routes(service: Service) -> list[Route]:
         return Response.json({"name": served.name, "ready": True})
 
     return [
-        Route("GET", "/v2/health/live", live, "open"),
-        Route("GET", "/v2/health/ready", ready, "open"),
-        Route("GET", "/v2/models/{model}/ready", model_ready),
-        Route("GET", "/v2/models/{model}/versions/{version}/ready", model_ready),
+        Route("GET", "/v2/health/live", live, "open", vital=True),
+        Route("GET", "/v2/health/ready", ready, "open", vital=True),
+        Route("GET", "/v2/models/{model}/ready", model_ready, vital=True),
+        Route("GET", "/v2/models/{model}/versions/{version}/ready", model_ready, vital=True),
     ]

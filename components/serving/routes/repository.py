@@ -59,9 +59,9 @@ def routes(service: Service) -> list[Route]:
             ) from None
 
     return [
-        Route("POST", "/v2/repository/index", index),
-        Route("POST", "/v2/repository/models/{model}/load", load, "admin"),
-        Route("POST", "/v2/repository/models/{model}/unload", unload, "admin"),
+        Route("POST", "/v2/repository/index", index, vital=True),
+        Route("POST", "/v2/repository/models/{model}/load", load, "admin", vital=True),
+        Route("POST", "/v2/repository/models/{model}/unload", unload, "admin", vital=True),
     ]
 
 

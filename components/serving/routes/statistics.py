@@ -30,7 +30,7 @@ def routes(service: Service) -> list[Route]:
         Route("GET", "/v2/models/stats", all_models),
         Route("GET", "/v2/models/{model}/stats", one),
         Route("GET", "/v2/models/{model}/versions/{version}/stats", one),
-        Route("GET", "/metrics", metrics),
+        Route("GET", "/metrics", metrics, vital=True),
     ]
 
 

@@ -34,7 +34,7 @@ class Echo:
     def __init__(self) -> None:
         self.left: list[asyncio.Future] = []
 
-    def admit(self, request: Request) -> None:
+    def admit(self, request: Request, *, crowded: bool) -> None:
         if request.path.startswith("/refused"):
             raise RequestError(Reason.FORBIDDEN, "no")
 
@@ -172,7 +172,7 @@ def test_a_head_that_is_known_is_not_parsed_but_admitted_again(monkeypatch):
     )
 
     class Moody(Echo):
-        def admit(self, request: Request) -> None:
+        def admit(self, request: Request, *, crowded: bool) -> None:
             asked.append(request.path)
             if len(asked) == 3:
                 raise RequestError(Reason.UNAUTHENTICATED, "no more")
@@ -376,13 +376,13 @@ def test_a_client_that_does_not_read_is_not_read_from_and_ends():
         connection.pause_writing()
         connection.data_received(WHOLE + WHOLE)
         assert not wire.reading and not wire.written
-        connection.end_if_late(time.monotonic() + 5, 60)
+        connection.end_if_late(time.monotonic() + 5, 60, crowded=False)
         assert not wire.closed
         connection.resume_writing()
         await asyncio.sleep(0.01)
         assert len(responses(wire)) == 2 and wire.reading
         connection.pause_writing()
-        connection.end_if_late(time.monotonic() + 11, 60)
+        connection.end_if_late(time.monotonic() + 11, 60, crowded=False)
         assert wire.closed
 
     asyncio.run(scenario())
@@ -432,6 +432,10 @@ def test_one_connection_too_many_is_told(tmp_path):
         status, body, headers = server.client().ask("GET", "/v2")
         assert status == 503 and "too many connections" in json.loads(body)["error"]
         assert headers["retry-after"] == "1" and headers["connection"] == "close"
+        for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/m/ready", "/metrics"):
+            status, _, headers = server.client().ask("GET", path)
+            assert status == 200 and headers["connection"] == "close"
+        assert server.client().ask("POST", "/v2/repository/index")[0] == 200
         kept.pop().close()
         time.sleep(0.1)
         assert server.client().get("/v2")
