@@ -39,19 +39,17 @@ class Application:
         self._max_body = service.settings.max_body
         self._loop = asyncio.get_running_loop()
 
-    def admit(self, request: Request, *, crowded: bool) -> None:
+    def admit(self, request: Request) -> None:
         """Find what answers a request, and check all that can be checked before its body is read.
 
         Raises:
-            RequestError: there is no such path, or none with this method; the client may not ask; there are too
-                many connections; the body is compressed or too long.
+            RequestError: there is no such path, or none with this method; the client may not ask; the body is
+                compressed or too long.
         """
         request.id = self._plane.id_of(request.headers)
         route, request.parameters = self._router.find(request.method, request.path)
         request.handler, request.pattern = route.handler, route.pattern
         self._plane.admit(route.access, request.headers)
-        if crowded and not route.vital:
-            raise RequestError(Reason.BUSY, "too many connections; try again", retry_after_s=1)
         if request.header(b"content-encoding") not in (None, b"", b"identity"):
             raise RequestError(Reason.ENCODED, "send the body as it is: compressed ones are not taken")
         length = request.header(b"content-length")
@@ -59,6 +57,16 @@ class Application:
             raise RequestError(
                 Reason.TOO_LARGE, f"the body has {int(length)} bytes; at most {self._max_body}"
             )
+
+    def admit_vital(self, request: Request) -> None:
+        """Check as :meth:`admit` on a connection beyond the most.
+
+        Raises:
+            RequestError: as there, and where it is no probe and nothing that operators need.
+        """
+        self.admit(request)
+        if not self._router.find(request.method, request.path)[0].vital:
+            raise RequestError(Reason.BUSY, "too many connections; try again", retry_after_s=1)
 
     def answer(self, request: Request, respond: Respond) -> Pending | None:
         """Answer a request: one that was admitted by its handler, and one that was refused by the reason.

@@ -43,11 +43,18 @@ Respond = Callable[[Request, Response], None]
 class Answers(Protocol):
     """What answers requests: :class:`~components.serving.application.Application`."""
 
-    def admit(self, request: Request, *, crowded: bool) -> None:
-        """Check what can be checked before the body is read, where there are too many connections or not.
+    def admit(self, request: Request) -> None:
+        """Check what can be checked before the body is read.
 
         Raises:
             RequestError: this cannot be answered.
+        """
+
+    def admit_vital(self, request: Request) -> None:
+        """Check as :meth:`admit`, where there are too many connections.
+
+        Raises:
+            RequestError: this cannot be answered, or not now.
         """
 
     def answer(self, request: Request, respond: Respond) -> Pending | None:
@@ -82,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._since = time.monotonic()
-        self._crowded = False
+        self._crowded, self._admit = False, application.admit
         # Of the request that is arriving.
         self._arriving = True  # the first one has its time from the start of the connection
         self._target, self._headers, self._head_size = b"", {}, 0
@@ -103,6 +110,8 @@ class Connection(asyncio.Protocol):
         """Take the connection."""
         self._transport = transport  # type: ignore[assignment]
         self._crowded = len(self._connections) >= self._settings.max_connections
+        if self._crowded:
+            self._admit = self._application.admit_vital
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -281,7 +290,7 @@ class Connection(asyncio.Protocol):
                 request.keep = False
             if self._head_size > MAX_HEAD:
                 raise _too_long(self._head_size)
-            self._application.admit(request, crowded=self._crowded)
+            self._admit(request)
         except RequestError as refused:
             self._refuse(request, refused)
         else:
@@ -337,7 +346,7 @@ class Connection(asyncio.Protocol):
     def _take_again(self, request: Request) -> None:
         """Check and answer a request that is like the last one."""
         try:
-            self._application.admit(request, crowded=self._crowded)
+            self._admit(request)
         except RequestError as refused:
             request.refused = refused
         self._take(request)

@@ -34,7 +34,7 @@ class Echo:
     def __init__(self) -> None:
         self.left: list[asyncio.Future] = []
 
-    def admit(self, request: Request, *, crowded: bool) -> None:
+    def admit(self, request: Request) -> None:
         if request.path.startswith("/refused"):
             raise RequestError(Reason.FORBIDDEN, "no")
 
@@ -172,7 +172,7 @@ def test_a_head_that_is_known_is_not_parsed_but_admitted_again(monkeypatch):
     )
 
     class Moody(Echo):
-        def admit(self, request: Request, *, crowded: bool) -> None:
+        def admit(self, request: Request) -> None:
             asked.append(request.path)
             if len(asked) == 3:
                 raise RequestError(Reason.UNAUTHENTICATED, "no more")

@@ -23,9 +23,8 @@ MOST = 40
 
 
 class Full(Echo):
-    def admit(self, request: Request, *, crowded: bool) -> None:
-        if crowded:
-            raise RequestError(Reason.BUSY, "too many connections")
+    def admit_vital(self, request: Request) -> None:
+        raise RequestError(Reason.BUSY, "too many connections")
 
 
 @pytest.fixture
