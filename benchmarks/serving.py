@@ -34,6 +34,8 @@ from typing import Any
 import numpy as np
 from serving_peers.servers import ENVIRONMENTS, SERVERS, Graph, Place, Server
 
+from data.cores import available
+
 ROOT = Path(__file__).resolve().parent.parent
 LOADS = (1, 2, 4, 8, 16, 32, 64, 128)
 ROWS, ROWS_CONNECTIONS = 64, 4
@@ -70,7 +72,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is needed: apt-get install wrk")
-    results: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "load_before": os.getloadavg()[0]}
+    results: dict[str, Any] = {"cores": available(), "load_before": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as scratch:
         for name in arguments.models:
             graph = load(name)

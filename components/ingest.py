@@ -7,7 +7,6 @@ Nothing of the source is changed, and a file that cannot be used becomes a row t
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,7 +19,7 @@ import pyarrow as pa
 from components.datasets import instance_masks, listing, manifest
 from components.project.command import main
 from components.project.layout import dataset_file, ingested, prepared
-from data import atomic, spec
+from data import atomic, cores, spec
 from data.captions import words
 from data.errors import UserError
 from data.image_statistics import grey, measure, measure_image
@@ -186,7 +185,7 @@ def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[
             "objects: {masks: false}"
         )
     # Threads: Pillow and hashlib release the interpreter lock. In batches: finished bytes wait in memory.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, cores.available())) as pool:
         for start in range(0, len(files), 64):
             yield from pool.map(read, files[start : start + 64])
 

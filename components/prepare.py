@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,7 @@ from components.datasets import instance_masks, manifest, objects
 from components.datasets.shards import Layout, SplitWriter
 from components.project.command import main
 from components.project.layout import dataset_file, ingested, prepared, validation_file
-from data import atomic, captions, kinds, spec, text
+from data import atomic, captions, cores, kinds, spec, text
 from data.errors import UserError, nearest
 from data.images import decode, to_array
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, DataSpec
@@ -198,7 +197,7 @@ def _decode_file(
     columns = [f"{prefix}{name}" for name in ("sha256", "format", "mode", "height", "width")]
     described = [_Described(file, *values) for values in rows[["id", *columns]].itertuples(index=False)]
     start = 0
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, cores.available())) as pool:
         for contents in manifest.read_images(ingested(dataset), file):
             items = list(zip(described[start : start + len(contents)], contents, strict=True))
             start += len(contents)

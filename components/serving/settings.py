@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from dataclasses import asdict, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from data import cores
 from data.errors import UserError, nearest
 
 DEVICES = ("cpu", "cuda")
@@ -115,8 +115,7 @@ class Settings:
     @property
     def at_once(self) -> int:
         """Answers computed at once in one worker: all of them together keep the cores busy, and no more."""
-        cores = len(os.sched_getaffinity(0))
-        return self.computing or max(1, cores // (self.threads * self.workers))
+        return self.computing or max(1, cores.available() // (self.threads * self.workers))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from data.cores import available
+
 
 def gpus() -> list[str]:
     """Return the indices of this machine's NVIDIA GPUs, those that ``CUDA_VISIBLE_DEVICES`` leaves visible."""
@@ -30,7 +32,7 @@ class Machine:
 
     def __init__(self, cores: int | None = None, devices: list[str] | None = None) -> None:
         """Count ``cores`` and GPU ``devices``, by default those of this machine."""
-        self.cores = cores or len(os.sched_getaffinity(0))
+        self.cores = cores or available()
         self.devices = gpus() if devices is None else devices
         self._free = self.cores
         self._waiting: list[tuple[int, int]] = []
