@@ -16,7 +16,6 @@ from components.project.command import main
 from components.project.params import ModelParams
 from components.trained import base_model
 from data import atomic
-from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 from models import checkpoint
 from models.checkpoint import Checkpoint
@@ -75,10 +74,6 @@ def _settings(where: str, entry: ModelParams, base: Checkpoint | None) -> tuple[
     config = configure(family.Config, entry.preset, entry.overrides, f"{where}.overrides")
     if base is None:
         return family, config
-    if "base" in entry.overrides:
-        raise UserError(
-            f"{where}.overrides.base: is what {entry.base!r} was trained with; nothing else fits."
-        )
     return family, config.model_copy(update={"base": base.config})
 
 

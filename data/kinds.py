@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from data.errors import UserError
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -43,3 +45,23 @@ KINDS = {
 def of(tensors: Collection[str]) -> str:
     """Return which kind data with these tensors is."""
     return next(name for name, kind in KINDS.items() if set(kind.tensors) <= set(tensors))
+
+
+def require(task: str, where: str, dataset: str, kind: str, has_masks: bool) -> None:
+    """Check that a family of ``task`` can be trained on ``dataset``, data of ``kind``.
+
+    Raises:
+        UserError: it cannot; the message begins with ``where``, the key that names the data set.
+    """
+    found = KINDS[kind]
+    if task not in found.tasks + found.mask_tasks:
+        families = " or ".join(found.tasks + found.mask_tasks)
+        raise UserError(
+            f"{where}: {dataset!r} is data for {kind}, and the model's task is {task}. "
+            f"It takes a family whose task is {families}."
+        )
+    if task in found.mask_tasks and not has_masks:
+        raise UserError(
+            f"{where}: {dataset!r} has boxes and no masks, which {task} learns from. Give every object of "
+            f"it a segmentation (COCO's JSON), or take a family whose task is {' or '.join(found.tasks)}."
+        )

@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data import kinds
 from data.errors import UserError
-from data.kinds import KINDS
 
 SPLITS = ("train", "validation", "test")
 _DTYPES = {"U8": np.uint8, "I64": np.int64, "F32": np.float32}
@@ -109,18 +109,7 @@ class DataSpec:
         Raises:
             UserError: it cannot; the message begins with ``where``, the key that names the data set.
         """
-        kind = KINDS[self.task]
-        if task not in kind.tasks + kind.mask_tasks:
-            families = " or ".join(kind.tasks + kind.mask_tasks)
-            raise UserError(
-                f"{where}: {self.name!r} is data for {self.task}, and the model's task is {task}. "
-                f"It takes a family whose task is {families}."
-            )
-        if task in kind.mask_tasks and not self.has_masks:
-            raise UserError(
-                f"{where}: {self.name!r} has boxes and no masks, which {task} learns from. Give every object of "
-                f"it a segmentation (COCO's JSON), or take a family whose task is {' or '.join(kind.tasks)}."
-            )
+        kinds.require(task, where, self.name, self.task, self.has_masks)
 
     def to_json(self) -> dict:
         """Return plain JSON values; a ground only where there is one, so that older hashes stay right."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from data import kinds, yaml_file
 from data.errors import UserError, nearest
 from data.images import WHITE
 from data.recipes.settings import HeadsSpec, LinesSpec, ScenesSpec, TintedSpec
@@ -200,6 +200,18 @@ class DatasetSpec(BaseModel):
             raise ValueError("captions.tinted with inputs has edge maps, which are grey: input_channels: 1")
         return self
 
+    @property
+    def kind(self) -> str:
+        """What the data will be for, one of :data:`.kinds.KINDS`."""
+        tensors = {
+            "boxes": self.objects,
+            "captions": self.captions,
+            "inputs": self.input_channels,
+            "landmarks": self.heads if self.source == "heads" else None,
+            "texts": self.text,
+        }
+        return kinds.of([name for name, setting in tensors.items() if setting is not None])
+
 
 def load(path: Path) -> DatasetSpec:
     """Read and check a ``dataset.yaml``.
@@ -210,22 +222,8 @@ def load(path: Path) -> DatasetSpec:
     return parse(
         path,
         DatasetSpec,
-        read_yaml(path, f"Add a data set with: darkroom data add FOLDER --name {path.parent.name}"),
+        yaml_file.read(path, f"Add a data set with: darkroom data add FOLDER --name {path.parent.name}"),
     )
-
-
-def read_yaml(path: Path, mend: str) -> Any:
-    """Return the values of a YAML file; ``mend`` says what to do when there is none.
-
-    Raises:
-        UserError: the file is missing or is not YAML.
-    """
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found. {mend}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
 
 
 def parse(path: Path, model: type[Model], values: Any) -> Model:

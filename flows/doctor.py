@@ -18,7 +18,7 @@ from data.errors import UserError
 from flows.processes import locks
 from flows.retraining import machine
 from flows.stages import dag, fork_server
-from flows.workspace import pins
+from flows.workspace import pins, settings_check
 
 PYTHONS = ((3, 11), (3, 12))
 ROOM_GB = 5
@@ -108,6 +108,7 @@ def _git() -> Iterator[Finding]:
 def _params() -> Iterator[Finding]:
     settings = params.load()
     lineage.check(settings.datasets)
+    settings_check.check(settings)
     many = f"{len(settings.all_models)} models, {len(settings.datasets)} data sets, {len(settings.schedules)} schedules"
     yield Finding("params.yaml", "good", many)
     for name in settings.all_models:

@@ -6,6 +6,8 @@ Prefect owns order, retries, time limits and the record of it.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import uuid
 from typing import Any
 
@@ -117,5 +119,13 @@ def _publish(rows: list[dict]) -> None:
     )
     for row in rows:
         create_link_artifact(
-            key=f"bundle-{row['model']}", link=row["bundle"], description="The exported ONNX bundle"
+            key=f"bundle-{artifact_key(row['model'])}",
+            link=row["bundle"],
+            description="The exported ONNX bundle",
         )
+
+
+def artifact_key(name: str) -> str:
+    """Return a model's name as Prefect takes it in a key: small letters, digits and dashes, one key for each name."""
+    plain = re.sub(r"[^a-z0-9-]", "-", name.lower())
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -53,7 +53,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         if files and summary.is_decided(models):
             console.print("Everything is up to date.")
         else:
-            failures = _retrain(models, force)
+            failures = _retrain(settings, models, force)
             if failures:
                 _explain(failures, console)
                 return 1
@@ -76,7 +76,7 @@ def _files_if_up_to_date(models: list[str]) -> up_to_date.Marks | None:
     return None if dag.changed(stages) else files
 
 
-def _retrain(models: list[str], force: bool) -> dict[str, str]:
+def _retrain(settings: params.Params, models: list[str], force: bool) -> dict[str, str]:
     """Run the flow under a Prefect API of its own or the configured one; return the steps that failed."""
     from flows.prefect_api import server
 
@@ -87,7 +87,9 @@ def _retrain(models: list[str], force: bool) -> dict[str, str]:
 
         from flows import retrain
         from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
+        from flows.workspace import settings_check
 
+        settings_check.check(settings)
         server.wait()
         mark_crashed(workspace_tag())  # the lock is held: this is the only live run
         signal.signal(signal.SIGTERM, _terminate)
@@ -137,4 +139,4 @@ def _mend_locks(console: Console) -> None:
 def _explain(failures: dict[str, str], console: Console) -> None:
     for step, message in failures.items():
         console.print(f"[bold red]{step}[/]: ", end="")
-        console.print(message, markup=False, highlight=False)
+        console.print(message, markup=False, highlight=False, soft_wrap=True)

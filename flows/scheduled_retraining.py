@@ -20,11 +20,8 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.runner import Runner
-from pydantic import ValidationError
 
-from components.project import params
 from components.project.params import SchedulePolicy
-from data.errors import UserError
 from flows import run
 from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
 
@@ -51,11 +48,7 @@ def scheduled_retraining(models: list[str]) -> None:
 
 
 def deployments(schedules: Mapping[str, SchedulePolicy]) -> list[RunnerDeployment]:
-    """Return a deployment for each schedule.
-
-    Raises:
-        UserError: a schedule has no times that cron knows.
-    """
+    """Return a deployment for each schedule."""
     return [_deployment(name, policy) for name, policy in schedules.items()]
 
 
@@ -91,15 +84,10 @@ async def _until_ended(runner: Runner) -> None:
 
 
 def _deployment(name: str, policy: SchedulePolicy) -> RunnerDeployment:
-    try:
-        schedule = CronSchedule(cron=policy.cron, timezone=policy.timezone)
-    except ValidationError as error:
-        told = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UserError(f"{params.FILE}: schedules.{name}.cron: {told} (got {policy.cron!r})") from None
     return scheduled_retraining.to_deployment(
         # On a server that a team shares, other folders have schedules of the same name.
         f"{name}-{_tag().rpartition('-')[2]}",
-        schedule=schedule,
+        schedule=CronSchedule(cron=policy.cron, timezone=policy.timezone),
         parameters={"models": list(policy.models)},
         concurrency_limit=_ONE_AT_A_TIME,
         tags=[_tag()],

@@ -24,6 +24,9 @@ WIDTH = 17
 """Characters of a line below an image."""
 
 
+METRICS = ("new_agreement", "new_recognised", "old_agreement", "old_change")
+
+
 def measure(seen: np.ndarray, answers: Arrays, data: PreparedData, labels: np.ndarray) -> dict[str, Metric]:
     """Return what the judge tells of new and old classes.
 

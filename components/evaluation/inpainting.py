@@ -22,6 +22,9 @@ _SHOWN = 12
 _GREY = 128
 
 
+METRICS = ("filling_error", "filling_error_mean_image", "filling_error_nearest")
+
+
 def hidden(images: np.ndarray) -> np.ndarray:
     """Return bool [N, H, W]: what is missing of ``images`` uint8 [N, H, W, C]; the upper half is seen."""
     missing = np.zeros(images.shape[:3], dtype=bool)
@@ -45,12 +48,8 @@ def metrics(filled: np.ndarray, data: PreparedData) -> dict[str, Metric]:
     seen = images.shape[1] // 2
     mean = train[:, seen:].mean(axis=0, dtype=np.float64)
     copied = train[nearest(images[:, :seen], train[:, :seen])]
-    lower = {
-        "filling_error": filled[:, seen:],
-        "filling_error_mean_image": mean[None],
-        "filling_error_nearest": copied[:, seen:],
-    }
-    return {name: _error(halves, images[:, seen:]) for name, halves in lower.items()}
+    lower = zip(METRICS, (filled[:, seen:], mean[None], copied[:, seen:]), strict=True)
+    return {name: _error(halves, images[:, seen:]) for name, halves in lower}
 
 
 def _error(filled: np.ndarray, right: np.ndarray) -> Metric:

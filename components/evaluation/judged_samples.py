@@ -12,6 +12,17 @@ from components.metrics.bootstrap import Interval
 from components.metrics.measurement import Metric
 from data.prepared import PreparedData
 
+METRICS = (
+    "kernel_distance",
+    "frechet_distance",
+    "frechet_distance_test",
+    "precision",
+    "recall",
+    "classes_covered",
+    "memorised",
+    "class_agreement",
+)
+
 
 @dataclass(frozen=True)
 class Looked:

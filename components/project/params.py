@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import zoneinfo
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from data import yaml_file
 from data.errors import UserError, nearest
 
 FILE = Path("params.yaml")
 OLD_CATALOG = "shelf"
 """What the section ``catalog`` was called: read for one release more."""
+
+NAME = re.compile(r"\w[\w-]*")
+"""Names of data sets and models: they stand in paths, addresses, stages of DVC and command lines."""
 
 StageName = Literal["ingest", "validate", "prepare", "judge", "train", "evaluate", "export"]
 
@@ -51,8 +55,16 @@ class Threshold(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Threshold:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a threshold needs at_least or at_most")
+        if None not in (self.at_least, self.at_most) and self.at_least > self.at_most:
+            raise ValueError(f"no number is at least {self.at_least:g} and at most {self.at_most:g}")
+        return self
 
 
 class GatePolicy(BaseModel):
@@ -176,6 +188,7 @@ def load(path: Path = FILE) -> Params:
         UserError: the file is missing, is not YAML, or holds an unknown key, family, data set or model.
     """
     params = _parse(path, Params, _in_present_words(path, _read(path)))
+    _check_spelling(path, params)
     _check_names(path, params)
     return params
 
@@ -193,12 +206,7 @@ Section = TypeVar("Section", bound=BaseModel)
 
 
 def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found. Run darkroom in the project's root.") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
+    return yaml_file.read(path, "Run darkroom in the project's root.")
 
 
 def _parse(path: Path, model: type[Section], values: Any) -> Section:
@@ -232,6 +240,15 @@ def families() -> list[str]:
     return sorted(
         init.parent.name for init in Path("models").glob("*/__init__.py") if init.parent.name != "blocks"
     )
+
+
+def _check_spelling(path: Path, params: Params) -> None:
+    for section in ("datasets", "models", "fine_tuned", "catalog", "schedules"):
+        for name in getattr(params, section):
+            if not NAME.fullmatch(name):
+                raise UserError(
+                    f"{path}: {section}: {name!r}: a name takes letters, digits, '-' and '_', and begins with no '-'."
+                )
 
 
 def _check_names(path: Path, params: Params) -> None:
@@ -275,6 +292,10 @@ def _check_base(where: str, section: str, model: ModelParams, params: Params) ->
     known = params.models if section == "fine_tuned" else params.models | params.catalog
     if model.base is not None and model.base not in known:
         raise UserError(f"{where}.base: no model {model.base!r}.{nearest(model.base, known)}")
+    if model.base is not None and "base" in model.overrides:
+        raise UserError(
+            f"{where}.overrides.base: is what {model.base!r} was trained with; nothing else fits."
+        )
 
 
 def _dataset_folders() -> list[str]:
@@ -282,9 +303,17 @@ def _dataset_folders() -> list[str]:
 
 
 def _explain(path: Path, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
+    location = [str(part) for part in problem["loc"] if part != "[key]"]
+    key = ".".join(location) or "the file"
     if problem["type"] == "extra_forbidden":
-        return f"{path}: {key}: unknown key.{nearest(problem['loc'][-1], _fields(problem['loc']))}"
+        return f"{path}: {key}: unknown key.{nearest(location[-1], _fields(problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{path}: {key}: is missing."
+    if problem["type"] == "value_error":
+        return f"{path}: {key}: {problem['ctx']['error']} (got {problem['input']!r})"
+    if problem["type"] == "literal_error":
+        word, choices = problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        return f"{path}: {key}: {word!r} is no choice.{nearest(word, choices)}"
     return f"{path}: {key}: {problem['msg']} (got {problem['input']!r})"
 
 

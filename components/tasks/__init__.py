@@ -44,11 +44,13 @@ class Task(Protocol):
     Attributes:
         TOLERANCES: by output name, what ONNX Runtime may differ from PyTorch.
         COMPARED_BY_JUDGE: whether the data set's judge scores what the gate compares: its decisions then depend on it.
+        METRICS: the names of all that it can measure, for the gate's thresholds.
         HOOKS: the functions of families that it has a use for.
     """
 
     TOLERANCES: Mapping[str, Tolerance]
     COMPARED_BY_JUDGE: bool
+    METRICS: Sequence[str]
     HOOKS: Mapping[str, Hook]
 
     def signature(self, spec: DataSpec) -> tuple[list[Tensor], list[Tensor]]:

@@ -25,6 +25,8 @@ TOP = 3
 
 COMPARED_BY_JUDGE = False
 
+METRICS = ("accuracy", "log_loss", "macro_f1", "calibration_error", f"top_{TOP}_accuracy")
+
 HOOKS: dict[str, Hook] = {"attention": hooks.attention, "memory": hooks.memory}
 
 extend = hooks.nothing_more

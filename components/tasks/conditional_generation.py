@@ -14,6 +14,7 @@ from components.tasks.generation import (
     COMPARED_BY_JUDGE,
     COUNT,
     HOOKS,
+    METRICS,
     SEEDS,
     TOLERANCES,
     agreements,
@@ -28,6 +29,7 @@ from data.prepared import DataSpec, PreparedData
 __all__ = [
     "COMPARED_BY_JUDGE",
     "HOOKS",
+    "METRICS",
     "TOLERANCES",
     "agreements",
     "answer",

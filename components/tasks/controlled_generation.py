@@ -48,6 +48,8 @@ SHOWN = 12
 
 COMPARED_BY_JUDGE = False
 
+METRICS = ("edge_f1", "edge_f1_before", "edge_f1_ratio", *judged_samples.METRICS)
+
 HOOKS: dict[str, Hook] = {}
 
 extend = hooks.nothing_more

@@ -31,6 +31,8 @@ TOLERANCES = {
 
 COMPARED_BY_JUDGE = False
 
+METRICS = ("bits_per_dim", "bayes_accuracy", *inpainting.METRICS)
+
 HOOKS: dict[str, Hook] = {"fill_in": inpainting.fill_in}
 
 extend = hooks.nothing_more

@@ -40,7 +40,7 @@ areas themselves say nothing about pictures of another size."""
 SURE = 0.5
 """From this score on an answer counts as given, where answers are drawn or counted."""
 
-NAMES = ("ap", "ap50", "ap75", "recall", "ap_small", "ap_medium", "ap_large")
+METRICS = ("ap", "ap50", "ap75", "recall", "ap_small", "ap_medium", "ap_large")
 
 COMPARED_BY_JUDGE = False
 
@@ -122,7 +122,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     # A size that no test object has is not measured.
     metrics = {
         name: Metric.of(interval, "higher")
-        for name, interval in zip(NAMES, intervals, strict=True)
+        for name, interval in zip(METRICS, intervals, strict=True)
         if interval is not None
     }
     return Measurement("ap", metrics, _per_class(matches, spec, len(test)))
@@ -174,7 +174,7 @@ def _sides(spec: DataSpec) -> np.ndarray:
 
 
 def _summary(matches: list[list[Matches]], counts: np.ndarray) -> np.ndarray:
-    """Return the metrics in the order of :data:`NAMES`, [B, 7], of sets that hold each image so often."""
+    """Return the metrics in the order of :data:`METRICS`, [B, 7], of sets that hold each image so often."""
     by_range = []
     for place in range(len(matches[0])):
         pairs = [average_precision.precision_and_recall(of_class[place], counts) for of_class in matches]

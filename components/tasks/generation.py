@@ -29,6 +29,14 @@ COUNT = 128
 
 COMPARED_BY_JUDGE = True
 
+METRICS = (
+    *judged_samples.METRICS,
+    *inpainting.METRICS,
+    "augmented_accuracy",
+    "augmentation_gain",
+    "bits_per_dim",
+)
+
 HOOKS: dict[str, Hook] = {
     "fill_in": inpainting.fill_in,
     "log_likelihood": hooks.log_likelihood,

@@ -35,6 +35,21 @@ DRIVEN, KEYS, STEPS = 5, 5, 6
 
 COMPARED_BY_JUDGE = False
 
+METRICS = (
+    "l1",
+    "ssim",
+    "landmark_error",
+    "landmark_error_nearest",
+    "landmark_error_real",
+    "landmark_error_ratio",
+    "identity_match",
+    "identity_match_nearest",
+    "identity_match_real",
+    "l1_nearest",
+    *(f"{metric}_{num}_shots" for metric in ("l1", "identity_match") for num in SHOTS[:-1]),
+    *(f"l1_{kind}_{num}_shots" for kind in ("general", "personal") for num in SHOTS),
+)
+
 HOOKS: dict[str, Hook] = {"personalise": personalisation.compare}
 
 extend = hooks.nothing_more

@@ -35,6 +35,8 @@ SHOWN = 8
 
 COMPARED_BY_JUDGE = False
 
+METRICS = ("mean_iou", "ground_iou", "pixel_accuracy")
+
 HOOKS: dict[str, Hook] = {}
 
 extend = hooks.nothing_more

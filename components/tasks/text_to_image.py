@@ -46,6 +46,8 @@ def _word_attention(tell: Callable[..., Any], model: Evaluated) -> Arrays:
 
 COMPARED_BY_JUDGE = True
 
+METRICS = (*judged_samples.METRICS, *forgetting.METRICS)
+
 HOOKS: dict[str, Hook] = {
     "word_attention": _word_attention,
     "reconstruct": interpolations.HOOKS["reconstruct"],

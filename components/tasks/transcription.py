@@ -31,6 +31,8 @@ FITS = 28
 
 COMPARED_BY_JUDGE = False
 
+METRICS = ("exact_match", "character_error_rate", "length_accuracy")
+
 HOOKS: dict[str, Hook] = {"attention": hooks.attention}
 
 extend = hooks.nothing_more

@@ -27,6 +27,8 @@ SHOWN = 12
 
 COMPARED_BY_JUDGE = False
 
+METRICS = ("l1", "error_ratio", "ssim", "l1_mean_image", "l1_nearest")
+
 HOOKS: dict[str, Hook] = {}
 
 extend = hooks.nothing_more

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data import spec
+from data import spec, yaml_file
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 """Pillow modes of at most 8 bits a channel: ``convert`` brings them to ``L`` or ``RGB`` without clipping."""
@@ -137,5 +137,5 @@ def load(path: Path) -> Suite:
     Raises:
         UserError: the file is missing, is not YAML, or holds an unknown key or a value that cannot be.
     """
-    values = spec.read_yaml(path, f"Infer it from the data with: darkroom data infer {path.parent.name}")
+    values = yaml_file.read(path, f"Infer it from the data with: darkroom data infer {path.parent.name}")
     return spec.parse(path, Suite, values)

@@ -36,18 +36,20 @@ def schedule(
     chosen = {name: settings.schedules[name] for name in names or settings.schedules}
     held = locks.hold(locks.SCHEDULE)
     try:
-        _keep(chosen)
+        _keep(settings, chosen)
     finally:
         held.release()
 
 
-def _keep(chosen: dict[str, params.SchedulePolicy]) -> None:
+def _keep(settings: params.Params, chosen: dict[str, params.SchedulePolicy]) -> None:
     from flows.prefect_api import server
 
     with reaper.guard(uuid.uuid4().hex), server.keeping_schedules():
         # Imported here: Prefect reads its settings on import.
         from flows import scheduled_retraining
+        from flows.workspace import settings_check
 
+        settings_check.check(settings)
         deployments = scheduled_retraining.deployments(chosen)
         server.wait()
         for name, policy in chosen.items():

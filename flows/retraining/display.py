@@ -47,14 +47,21 @@ class Display:
         if not self._is_live:
             self._console.print(f"{step}: started", highlight=False)
 
-    def ended(self, step: str, how: str) -> None:
-        """Say how ``step`` ended: ``ran``, ``restored``, ``unchanged``, ``failed``, ``stopped`` or a verdict."""
+    def ended(self, step: str, how: str, reason: str = "") -> None:
+        """Say how ``step`` ended: ``ran``, ``restored``, ``unchanged``, ``failed``, ``stopped`` or a verdict.
+
+        Why it failed is said at once: other steps may go on for hours.
+        """
         with self._lock:
             state, since = self._cells.get(step, ("waiting", time.monotonic()))
             seconds = time.monotonic() - since if state == "running" else 0.0
             self._cells[step] = (how, seconds)
         if not self._is_live and how != "unchanged":
             self._console.print(f"{step}: {how} ({seconds:.1f} s)", highlight=False)
+        if reason:
+            self._console.print(
+                f"{step}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
 
     def progress_file(self, step: str) -> Path:
         """Where the process of ``step`` writes how far it is."""

@@ -92,7 +92,10 @@ class Retraining:
                     how = self._after[kind](item)
         except BaseException as error:
             self.failures[step] = str(error) or type(error).__name__
-            self.display.ended(step, "stopped" if self._stopping.is_set() else "failed")
+            if self._stopping.is_set():
+                self.display.ended(step, "stopped")
+            else:
+                self.display.ended(step, "failed", self.failures[step])
             raise
         self.failures.pop(step, None)
         self.display.ended(step, how)

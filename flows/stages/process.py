@@ -95,7 +95,7 @@ class StageProcess:
             raise StageFailed(f"{self.name} was stopped. Log: {self.log}")
         printed = self.log.read_text(errors="replace")
         if status != 0:
-            raise self._failure(printed)
+            raise self._failure(status, printed)
         if "Running stage" in printed:
             return "ran"
         return "restored" if "is cached" in printed else "unchanged"
@@ -111,8 +111,12 @@ class StageProcess:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _failure(self, printed: str) -> StageFailed:
+    def _failure(self, status: int, printed: str) -> StageFailed:
         """Return the stage's own error where it gave one, else the end of its log."""
         own = re.search(r"^error: (.*?)(?=^ERROR: |\Z)", printed, flags=re.MULTILINE | re.DOTALL)
+        killed = status == -signal.SIGKILL or re.search(r"exited with (-9|137)$", printed, flags=re.MULTILINE)
+        if killed and not own:
+            told = f"{self.name} was killed by signal {signal.SIGKILL:d} (out of memory?)"
+            return StageFailed(f"{told}\nLog: {self.log}", is_transient=True)
         message = own.group(1) if own else "\n".join(printed.strip().splitlines()[-12:])
         return StageFailed(f"{message.strip()}\nLog: {self.log}", is_transient=own is None)

@@ -88,6 +88,7 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(pipeline):
     assert (
         "train@one: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?" in failed.stderr
     )
+    assert failed.stderr.count("unknown. Did you mean 'depth'?") == 2  # at once, and at the end
     assert "Traceback" not in failed.stderr + failed.stdout
     assert pipeline.done()[-3:] == ["train@two", "evaluate@two", "export@two"]
     assert not any("@one" in done for done in pipeline.done())
@@ -114,6 +115,10 @@ def test_a_second_run_in_the_same_folder_is_refused(pipeline):
         (
             ("dataset: shapes\n    family", "datasett: shapes\n    family"),
             "models.one.datasett: unknown key. Did you mean 'dataset'?",
+        ),
+        (
+            ("accuracy:", "acuracy:"),
+            "gate.one.thresholds.acuracy: classification has no such metric. Did you mean 'accuracy'?",
         ),
     ],
 )
@@ -153,3 +158,13 @@ def _unfinished_runs() -> int:
     )
     done = subprocess.run(["python", "-c", script], capture_output=True, text=True, check=True)
     return int(done.stdout)
+
+
+def test_models_of_any_name_have_a_key_in_prefect():
+    from prefect.client.schemas.actions import ArtifactCreate
+
+    from flows.retrain import artifact_key
+
+    names = ("digits-cnn", "my_model", "my-model", "My-Model", "größe")
+    keys = [ArtifactCreate(key=f"bundle-{artifact_key(name)}").key for name in names]
+    assert keys[0] == "bundle-digits-cnn" and len(set(keys)) == len(names)

@@ -154,6 +154,7 @@ def test_a_failed_step_fails_the_scheduled_run(monkeypatch):
     [
         ({}, "params.yaml: no schedules. Add some, such as:"),
         ({"often": {"cron": "0 3 * *"}}, "params.yaml: schedules.often.cron: Invalid cron string"),
+        ({"yearly": {"cron": "0 3 30 2 *"}}, "params.yaml: schedules.yearly.cron: '0 3 30 2 *' never comes"),
         ({"often": {"cron": "0 3 * * *", "timezone": "Europe/Berln"}}, "Did you mean 'Europe/Berlin'?"),
         ({"often": {"cron": "0 3 * * *", "models": ["oen"]}}, "schedules.often.models: no model 'oen'"),
         ({"often": {"corn": "0 3 * * *"}}, "schedules.often.corn: unknown key. Did you mean 'cron'?"),

@@ -20,6 +20,7 @@ SERVERS = {
     "components.train": "learning",
     "components.evaluate": "learning",
     "components.export": "learning",
+    "flows.workspace.overrides": "learning",
 }
 """Which server has the libraries of a module."""
 
@@ -65,7 +66,8 @@ def ask(server: socket.socket, arguments: list[str]) -> int:
 def end_as(status: int) -> None:
     """End this process with an exit status, or by the signal, that ended the stage."""
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        if -status != signal.SIGKILL:  # which nobody can handle, and asking for it is an error
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(status)
 

@@ -99,3 +99,37 @@ def test_a_server_needs_no_families_and_no_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     params.FILE.write_text("models: {m: {family: gone}}\nserve: {m: {max_wait_ms: 5}}\n")
     assert params.load_serve()["m"].max_wait_ms == 5
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"gate": {"one": {"thresholds": {"accuracy": {}}}}}, "gate.one.thresholds.accuracy: a threshold needs at_"),
+        (
+            {"gate": {"one": {"thresholds": {"accuracy": {"at_least": 0.9, "at_most": 0.1}}}}},
+            "gate.one.thresholds.accuracy: no number is at least 0.9 and at most 0.1",
+        ),
+        ({"gate": {"one": {"thresholds": {"accuracy": {"at_leest": 1}}}}}, "accuracy.at_leest: unknown key. Did you"),
+        ({"models": {"digits.v2": FROM_NOTHING}}, "models: 'digits.v2': a name takes letters, digits, '-' and '_'"),
+        ({"models": {"it's": FROM_NOTHING}}, "models: \"it's\": a name takes letters"),
+        ({"models": {"one": FROM_NOTHING | {"preset": "quik"}}}, "preset: 'quik' is no choice. Did you mean 'quick'"),
+        ({"time_limits": {"trian": 3}}, "time_limits.trian: 'trian' is no choice. Did you mean 'train'?"),
+        ({"time_limits": {"train": 0}}, "time_limits.train: Input should be greater than 0 (got 0)"),
+        ({"models": {"one": {"family": "cnn"}}}, "params.yaml: models.one.dataset: is missing."),
+        ({"schedules": {"s": {"cron": "0 3 * * *", "timezone": "Europe/Berln"}}}, "no time zone 'Europe/Berln'. Did"),
+        (
+            {"fine_tuned": {"two": FROM_ANOTHER | {"overrides": {"base": {}}}}},
+            "fine_tuned.two.overrides.base: is what 'one' was trained with",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_by_key_and_by_what_could_be_meant(load, sections, told):
+    with pytest.raises(UserError, match=re.escape(told)):
+        load(**sections)
+
+
+def test_an_empty_file_is_told(load):
+    load()
+    params.FILE.write_text("")
+    with pytest.raises(UserError, match=r"params\.yaml: the file: Input should be a valid dict"):
+        params.load()

@@ -302,3 +302,10 @@ def test_they_can_be_turned_off(tmp_path, monkeypatch):
         fork_server.serve(tmp_path, [TRAIN]),
     ):
         pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_by_the_signal_that_ended_the_copy(number):
+    script = f"from flows.stages.fork_server import client; client.end_as(-{number:d})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-number, "")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from flows.stages.process import StageFailed, StageProcess
 
@@ -52,6 +53,17 @@ def test_a_user_s_mistake_is_told_alone_and_not_retried(toy):
         _stage("ingest@digits").run(60)
     assert str(failed.value).splitlines()[0] == "source-digits: it must hold a 1."
     assert not failed.value.is_transient
+
+
+def test_a_stage_that_ran_out_of_memory_is_said_to(toy):
+    """As the kernel ends it: by a signal that it cannot answer."""
+    stages = yaml.safe_load(Path("dvc.yaml").read_text())
+    stages["stages"]["ingest"]["do"]["cmd"] = "kill -KILL $$"
+    Path("dvc.yaml").write_text(yaml.safe_dump(stages))
+    with pytest.raises(StageFailed) as failed:
+        _stage("ingest@digits").run(60)
+    told = "ingest@digits was killed by signal 9 (out of memory?)\nLog: logs/ingest@digits.log"
+    assert str(failed.value) == told and failed.value.is_transient
 
 
 def test_another_failure_may_be_retried(toy):

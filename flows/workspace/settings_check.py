@@ -1,0 +1,109 @@
+"""What is wrong in ``params.yaml`` and its form alone does not tell: told before the first stage, not after hours.
+
+Families say which settings there are and what data they learn from, tasks what they measure, Prefect when a schedule is
+due. A family's task is read from its source: importing it takes seconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import models
+from components import tasks
+from components.project import params
+from components.project.layout import dataset_file
+from components.project.params import Params
+from data import kinds, spec
+from data.errors import UserError, nearest
+from flows.prefect_api import cron
+from flows.stages import fork_server
+
+_FAMILIES = Path(models.__file__).parent
+
+
+def check(settings: Params) -> None:
+    """Check all of ``settings``.
+
+    Raises:
+        UserError: a line for each mistake.
+    """
+    if found := [*_schedules(settings), *_families(settings), *_metrics(settings), *_overrides(settings)]:
+        raise UserError("\n".join(found))
+
+
+def _schedules(settings: Params) -> Iterator[str]:
+    for name, policy in settings.schedules.items():
+        try:
+            cron.check(name, policy)
+        except UserError as error:
+            yield str(error)
+
+
+def _families(settings: Params) -> Iterator[str]:
+    """Yield which models do not fit their data or their base."""
+    for name, entry in settings.all_models.items():
+        data, where = spec.load(dataset_file(entry.dataset)), settings.where(name)
+        has_masks = data.objects is not None and data.objects.masks
+        try:
+            kinds.require(task_of(entry.family), f"{where}.dataset", entry.dataset, data.kind, has_masks)
+        except UserError as error:
+            yield str(error)
+        wanted = _constant(_FAMILIES / entry.family / "__init__.py", "BASE")
+        if wanted is None and entry.base is not None:
+            yield f"{where}.family: {entry.family!r} starts from nothing: it belongs under 'models'."
+        elif wanted is not None and entry.base is None:
+            told = f"starts from the weights of a {wanted!r}: it belongs under 'fine_tuned', with a 'base'"
+            yield f"{where}.family: {entry.family!r} {told}."
+        elif entry.base is not None and (family := settings.model(entry.base).family) != wanted:
+            told = f"{entry.base!r} is a {family!r}, but {entry.family!r} starts from a {wanted!r}"
+            yield f"{where}.base: {told}."
+
+
+def _metrics(settings: Params) -> Iterator[str]:
+    """Yield the thresholds of metrics that a model's task does not measure."""
+    for name, policy in settings.gate.items():
+        if name not in settings.all_models:
+            continue
+        task = task_of(settings.model(name).family)
+        known = tasks.of(task).METRICS
+        for metric in policy.thresholds:
+            if metric not in known:
+                where = f"{params.FILE}: gate.{name}.thresholds.{metric}"
+                yield f"{where}: {task} has no such metric.{nearest(metric, known)}"
+
+
+def _overrides(settings: Params) -> Iterator[str]:
+    """Yield the settings that a family does not have or cannot take, as another process finds them, with PyTorch."""
+    if not any(entry.overrides for entry in settings.all_models.values()):
+        return
+    programs = fork_server.programs()
+    python = str(programs / "python") if programs else sys.executable
+    done = subprocess.run(
+        [python, "-m", "flows.workspace.overrides"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise UserError(f"models/: a family cannot be imported:\n{done.stderr.strip()[-2000:]}")
+    yield from done.stdout.splitlines()
+
+
+def task_of(family: str) -> str:
+    """Return the task of a family."""
+    return _constant(_FAMILIES / family / "__init__.py", "TASK")
+
+
+def _constant(file: Path, name: str) -> Any:
+    """Return the value that a module gives a name, which must be written out there; None where it does not."""
+    for statement in ast.parse(file.read_text()).body:
+        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == [
+            name
+        ]:
+            return ast.literal_eval(statement.value)
+    return None

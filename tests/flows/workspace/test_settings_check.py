@@ -1,0 +1,99 @@
+"""Mistakes in ``params.yaml`` that its form does not tell are told before the first stage."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.project import params
+from components.project.params import Params
+from data.errors import UserError
+from flows.workspace import overrides, settings_check
+
+ROOT = Path(__file__).parents[3]
+REAL = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """This project with a ``params.yaml`` of its own."""
+    for name in ("components", "data", "flows", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def load(models: dict | None = None, overrides: bool = False, **sections: dict) -> Params:
+    """Write this project's ``params.yaml`` with some entries changed; without overrides, which take PyTorch's time."""
+    values = copy.deepcopy(REAL)
+    for entry in values["models"].values() if not overrides else ():
+        entry.pop("overrides", None)
+    for name, changes in (models or {}).items():
+        values["models"][name] |= changes
+    for section, entries in sections.items():
+        values.setdefault(section, {}).update(entries)
+    params.FILE.write_text(yaml.safe_dump(values))
+    return params.load()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"models": {"digits-cnn": {"dataset": "digit_scenes"}}},
+            "params.yaml: models.digits-cnn.dataset: 'digit_scenes' is data for detection, and the model's task is "
+            "classification.",
+        ),
+        (
+            {"models": {"digits-cnn": {"family": "lora"}}},
+            "params.yaml: models.digits-cnn.family: 'lora' starts from the weights of a 'text_to_image': it belongs",
+        ),
+        (
+            {"gate": {"digits-cnn": {"thresholds": {"acuracy": {"at_least": 0.9}}}}},
+            "params.yaml: gate.digits-cnn.thresholds.acuracy: classification has no such metric. Did you mean "
+            "'accuracy'?",
+        ),
+        (
+            {"schedules": {"yearly": {"cron": "0 3 30 2 *"}}},
+            "params.yaml: schedules.yearly.cron: '0 3 30 2 *' never comes: no month has such a day.",
+        ),
+        ({"schedules": {"often": {"cron": "61 * * * *"}}}, "params.yaml: schedules.often.cron: Invalid cron string"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told(project, changes, told):
+    with pytest.raises(UserError) as error:
+        settings_check.check(load(**changes))
+    assert told in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once(project):
+    settings = load(
+        {
+            "digits-cnn": {"overrides": {"epocs": 3}},
+            "digits-mlp": {"overrides": {"dropout": 2, "epochs": "many"}},
+        },
+        schedules={"yearly": {"cron": "0 3 31 4 *"}},
+    )
+    with pytest.raises(UserError) as error:
+        settings_check.check(settings)
+    schedule, cnn, *mlp = str(error.value).splitlines()
+    assert "schedules.yearly.cron" in schedule
+    assert cnn.startswith(
+        "params.yaml: models.digits-cnn.overrides.epocs: unknown setting. Did you mean 'epochs'?"
+    )
+    assert sorted(line.partition(": Input")[0] for line in mlp) == [
+        "params.yaml: models.digits-mlp.overrides.dropout",
+        "params.yaml: models.digits-mlp.overrides.epochs",
+    ]
+
+
+def test_this_project_has_no_mistake(project):
+    settings = load(overrides=True)
+    settings_check.check(settings.model_copy(update={"models": {}, "fine_tuned": {}, "gate": {}}))
+    assert not list(
+        overrides.wrong(settings.model_copy(update={"models": settings.models | settings.catalog}))
+    )
+    assert not list(settings_check._families(settings)) and not list(settings_check._metrics(settings))
