@@ -1,6 +1,7 @@
 """Writes that are either whole or absent, also after ``kill -9`` or a power cut.
 
-Everything is written to a temporary name in the same folder, flushed to the disk, and renamed.
+Everything is written to a temporary name in the same folder, flushed to the disk, and renamed. The name says which
+process writes: what a killed one leaves can be told from what a living one has not ended.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def file(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -65,7 +66,7 @@ def folder(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=".tmp"))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
@@ -82,6 +83,10 @@ def folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _sync(path.parent)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.{os.getpid()}."
 
 
 def _sync(path: Path) -> None:

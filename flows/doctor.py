@@ -138,7 +138,7 @@ def _dvc() -> Iterator[Finding]:
         return
     store = repo.cloud.get_remote_odb(remote)
     store.fs.exists(store.path)  # raises where it cannot be reached
-    stale = len(dag.changed(stages))
+    stale = len(dag.changed(stages, timeout_s=0))
     state = (
         f"{stale} of {len(stages)} stages are not up to date"
         if stale

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError, nearest
+from flows.stages import leftovers
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def read() -> list[Stage]:
         repo = _open()
         graph = repo.index.graph
     except DvcException as error:
-        raise UserError(f"dvc.yaml: {error}") from None
+        raise UserError(_cut_lock() or f"dvc.yaml: {error}") from None
     # DVC's edges point from a stage to what it depends on.
     ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.addressing)
     return [_stage(stage, graph.successors(stage)) for stage in ordered]
@@ -72,17 +76,35 @@ def select(stages: Iterable[Stage], models: Collection[str]) -> list[Stage]:
     return [stage for stage in stages if stage.address in wanted]
 
 
-def changed(stages: Iterable[Stage]) -> set[str]:
+def changed(stages: Iterable[Stage], timeout_s: float = math.inf) -> set[str]:
     """Return the addresses of the stages that DVC does not find up to date as they lie now.
 
-    A stage whose upstream is in the set may turn out up to date once that has run.
+    A stage whose upstream is in the set may turn out up to date once that has run. Another DVC process that uses this
+    folder is waited for, with a line on standard error that says which.
+
+    Raises:
+        UserError: it went on for longer than ``timeout_s``.
     """
+    from dvc.lock import LockError
+
     asked = {stage.name: stage.address for stage in stages}
-    repo = _open()
-    with repo.lock:
-        # Not one by one by name: DVC would parse dvc.lock again for each.
-        found = (stage for stage in repo.index.stages if stage.addressing in asked)
-        return {asked[stage.addressing] for stage in found if stage.changed()}
+    give_up = time.monotonic() + timeout_s
+    told = None
+    while True:
+        repo = _open()
+        try:
+            with repo.lock:
+                # Not one by one by name: DVC would parse dvc.lock again for each.
+                found = (stage for stage in repo.index.stages if stage.addressing in asked)
+                return {asked[stage.addressing] for stage in found if stage.changed()}
+        except LockError as error:
+            who = leftovers.holder() or " ".join(str(error).split())
+        if time.monotonic() > give_up:
+            raise UserError(f".dvc/tmp: another DVC process uses this folder: {who}") from None
+        if who != told:
+            print(f"waiting for {who}", file=sys.stderr)
+            told = who
+        time.sleep(0.5)
 
 
 def may_run(stages: Iterable[Stage], stale: Collection[str], forced: Collection[str] = ()) -> list[Stage]:
@@ -99,6 +121,17 @@ def may_run(stages: Iterable[Stage], stale: Collection[str], forced: Collection[
         if follows or stage.address in stale or stage.item in forced:
             chosen[stage.address] = stage
     return list(chosen.values())
+
+
+def _cut_lock() -> str | None:
+    """Return what to do about a ``dvc.lock`` that a killed DVC left empty; None where that is not what is wrong."""
+    lock = Path("dvc.lock")
+    if not lock.exists() or lock.read_bytes().strip():
+        return None
+    return (
+        f"{lock}: is empty: DVC was killed while it wrote it. Remove it, and the next run takes from DVC's cache what "
+        f"it has: rm {lock}. Or take back the one that was committed last: git checkout -- {lock}"
+    )
 
 
 def _open():
