@@ -22,11 +22,15 @@ from rich.console import Console
 from components.project import layout, params
 from flows.retraining import summary
 from flows.retraining.steps import Retraining
-from flows.stages import dag
+from flows.stages import dag, push
 from flows.stages.process import StageFailed
+from flows.stages.push import PushFailed
 
-WORTH_RETRYING = ("ingest", "register", "push")
+WORTH_RETRYING = ("ingest", "register", "gate", "report", "push")
 """Steps that reach over a network. The others are deterministic: what failed once fails again."""
+
+RETRY_DELAYS = (2, 15)
+"""Seconds before the second and the third try of a step: a server that is started again is back by then."""
 
 
 class RetrainFailed(Exception):
@@ -87,7 +91,7 @@ def _run_steps(retraining: Retraining) -> None:
         futures[f"gate@{name}"] = _submit(retraining, f"gate@{name}", [futures[f"register@{name}"]])
     for future in futures.values():
         future.wait()
-    ends = ["report", "push"] if retraining.ran and not retraining.failures else ["report"]
+    ends = ["report", "push"] if push.is_owed() and not retraining.failures else ["report"]
     for future in [_submit(retraining, end, []) for end in ends]:
         future.wait()
 
@@ -96,7 +100,8 @@ def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) ->
     kind = address.partition("@")[0]
     options: dict[str, Any] = {"name": kind, "task_run_name": address}
     if kind in WORTH_RETRYING:
-        options |= {"retries": 2, "retry_delay_seconds": [2, 15], "retry_condition_fn": _is_transient}
+        options |= {"retries": len(RETRY_DELAYS), "retry_delay_seconds": list(RETRY_DELAYS)}
+        options |= {"retry_condition_fn": _is_transient}
     # Steps do not inherit the flow run's tags: for each tag of a task Prefect asks its server for a concurrency slot, a
     # request that was seen to take 2 s.
     with TagsContext(current_tags=set()):
@@ -106,7 +111,11 @@ def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) ->
 def _is_transient(task: Any, task_run: Any, state: Any) -> bool:
     """Whether another try may help: the network failed, not the data, the settings or the code."""
     error = state.result(raise_on_failure=False)
-    return error.is_transient if isinstance(error, StageFailed) else isinstance(error, OSError)
+    if isinstance(error, StageFailed):
+        return error.is_transient
+    from components.registry import mlflow_store
+
+    return isinstance(error, PushFailed) or mlflow_store.may_pass(error)
 
 
 def _publish(rows: list[dict]) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import uuid
 from contextlib import AbstractContextManager
-from pathlib import Path
+from functools import partial
 
 from rich.console import Console
 
 from components.project import layout, params
 from flows.processes import locks, reaper
 from flows.retraining import summary
-from flows.stages import dag, fork_server, up_to_date, verified_remotes
+from flows.stages import dag, fork_server, leftovers, push, up_to_date, verified_remotes
 from flows.workspace import catalog
 
 
@@ -34,6 +33,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         UserError: the project's files or the command's arguments hold a mistake.
     """
     console = Console(stderr=True)
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     held = locks.hold(locks.RUN, wait=wait)
     try:
         for name in catalog.take(names):
@@ -41,16 +41,16 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         settings = params.load()
         models = [settings.model(name) and name for name in names] or list(settings.all_models)
         _look_at_folders(settings, console)
+        leftovers.sweep(tell)
         for mended in verified_remotes.verify():
-            console.print(mended, markup=False, highlight=False)
-        _mend_locks(console)
-        kept = None if force else up_to_date.recall(models)
+            tell(mended)
+        kept = None if force or push.is_owed() else up_to_date.recall(models)
         if kept and kept.table:
             console.print("Everything is up to date.")
             summary.show(kept.table, as_json)
             return 0
         files = None if force else kept.files if kept else _files_if_up_to_date(models)
-        if files and summary.is_decided(models):
+        if files and not push.is_owed() and summary.is_decided(models):
             console.print("Everything is up to date.")
         else:
             failures = _retrain(settings, models, force)
@@ -122,18 +122,6 @@ def _look_at_folders(settings: params.Params, console: Console) -> None:
         changes = listing.refresh(dataset)
         if changes:
             console.print(f"data/{dataset}/dataset.yaml: {changes}")
-
-
-def _mend_locks(console: Console) -> None:
-    """Remove what a killed DVC left half-written. Only locks: this workspace's run lock is held, nobody uses them."""
-    path = Path(".dvc/tmp/rwlock")
-    try:
-        json.loads(path.read_text() or "{}")
-    except FileNotFoundError:
-        return
-    except json.JSONDecodeError:
-        path.unlink()
-        console.print(f"{path}: removed, it was cut short when a run was killed")
 
 
 def _explain(failures: dict[str, str], console: Console) -> None:

@@ -39,6 +39,9 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.credentials import get_default_host_creds  # noqa: E402
 from mlflow.utils.rest_utils import http_request  # noqa: E402
 
+_MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+"""Codes of MLflow's for what the network or the database did."""
+
 SCHEMES = ("sqlite", "postgresql+psycopg", "postgresql", "http", "https")
 
 KEY = "darkroom.key"
@@ -47,6 +50,17 @@ _OWNER = "darkroom.owner"
 _REACH_S = 5
 _LOCK_S = 600
 _BATCH = 1000  # most metrics that MLflow takes at once
+
+
+class Unreachable(UserError):
+    """The store does not answer, or its database does not. Another try may help."""
+
+
+def may_pass(error: object) -> bool:
+    """Say whether ``error`` is one of the network or the database behind the store, so that another try may help."""
+    if isinstance(error, MlflowException):
+        return error.error_code in _MAY_PASS
+    return isinstance(error, Unreachable | OSError | sqlalchemy.exc.OperationalError)
 
 
 def uri() -> str:
@@ -198,7 +212,8 @@ def _open(address: str) -> MlflowClient:
             return MlflowClient(address)
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, MlflowException) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"MLFLOW_TRACKING_URI={shown}: cannot be used: {reason}") from None
+        kind = Unreachable if may_pass(error) else UserError
+        raise kind(f"MLFLOW_TRACKING_URI={shown}: cannot be used: {reason}") from None
 
 
 def _ask_server(address: str, shown: str) -> None:
@@ -214,14 +229,14 @@ def _ask_server(address: str, shown: str) -> None:
             params={"experiment_id": "0"},
         )
     except Exception as error:  # requests' and MLflow's kinds alike: nothing answered
-        raise UserError(f"MLFLOW_TRACKING_URI={shown}: no answer within {_REACH_S} s: {error}") from None
+        raise Unreachable(f"MLFLOW_TRACKING_URI={shown}: no answer within {_REACH_S} s: {error}") from None
     if answer.status_code in (401, 403):
         raise UserError(
             f"MLFLOW_TRACKING_URI={shown}: access refused ({answer.status_code}). "
             "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
         )
     if answer.status_code >= 500:
-        raise UserError(
+        raise Unreachable(
             f"MLFLOW_TRACKING_URI={shown}: the server fails ({answer.status_code}). Is its database up?"
         )
 

@@ -3,8 +3,8 @@
 It passes a request to end on to the command of its stage. DVC itself would end at once and leave that command running.
 When the command ends instead, DVC sees it fail, leaves its own files whole, and ends.
 
-It hashes what it restores from its cache. DVC itself takes each object that is write-protected for what its name says.
-One that is not is deleted, as DVC does with others, and the stage is run.
+It hashes what it restores from its cache, and what it pushes. DVC itself takes each object that is write-protected for
+what its name says. One that is not is deleted, as DVC does with others: the stage is run, the push fails.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ def main() -> None:
     from dvc.cli import main
 
     _hash_what_is_restored()
+    _hash_what_is_sent()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -46,6 +47,30 @@ def _hash_what_is_restored() -> None:
             LocalHashFileDB.check = check
 
     StageCache.restore = restore_checked
+
+
+def _hash_what_is_sent() -> None:
+    from dvc_data.hashfile import transfer
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+    from dvc_objects.errors import ObjectFormatError
+
+    add = transfer._add
+
+    def is_bad(source, oid: str) -> bool:
+        try:
+            _check(source, oid)
+        except ObjectFormatError:
+            return True
+        except FileNotFoundError:  # DVC says so itself
+            pass
+        return False
+
+    def add_checked(source, target, hashes, **options: object) -> set:
+        local = isinstance(source, LocalHashFileDB)
+        bad = {one for one in hashes if local and is_bad(source, one.value)}
+        return bad | add(source, target, set(hashes) - bad, **options)
+
+    transfer._add = add_checked
 
 
 def _check(store, oid: str, check_hash: bool = True, info: dict | None = None):

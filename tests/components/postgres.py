@@ -34,8 +34,7 @@ class Server:
             shutil.chown(self._folder, user)
         self.port = _free_port()
         self._call("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "--no-sync")
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k '' -c fsync=off -c max_connections=400"
-        self._call("pg_ctl", "start", "-w", "-D", "data", "-l", "log", "-o", options)
+        self.start()
 
     def address(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
@@ -46,8 +45,16 @@ class Server:
         ) as connection:
             connection.execute(statement)
 
-    def stop(self) -> None:
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k '' -c fsync=off -c max_connections=400"
+        self._call("pg_ctl", "start", "-w", "-D", "data", "-l", "log", "-o", options)
+
+    def go_away(self) -> None:
+        """Break all connections and take no more until :meth:`start`."""
         self._call("pg_ctl", "stop", "-m", "immediate", "-D", "data")
+
+    def stop(self) -> None:
+        self.go_away()
         shutil.rmtree(self._folder)
 
     def _call(self, program: str, *arguments: str) -> None:

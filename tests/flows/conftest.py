@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.components.conftest import sqlite_template  # noqa: F401 -- a fixture that both need
+from tests.components.conftest import postgres_server, sqlite_template  # noqa: F401 -- fixtures that both need
 from tests.flows.pipeline import Pipeline
 
 DVC_YAML = """

@@ -65,7 +65,7 @@ def s3(folder: Path) -> Iterator[Remote]:
     command += [
         f"-s3.config={folder / 'identities.json'}",
         "-master.telemetry=false",
-        "-volume.max=5",
+        "-volume.max=30",  # its own journal takes seven, a minute after the start
     ]
     address = f"http://127.0.0.1:{ports['s3']}"
     with _running(command, folder / "log"):

@@ -1,7 +1,7 @@
 """A stage of the toy pipeline: real outs, made in a moment. ``python -m tests.flows.toy_stage <stage> <name>``.
 
-``ran.log`` tells which commands began and which were done; a file ``sleep-<stage>@<name>`` makes one wait to be
-killed, ``fail-...`` makes it fail with the file's text.
+``ran.log`` tells which commands began and which were done; a file ``sleep-<stage>@<name>`` makes one wait until
+it is gone, or to be killed, ``fail-...`` makes it fail with the file's text.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def main(stage: str, name: str) -> None:
     if fail.exists():
         print(fail.read_text(), file=sys.stderr)
         sys.exit(2)
-    if sleep.exists():
-        time.sleep(300)
+    give_up = time.monotonic() + 300
+    while sleep.exists() and time.monotonic() < give_up:
+        time.sleep(0.05)
     {
         "ingest": lambda: atomic.write_bytes(layout.ingested(name) / "manifest.parquet", b"a manifest"),
         "validate": workspace.validate,

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import UserError
 from flows.stages.process import StageProcess
-from flows.stages.push import push
+from flows.stages.push import PushFailed, is_owed, push
 from tests.flows import remotes
 from tests.flows.remotes import DVC, Remote
 
@@ -42,7 +41,40 @@ def test_a_clone_gets_back_what_was_pushed(project, tmp_path_factory):
     assert (clone / "out/ingest-digits").read_text() == (project / "out/ingest-digits").read_text()
 
 
+def test_what_was_not_pushed_is_owed(toy, tmp_path_factory):
+    assert not is_owed()  # there is no dvc.lock
+    remote = tmp_path_factory.mktemp("remotes") / "remote"
+    subprocess.run([DVC, "remote", "add", "-q", "--default", "local", remote], check=True)
+    subprocess.run([DVC, "repro", "-q", "-s", "ingest@digits"], check=True)
+    assert is_owed()
+    remote.write_text("no folder")
+    with pytest.raises(PushFailed):
+        push(Path("push.log"))
+    assert is_owed()
+    remote.unlink()
+    push(Path("push.log"))
+    assert not is_owed()
+    subprocess.run([DVC, "remote", "modify", "local", "url", remote.with_name("other")], check=True)
+    assert is_owed()
+
+
+def test_a_flipped_byte_is_not_pushed(toy, tmp_path_factory):
+    remote = tmp_path_factory.mktemp("remote")
+    subprocess.run([DVC, "remote", "add", "-q", "--default", "local", remote], check=True)
+    StageProcess("ingest@digits", Path("log"), {}).run(60)
+    (cached,) = (file for file in Path(".dvc/cache/files").rglob("*") if file.is_file())
+    cached.chmod(0o644)
+    cached.write_bytes(b"9")
+    cached.chmod(0o444)
+    with pytest.raises(PushFailed):
+        push(Path("push.log"))
+    assert f"{cached}: deleted, it held other bytes" in Path("push.log").read_text()
+    assert not [file for file in remote.rglob("*") if file.is_file()]
+    push(Path("push.log"))  # there is nothing to push, which DVC says in passing only
+    assert is_owed()
+
+
 def test_a_remote_that_refuses_is_told(project, remote, monkeypatch):
     remote.spoil(monkeypatch)
-    with pytest.raises(UserError, match=rf"the DVC remote took no push: .*({remote.refusal})"):
+    with pytest.raises(PushFailed, match=rf"the DVC remote took no push: .*({remote.refusal})"):
         push(Path("push.log"))
