@@ -19,6 +19,7 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
 PATH = re.compile(r"`((?:flows|components|models|data|tests|docs|deploy|benchmarks)/[\w/.-]+)`")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 COMMAND = re.compile(r"(?:^|`|python -m flows\.cli\.app )\s*(darkroom [^`\n]+)", re.MULTILINE)
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
@@ -48,6 +49,12 @@ def test_links_lead_somewhere(document):
 def test_named_files_exist(document):
     for path in PATH.findall(FENCE.sub("", document.read_text())):
         assert (ROOT / path).exists(), path
+
+
+@every_document
+def test_named_tests_exist(document):
+    for file, name in TEST.findall(document.read_text()):
+        assert f"def {name}(" in (ROOT / file).read_text(), f"{file}::{name}"
 
 
 @every_document
