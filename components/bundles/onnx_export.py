@@ -56,6 +56,7 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
     model = program.model_proto
     _strip(model)
     _enclose(model.graph)
+    _undeclare(model.graph, set())
     _part(model.graph)
     return model.SerializeToString(deterministic=True)
 
@@ -89,6 +90,21 @@ def _enclose(graph: onnx.GraphProto) -> None:
             graph.initializer.remove(weight)
     for body in bodies:
         _enclose(body)
+
+
+def _undeclare(graph: onnx.GraphProto, outside: set[str]) -> None:
+    """Remove the declared types of weights: a weight has its type itself.
+
+    Tools that rewrite weights take such declarations for the truth: ONNX Runtime's ``quantize_dynamic`` transposes a
+    linear layer's weight and then fails on the shape that was declared for it.
+    """
+    weights = outside | {weight.name for weight in graph.initializer}
+    kept = [value for value in graph.value_info if value.name not in weights]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
+    for node in graph.node:
+        for body in _subgraphs(node):
+            _undeclare(body, weights)
 
 
 def _part(graph: onnx.GraphProto) -> None:

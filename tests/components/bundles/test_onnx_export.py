@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -70,6 +71,30 @@ def test_the_graph_is_valid_and_agrees(content, module):
         with torch.no_grad():
             expected = module(x).numpy()
         np.testing.assert_allclose(session.run(None, {"image": x.numpy()})[0], expected, atol=1e-6)
+
+
+def test_the_least_runtime_is_the_one_that_is_stated(content):
+    """ONNX Runtime 1.18 is the first that reads IR 10 (docs/reference/bundle.md)."""
+    model = onnx.load_model_from_string(content)
+    assert model.ir_version == 10
+    assert {imported.domain: imported.version for imported in model.opset_import} == {"": onnx_export.OPSET}
+
+
+def test_linear_layers_can_be_quantized(tmp_path):
+    """By ONNX Runtime's own tool, whose weights of eight bits answer nearly alike."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4)).eval()
+    inputs = [Signature("input", "float32", (-1, 4))]
+    content = onnx_export.convert(layers, inputs, OUTPUTS, {"input": np.zeros((2, 4), np.float32)})
+    (tmp_path / "model.onnx").write_bytes(content)
+    quantize_dynamic(tmp_path / "model.onnx", tmp_path / "quantized.onnx")
+    kinds = {node.op_type for node in onnx.load_model(tmp_path / "quantized.onnx").graph.node}
+    assert "MatMulInteger" in kinds
+    session = onnxruntime.InferenceSession(tmp_path / "quantized.onnx", providers=["CPUExecutionProvider"])
+    x = torch.randn(5, 4)
+    with torch.no_grad():
+        expected = layers(x).numpy()
+    np.testing.assert_allclose(session.run(None, {"input": x.numpy()})[0], expected, atol=0.02)
 
 
 class Residual(nn.Module):
