@@ -74,9 +74,16 @@ def client() -> MlflowClient:
     """Return the client of the store, opened once; an empty store is set up on the way.
 
     Raises:
-        UserError: the store does not answer within seconds, or its address makes no sense.
+        UserError: the store does not answer within seconds, its file is gone, or its address makes no sense.
     """
-    return _open(uri())
+    address = uri()
+    opened = _open(address)
+    file = sqlalchemy.make_url(address).database if address.startswith("sqlite") else None
+    if (
+        file and file[:1] != ":" and file[:5] != "file:" and not Path(file).exists()
+    ):  # asked now, SQLite would make an empty one in its place
+        raise UserError(f"{file}: the registry's file is gone. Put it back.")
+    return opened
 
 
 @contextmanager
@@ -202,6 +209,8 @@ def _open(address: str) -> MlflowClient:
     scheme = address.partition(":")[0]
     if scheme not in SCHEMES:
         raise UserError(f"MLFLOW_TRACKING_URI={shown}: no such kind of store.{nearest(scheme, SCHEMES)}")
+    if scheme == "sqlite":  # a file that is kept open is read on after it was deleted or replaced
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     try:
         if scheme in ("http", "https"):
             _ask_server(address, shown)

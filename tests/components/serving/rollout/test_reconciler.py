@@ -249,6 +249,20 @@ def test_a_registry_that_was_emptied_takes_nothing_away(open_shop):
     assert open_shop.version == "1"
 
 
+def test_a_registry_whose_file_is_gone_is_told_and_one_that_was_put_back_is_followed(open_shop):
+    database = layout.MLFLOW / "mlflow.db"
+    copied = Path(shutil.copy(database, database.with_name("copied")))
+    database.rename(database.with_name("gone"))
+    open_shop.follower.look()
+    until(lambda: "darkroom_registry_up 0" in metrics(open_shop.client))
+    assert open_shop.follower.state.error.endswith("mlflow.db: the registry's file is gone. Put it back.")
+    assert open_shop.version == "1" and not database.exists()
+    copied.replace(database)  # as from a backup: another file of the same name
+    open_shop.promote(2)
+    until(lambda: "darkroom_registry_up 1" in metrics(open_shop.client))
+    until(lambda: open_shop.version == "2")
+
+
 def test_a_model_without_a_champion_is_served_no_more(open_shop):
     workspace.write_params({}, names=("m", "other"))
     workspace.export("other")
