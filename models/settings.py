@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -10,9 +11,16 @@ from data.errors import UserError, nearest
 
 
 class Settings(BaseModel):
-    """Base of every family's ``Config``, which adds ``quick()`` and ``full()``: frozen, unknown keys refused."""
+    """Base of every family's ``Config``, which adds ``quick()`` and ``full()``: frozen, unknown keys refused.
+
+    Attributes:
+        FLOORS: how long a training is, by name, to the least that a preset gives it all the same. Who says how long it
+            shall be is not given more than that.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    FLOORS: ClassVar[Mapping[str, str]] = {}
 
 
 Config = TypeVar("Config", bound=Settings)
@@ -30,7 +38,18 @@ def configure(config: type[Config], preset: str, overrides: dict[str, Any], wher
     Raises:
         UserError: an unknown setting, or a value out of its range; one line each.
     """
-    values = getattr(config, preset)().model_dump() | overrides
+    values = getattr(config, preset)().model_dump()
+    for name, value in overrides.items():
+        if isinstance(value, bool) and not isinstance(
+            values.get(name, value), bool
+        ):  # which Python takes for 0 or 1
+            raise UserError(
+                f"{where}.{name}: is not true or false, but such as {values[name]!r} (got {value!r})"
+            )
+    for setting, floor in config.FLOORS.items():
+        if setting in overrides:
+            values[floor] = config.model_fields[floor].default
+    values |= overrides
     try:
         return config.model_validate(values)
     except ValidationError as error:

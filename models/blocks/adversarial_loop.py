@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -35,7 +35,8 @@ class AdversarialRecipe(Settings):
 
     Attributes:
         epochs: passes over the train split.
-        least_steps: steps that a small data set gets nevertheless, by more passes.
+        least_steps: steps that a small data set gets nevertheless, by more passes; not where overrides name
+            ``epochs``.
         batch_size: images a step (all of the train split where it has fewer).
         loss: what the two play for, by its name in :mod:`models.blocks.adversarial`.
         learning_rate: the generator's; constant, and over the second half of the steps it falls linearly to 0.
@@ -45,6 +46,8 @@ class AdversarialRecipe(Settings):
         discriminator_steps: steps of the discriminator for each of the generator.
         ema_decay: of the averaged generator, which is the one that is used.
     """
+
+    FLOORS: ClassVar[Mapping[str, str]] = {"epochs": "least_steps"}
 
     epochs: int = Field(default=10, ge=1)
     least_steps: int = Field(default=1, ge=1)

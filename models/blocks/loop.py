@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -41,7 +41,8 @@ class Recipe(Settings):
 
     Attributes:
         epochs: passes over the train split.
-        least_steps: optimizer steps that a small data set gets nevertheless, by more passes.
+        least_steps: optimizer steps that a small data set gets nevertheless, by more passes; not where overrides name
+            ``epochs``.
         batch_size: images a step (all of the train split where it has fewer).
         learning_rate: the highest, after the warm-up.
         warmup: share of the steps over which the rate rises linearly; after it, it falls to 0 on a cosine.
@@ -49,6 +50,8 @@ class Recipe(Settings):
         clip: greatest norm of the gradient.
         ema_decay: of the averaged weights, which are what is validated and used.
     """
+
+    FLOORS: ClassVar[Mapping[str, str]] = {"epochs": "least_steps"}
 
     epochs: int = Field(default=10, ge=1)
     least_steps: int = Field(default=1, ge=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,8 +31,11 @@ class Config(Patched):
         freeze: what of the base stays as it is: nothing, its ``embeddings`` or its ``backbone`` (all but the
             last layer).
         source_epochs: passes over the images that the own base learns from, all of half of the classes.
+        source_least_steps: steps that few of them get nevertheless; not where overrides name ``source_epochs``.
         source_learning_rate: its highest learning rate.
     """
+
+    FLOORS: ClassVar[Mapping[str, str]] = {**Patched.FLOORS, "source_epochs": "source_least_steps"}
 
     base: str = OWN
     pretrained: Pretrained | None = None
@@ -39,6 +43,7 @@ class Config(Patched):
     shots: int = Field(default=20, ge=0)
     freeze: Literal["none", "embeddings", "backbone"] = "none"
     source_epochs: int = Field(default=5, ge=1)
+    source_least_steps: int = Field(default=1, ge=1)
     source_learning_rate: float = Field(default=2e-3, gt=0)
 
     @model_validator(mode="before")
@@ -59,7 +64,11 @@ class Config(Patched):
 
     def source(self) -> Recipe:
         """Return the recipe by which the own base learns its classes."""
-        own = {"epochs": self.source_epochs, "learning_rate": self.source_learning_rate}
+        own = {
+            "epochs": self.source_epochs,
+            "least_steps": self.source_least_steps,
+            "learning_rate": self.source_learning_rate,
+        }
         return Recipe(**{key: getattr(self, key) for key in Recipe.model_fields} | own)
 
     @classmethod
@@ -74,6 +83,7 @@ class Config(Patched):
             learning_rate=4e-3,
             weight_decay=0.05,
             source_epochs=4,
+            source_least_steps=300,
             source_learning_rate=3e-3,
         )
 
@@ -94,5 +104,6 @@ class Config(Patched):
             learning_rate=5e-4,
             weight_decay=0.1,
             source_epochs=60,
+            source_least_steps=500,
             source_learning_rate=1e-3,
         )

@@ -95,7 +95,7 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(shapes):
 
 
 def test_settings_edited_meanwhile_fail_it_and_the_resume_point_stays(shapes):
-    change(overrides={"epochs": 20, "widths": [4, 8], "batch_size": 16})
+    change(overrides={"epochs": 85, "widths": [4, 8], "batch_size": 16})
     train.run(NAME)
     whole = outs()
     Path("dvc.yaml").write_text(

@@ -37,7 +37,14 @@ FAMILY_MODELS = {
     },
     "shapes-vae-by-class": {
         "family": "vae",
-        "overrides": {"epochs": 40, "width": 16, "latents": 4, "draws": 2, "conditional": True},
+        "overrides": {
+            "epochs": 40,
+            "least_steps": 450,
+            "width": 16,
+            "latents": 4,
+            "draws": 2,
+            "conditional": True,
+        },
     },
 }
 """Models of every family, small enough to be trained in a test."""

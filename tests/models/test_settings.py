@@ -63,3 +63,23 @@ def test_every_mistake_is_told_at_once():
 def test_an_unknown_family_names_the_nearest():
     with pytest.raises(UserError, match=r"no family 'gmn'. Did you mean 'gmm'"):
         models.family("gmn")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_who_says_how_long_gets_no_more(family):
+    config = models.family(family).Config
+    assert ("epochs" in config.model_fields) == ("epochs" in config.FLOORS)
+    for length, floor in config.FLOORS.items():
+        settings = configure(config, "full", {length: 4}, WHERE)
+        assert (getattr(settings, length), getattr(settings, floor)) == (4, 1)
+        settings = configure(config, "full", {length: 4, floor: 90}, WHERE)
+        assert (getattr(settings, length), getattr(settings, floor)) == (4, 90)
+    assert configure(config, "full", {}, WHERE) == config.full()
+
+
+def test_true_is_no_number():
+    with pytest.raises(
+        UserError, match=r"overrides\.epochs: is not true or false, but such as 2 \(got True\)"
+    ):
+        configure(models.family("cnn").Config, "quick", {"epochs": True}, WHERE)
+    assert configure(models.family("vae").Config, "quick", {"conditional": True}, WHERE).conditional

@@ -25,7 +25,7 @@ from models import checkpoint
 from models.run import Run
 from models.settings import Settings, configure
 
-SHRINK = {"epochs": 2, "least_steps": 1, "batch_size": 32, "iterations": 60, "steps": 3, "prior_images": 40}
+SHRINK = {"epochs": 2, "batch_size": 32, "iterations": 60, "source_epochs": 4, "steps": 3, "prior_images": 40}
 """Put in place of a preset's values where a family has the setting; so a new family needs no line here."""
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 INKS = {"red": (230, 30, 30), "blue": (20, 60, 230)}
