@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.grpc.server import SERVICE
+from components.serving.grpc.methods import SERVICE
 from components.serving.v2 import tensors
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -127,7 +127,7 @@ def test_a_pod_may_do_little_and_ends_well(where):
 
 
 def test_the_overlay_adds_grpc():
-    """Its patches only append, so that to apply them takes no tool."""
+    """Its patches only append and replace, so that to apply them takes no tool."""
     overlay = yaml.safe_load((DEPLOY / "kubernetes-grpc/kustomization.yaml").read_text())
     assert overlay["resources"] == ["../kubernetes"]
     patched = {one["kind"]: copy.deepcopy(one) for one in (DEPLOYMENT, SERVICE, NETWORK)}
@@ -137,11 +137,19 @@ def test_the_overlay_adds_grpc():
             place = patched[patch["target"]["kind"]]
             for key in keys:
                 place = place[int(key)] if isinstance(place, list) else place[key]
-            assert (change["op"], end) == ("add", "-")
-            place.append(change["value"])
+            if change["op"] == "replace":
+                assert end in place
+                place[end] = change["value"]
+            else:
+                assert (change["op"], end) == ("add", "-")
+                place.append(change["value"])
     container = patched["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert options(container["args"])["grpc_port"] == ports["grpc"]
+    assert (
+        options(container["args"])["grpc_port"]
+        == ports["grpc"]
+        == container["readinessProbe"]["grpc"]["port"]
+    )
     assert options(CONTAINERS["kubernetes"]["args"])["grpc_port"] is None
     assert [port["targetPort"] for port in patched["Service"]["spec"]["ports"]] == ["http", "grpc"]
     assert [one["port"] for one in patched["NetworkPolicy"]["spec"]["ingress"][0]["ports"]] == [

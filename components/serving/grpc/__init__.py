@@ -9,6 +9,8 @@ https://github.com/kserve/open-inference-protocol, commit d49cc23 (Apache-2.0, i
 ``open_inference_grpc_pb2.py`` is written from it, and a test holds the two together. To write it anew::
 
     python -m grpc_tools.protoc -I. --python_out=. components/serving/grpc/open_inference_grpc.proto
+
+``health.proto`` and ``health_pb2.py`` are gRPC's own health service, which Kubernetes' probes ask, in the same manner.
 """
 
 import os

@@ -35,6 +35,14 @@ class Endpoint:
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
+    def streaming_handler(self, method: Method) -> grpc.RpcMethodHandler:
+        """Return what gRPC calls for ``method``, whose handler yields its answers."""
+
+        async def answer(_: object, context: grpc.aio.ServicerContext) -> None:
+            await self._stream(method, context)
+
+        return grpc.stream_stream_rpc_method_handler(answer)
+
     async def _answer(self, method: Method, context: grpc.aio.ServicerContext) -> bytes:
         came = time.perf_counter()
         headers = _headers(context)
@@ -47,11 +55,21 @@ class Endpoint:
         except Exception as error:
             refused = self._plane.error_of(error, id, method.name)
         self._record(id, method, call, refused, time.perf_counter() - came)
-        if refused is not None:
-            told = (("x-request-id", id), *trailing(refused))
-            await context.abort(CODES[refused.reason], details(refused), told)
-        context.set_trailing_metadata((("x-request-id", id),))
+        await _end(context, id, refused)
         return answer
+
+    async def _stream(self, method: Method, context: grpc.aio.ServicerContext) -> None:
+        came = time.perf_counter()
+        headers = _headers(context)
+        id, refused = self._plane.id_of(headers), None
+        try:
+            self._plane.admit(method.access, headers)
+            async for answer in method.handler(_parsed(method, await self._content(context))):
+                await context.write(answer.SerializeToString())
+        except Exception as error:
+            refused = self._plane.error_of(error, id, method.name)
+        self._record(id, method, Call(), refused, time.perf_counter() - came)
+        await _end(context, id, refused)
 
     async def _content(self, context: grpc.aio.ServicerContext) -> bytes:
         """Return the message.
@@ -78,6 +96,14 @@ class Endpoint:
             self._plane.count_rejected(call.model[0], refused)
         if refused or self._plane.access_log:
             self._plane.log(id, "gRPC", method.name, status, refused, call.model, seconds)
+
+
+async def _end(context: grpc.aio.ServicerContext, id: str, refused: RequestError | None) -> None:
+    """Say how a call ended, and under which name it is in the log."""
+    if refused is not None:
+        told = (("x-request-id", id), *trailing(refused))
+        await context.abort(CODES[refused.reason], details(refused), told)
+    context.set_trailing_metadata((("x-request-id", id),))
 
 
 def _headers(context: grpc.aio.ServicerContext) -> dict[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from components.serving.http.routing import Access
 from components.serving.request_error import RequestError
 from components.serving.routes import inference, metadata
 from components.serving.service import Service
+
+SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 
 
 @dataclass
@@ -36,13 +38,13 @@ class Method:
     Attributes:
         name: as the protocol has it.
         asked: the message that it takes.
-        handler: what answers.
+        handler: what answers; or yields the answers, if there are several.
         access: who may ask, where the server has tokens.
     """
 
     name: str
     asked: type[Message]
-    handler: Callable[[Any, Call], Awaitable[Message]]
+    handler: Callable[[Any, Call], Awaitable[Message]] | Callable[[Any], AsyncIterator[Message]]
     access: Access = "read"
 
 

@@ -6,13 +6,12 @@ import asyncio
 
 import grpc
 
+from components.serving.grpc import health
 from components.serving.grpc.endpoint import Endpoint
-from components.serving.grpc.methods import methods
-from components.serving.grpc.open_inference_grpc_pb2 import DESCRIPTOR
+from components.serving.grpc.methods import SERVICE, methods
 from components.serving.service import Service
 from data.errors import UserError
 
-SERVICE = DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 _IDENTITY = 1  # of a set of compression algorithms: none
 _IDLE_MS = 65_000
 _AGE_MS = 300_000
@@ -39,8 +38,13 @@ class GrpcServer:
             maximum_concurrent_rpcs=self._settings.max_connections,
         )
         endpoint = Endpoint(service)
-        handlers = {method.name: endpoint.handler(method) for method in methods(service)}
-        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
+        services = {
+            SERVICE: {method.name: endpoint.handler(method) for method in methods(service)},
+            health.NAME: health.handlers(service, endpoint),
+        }
+        self._server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in services.items()]
+        )
 
     async def start(self) -> int:
         """Listen, and return the port.

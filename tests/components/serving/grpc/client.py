@@ -9,7 +9,7 @@ import numpy as np
 from google.protobuf.message import Message
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.grpc.server import SERVICE
+from components.serving.grpc.methods import SERVICE
 from tests.components.serving import server
 from tests.components.serving.server import DATATYPES, texts
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
-from components.serving.grpc.server import SERVICE
+from components.serving.grpc.methods import SERVICE
 from components.serving.http import tokens
 from tests.components.serving import bundles
 from tests.components.serving.grpc.client import Caller, asked, told

@@ -7,14 +7,17 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 ROOT = Path(__file__).parents[4]
 PROTO = Path("components/serving/grpc/open_inference_grpc.proto")
 
 
-def test_the_messages_are_written_from_the_definition(tmp_path):
-    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={tmp_path}", str(PROTO)]
+@pytest.mark.parametrize("proto", [PROTO, PROTO.with_name("health.proto")], ids=lambda proto: proto.stem)
+def test_the_messages_are_written_from_the_definition(tmp_path, proto):
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={tmp_path}", str(proto)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=60)
-    written = PROTO.with_name("open_inference_grpc_pb2.py")
+    written = proto.with_name(f"{proto.stem}_pb2.py")
     assert (ROOT / written).read_text() == (tmp_path / written).read_text()
 
 
