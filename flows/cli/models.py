@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 
-from rich.console import Console
-from rich.table import Table
-
 from components.project import params
+from flows import tables
 from models.registry import FAMILIES
 
 
@@ -21,14 +19,21 @@ def show(as_json: bool) -> None:
         }
         print(json.dumps({**sections, "families": FAMILIES}, indent=2))
         return
-    console = Console()
-    table = Table("model", "family", "starts from", "data set", "preset", "", box=None, header_style="bold")
-    in_catalog = "in the catalog: `darkroom run` takes it into use"
-    for models, note in ((settings.all_models, ""), (settings.catalog, in_catalog)):
+    sections = {
+        "models: kept up to date": settings.models,
+        "fine_tuned: kept up to date, each from the weights of its base": settings.fine_tuned,
+        "catalog: `darkroom run NAME` takes one into use": settings.catalog,
+    }
+    for title, models in sections.items():
+        based = any(model.base for model in models.values())
+        table = tables.make("model", "family", "data set", *(["base"] if based else []), folded=["base"])
         for name, model in models.items():
-            table.add_row(name, model.family, model.base or "", model.dataset, model.preset, note)
-    console.print(table)
-    families = Table("family", "what it is", box=None, header_style="bold")
+            tables.add(table, name, model.family, model.dataset, *([model.base or ""] if based else []))
+        if models:
+            print(f"{title}\n")
+            tables.show(table)
+            print()
+    families = tables.make("family", "what it is", folded=["what it is"])
     for name, summary in FAMILIES.items():
-        families.add_row(name, summary)
-    console.print(families)
+        tables.add(families, name, summary)
+    tables.show(families)

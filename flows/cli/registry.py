@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.errors import UserError
+from flows import tables
 
 if TYPE_CHECKING:
     from components.promotion.champion import Standing
@@ -85,9 +86,11 @@ def history(
     if as_json:
         _print_json([asdict(entry) for entry in entries])
         return
-    table = _table("when (UTC)", "model", "version", "what", "champion before", "by", "why")
+    table = tables.make(
+        "when (UTC)", "model", "version", "what", "before", "by", "why", folded=["when (UTC)", "by", "why"]
+    )
     for entry in entries:
-        _add_row(table, _history_row(entry))
+        tables.add(table, *_history_row(entry))
     _print_table(table)
 
 
@@ -99,9 +102,17 @@ def status(as_json: Json = False) -> None:
     if as_json:
         _print_json([asdict(standing) for standing in standings])
         return
-    table = _table("model", "champion", "challenger", "previous", "last decision", "note")
+    table = tables.make(
+        "model",
+        "champion",
+        "challenger",
+        "previous",
+        "last decision",
+        "note",
+        folded=["last decision", "note"],
+    )
     for standing in standings:
-        _add_row(table, _status_row(standing))
+        tables.add(table, *_status_row(standing))
     _print_table(table)
 
 
@@ -147,29 +158,11 @@ def _number(number: int | None) -> str:
     return "-" if number is None else str(number)
 
 
-def _table(*columns: str) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", vertical="top")
-    return table
-
-
-def _add_row(table: Any, cells: list[str]) -> None:
-    from rich.text import Text
-
-    table.add_row(*(Text(cell) for cell in cells))  # Rich would read brackets as markup
-
-
 def _print_table(table: Any) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
     if table.row_count:
-        Console().print(table)
+        tables.show(table)
     else:
-        Console().print(Text("nothing is registered yet: darkroom run"))
+        typer.echo("nothing is registered yet: darkroom run")
 
 
 def _print_json(value: Any) -> None:

@@ -65,7 +65,7 @@ def serve(
     access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Serve the champions, and follow the registry. Logs go to standard error, a line of JSON per event."""
+    """Serve the champions, and follow the registry. Logs go to standard error, as JSON unless that is a terminal."""
     from components.serving import supervisor
     from components.serving.settings import Settings
 
@@ -95,7 +95,7 @@ def serve(
             many = "1 model" if told["models"] == 1 else f"{told['models']} models"
             beside = f", and gRPC on port {told['grpc_port']}" if "grpc_port" in told else ""
             host = f"[{told['host']}]" if ":" in told["host"] else told["host"]
-            print(f"http://{host}:{told['port']} serves {many}{beside}. Ctrl+C ends it.", flush=True)
+            print(f"{many}{beside}; Ctrl+C ends it\nhttp://{host}:{told['port']}", flush=True)
 
     raise typer.Exit(supervisor.run(settings, announce))
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from components.project import layout, params
 
-COLUMNS = ("model", "metric", "95 % interval", "version", "gate")
-
 
 def rows(models: Iterable[str]) -> list[dict[str, Any]]:
     """Return a row for each model.
@@ -77,32 +75,27 @@ def show(table: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(table, indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from flows import tables
 
-    drawn = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in COLUMNS:
-        drawn.add_column(column, no_wrap=True)
+    drawn = tables.make("model", "metric", "95 % interval", "version", "gate")
     for row in table:
         style = {"champion": "green", "refused": "red"}.get(row["verdict"], "yellow")
-        drawn.add_row(
+        cells = [
             row["model"],
             f"{row['metric']} {row['value']:.4g}",
             f"{row['low']:.3g} to {row['high']:.3g}",
-            str(row["version"]),
-            f"[{style}]{row['verdict']}[/]",
-        )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # of a log: nothing there is as narrow as what rich takes for granted
+        ]
+        tables.add(drawn, *cells, str(row["version"]), row["verdict"], styles=["", "", "", "", style])
+    console = tables.console()
     console.print(drawn)
     console.print("Pictures:", *(row["pictures"] for row in table), sep="\n  ", highlight=False)
     console.print(f"All on one page: {layout.REPORT}", highlight=False)
     for row in table:
         if row["verdict"] == "refused":
-            console.print(
-                f"{row['model']} was refused; champion stays version {row['champion']}:", style="red"
+            stays = (
+                f"champion stays version {row['champion']}" if row["champion"] else "it has no champion yet"
             )
+            console.print(f"{row['model']} was refused; {stays}:", style="red", highlight=False)
             for reason in row["reasons"]:
                 console.print(f"  {reason}", markup=False, highlight=False)
 

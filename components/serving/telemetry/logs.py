@@ -1,4 +1,4 @@
-"""Structured logs: one line of JSON per event on standard error."""
+"""Logs on standard error: one line of JSON per event, or of plain text where a person looks on."""
 
 from __future__ import annotations
 
@@ -33,10 +33,26 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class PlainFormatter(logging.Formatter):
+    """A record as a line for a person: local time, process, level unless it is info, event, ``extra`` fields."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback below it."""
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        fields = " ".join(f"{key}={value}" for key, value in vars(record).items() if key not in _OWN)
+        when = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        line = f"{when} {self._process}: {level}{record.getMessage()} {fields}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
 def start(process: str) -> None:
     """Send all logs of this process, called ``process``, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(process))
+    handler.setFormatter((PlainFormatter if sys.stderr.isatty() else JsonFormatter)(process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -31,7 +31,7 @@ def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield name, command
         return
-    for below in command.commands.values():
+    for _, below in sorted(command.commands.items()):
         yield from _leaves(f"{name} {below.name}", below)
 
 

@@ -43,7 +43,7 @@ def call(*arguments: str) -> str:
 
 def test_options_and_params_become_settings(served, tmp_path):
     told = call("serve", "--port", "9", "--bundle", "m=here/m", "--workers", "3", "--shadow", "0.5")
-    assert told == "http://127.0.0.1:8080 serves 1 model. Ctrl+C ends it.\n"
+    assert told == "1 model; Ctrl+C ends it\nhttp://127.0.0.1:8080\n"
     (settings,) = served
     assert (settings.port, settings.workers, settings.shadow) == (9, 3, 0.5)
     assert settings.bundles == {"m": str(tmp_path / "below/here/m")}  # as the user meant it
@@ -52,7 +52,7 @@ def test_options_and_params_become_settings(served, tmp_path):
 
 
 def test_an_address_of_ipv6_is_one_that_can_be_opened(served):
-    assert call("serve", "--host", "::1").startswith("http://[::1]:8080 serves")
+    assert call("serve", "--host", "::1").endswith("\nhttp://[::1]:8080\n")
 
 
 def test_json_for_scripts(served):
