@@ -274,7 +274,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Check what can be checked before the body comes."""
-        if len(self._next) >= MAX_AHEAD:
+        if self._dropping or len(self._next) >= MAX_AHEAD:
             self._last = True
             return
         parser = self._parser
@@ -397,6 +397,7 @@ class Connection(asyncio.Protocol):
             return
         request = self._request or Request("", "")
         request.refused, request.keep, self._request = refused, False, None
+        self._body.drop()
         self._take(request)
         self._pause()
 

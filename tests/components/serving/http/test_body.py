@@ -92,6 +92,26 @@ def test_what_the_parser_says_nothing_of_has_its_bound(endless):
     assert status == 431
 
 
+def test_a_fault_behind_more_than_there_is_room_for_is_told():
+    """Both in one piece: the fault ends the request, so that nothing is left to be counted."""
+    sent = chunked(bytes(2 * FREE), 1)[:-5] + b"no chunk\r\n"
+    ((status, told),) = responses(spoken([sent[:200], sent[200:]], max_held=FREE))
+    assert status == 400 and b"this is no HTTP request" in told
+
+
+def test_what_follows_a_refused_request_is_not_taken_up():
+    refused = b"POST /refused HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1"
+    answered = []
+
+    class Seen(Echo):
+        def answer(self, request, respond):
+            answered.append(request.path)
+            return super().answer(request, respond)
+
+    wire = spoken([refused + WHOLE + refused], echo=Seen())
+    assert [status for status, _ in responses(wire)] == [403] and answered == ["/refused"] and wire.closed
+
+
 @pytest.mark.parametrize("path", [b"/now", b"/later", b"/refused"])
 def test_the_budget_is_free_again_however_a_request_ends(path, monkeypatch):
     budgets = []
