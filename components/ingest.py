@@ -29,7 +29,7 @@ from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
 from data.recipes import derived
 from data.sources import Arrays, ImageFile, faces, imagefolder, packaged, torchvision
-from data.sources.listing import Entry, scan
+from data.sources.listing import Entry, printable, scan
 from data.text import parts
 
 MAX_BYTES = 256 << 20
@@ -191,7 +191,7 @@ def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[
 
 
 def _read_file(file: ImageFile, *, ground: Colour) -> Example:
-    row, content = _describe_file(file.path, ground)
+    row, content = _describe_file(file.path, ground, file.nearest)
     told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
     return told | row, content
 
@@ -199,9 +199,9 @@ def _read_file(file: ImageFile, *, ground: Colour) -> Example:
 def _read_pair(file: ImageFile, *, ground: Colour) -> Example:
     row, content = _read_file(file, ground=ground)
     if file.input is None:
-        lacking = {"decodes": False, "error": "metadata.jsonl names no input_file_name for it"}
+        lacking = {"decodes": False, "error": "the metadata name no input_file_name for it"}
         return row | _of_input(lacking), content, None
-    described, input_content = _describe_file(file.input.path, ground)
+    described, input_content = _describe_file(file.input.path, ground, file.input.nearest)
     return row | _of_input({"source": file.input.id, **described}), content, input_content
 
 
@@ -227,7 +227,8 @@ def _of_input(described: dict[str, Any]) -> dict[str, Any]:
     return {f"{manifest.INPUT}{name}": value for name, value in described.items()}
 
 
-def _describe_file(path: Path, ground: Colour) -> Described:
+def _describe_file(path: Path, ground: Colour, nearest: str | None) -> Described:
+    """Describe a file; where it is not there, ``nearest`` is named, the file that may have been meant."""
     row = dict.fromkeys(manifest.DESCRIPTION) | {"decodes": False}
     try:
         row["bytes"] = path.stat().st_size
@@ -235,7 +236,8 @@ def _describe_file(path: Path, ground: Colour) -> Described:
             return row | {"error": f"larger than {MAX_BYTES >> 20} MiB"}, None
         content = path.read_bytes()
     except OSError as error:
-        return row | {"error": f"cannot be read: {error.strerror}"}, None
+        hint = f"; the nearest name is {printable(nearest)!r}" if nearest else ""
+        return row | {"error": f"cannot be read: {error.strerror}{hint}"}, None
     row["sha256"] = hashlib.sha256(content).hexdigest()
     try:
         image, row["format"] = decode(content)

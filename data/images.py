@@ -60,7 +60,8 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > max_pixels:  # Pillow itself only warns up to twice its limit.
             raise Image.DecompressionBombError
-        name = image.format
+        # A phone's JPEG with a second picture behind the first, which Pillow calls by a name of its own.
+        name = "JPEG" if image.format == "MPO" else image.format
         image.load()
         return upright(image), name
     except UnidentifiedImageError:

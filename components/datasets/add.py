@@ -20,7 +20,7 @@ from data import atomic, spec
 from data.errors import UserError, nearest
 from data.images import FORMATS
 from data.sources import ImageFile, imagefolder
-from data.sources.listing import METADATA, scan
+from data.sources.listing import scan
 
 IMAGE_SIZE = 64
 """Sides that images are brought to unless the user says otherwise, in pixels."""
@@ -29,7 +29,7 @@ TEXTS = {
     "transcripts": "what is written in each image, which transcription learns to read",
     "captions": "what each image shows, from which text to image learns to make one",
 }
-"""What ``text`` of ``metadata.jsonl`` can be: nothing in a folder tells."""
+"""What ``text`` of metadata can be: nothing in a folder tells."""
 
 LINE_HEIGHT = 32
 """Height that images with a transcript are brought to; their width follows from how long they are."""
@@ -47,12 +47,16 @@ class Added:
         classes: how many of each class, of objects where there are such; the empty name counts images without a label
             or without an object.
         splits: how many of each split; the empty name counts those that the folder gives none.
+        found: what was found out about objects without having been named; empty where nothing was.
+        left_out: how many files of the folder are not read, by their ending.
     """
 
     name: str
     examples: int
     classes: dict[str, int]
     splits: dict[str, int]
+    found: str
+    left_out: dict[str, int]
 
 
 def add(
@@ -62,6 +66,8 @@ def add(
     shares: dict[str, float],
     coco_files: tuple[Path, ...] = (),
     texts: str | None = None,
+    *,
+    find_coco: bool = True,
 ) -> Added:
     """Make ``folder`` the data set ``name``, or bring its listing up to date when it is one already.
 
@@ -73,6 +79,7 @@ def add(
         image_size: sides of the images that models see, in pixels.
         shares: of ``validation`` and ``test``, in [0, 1).
         coco_files: COCO's JSON of the images; without it one that lies in or beside the folder is found.
+        find_coco: whether a COCO file that nobody named is taken.
         texts: what the texts of ``metadata.jsonl`` are, one of :data:`TEXTS`; a data set keeps what it was added with.
 
     Raises:
@@ -81,15 +88,17 @@ def add(
     _check_name(name)
     folder = folder.expanduser().resolve()
     path = dataset_file(name)
-    coco_files = _annotations(path, folder, tuple(file.expanduser().resolve() for file in coco_files))
+    named = tuple(file.expanduser().resolve() for file in coco_files)
+    coco_files = _annotations(path, folder, named, find_coco)
+    is_new = not path.exists()
     texts = _texts(path, texts)
     entries = scan(folder, coco_files)
     files = imagefolder.load(folder, entries, coco_files, captions=texts == "captions")
-    if not path.exists():
+    if is_new:
         _require_texts_as_told(folder, files, texts)
     yaml = YAML()
     yaml.width = 4096
-    values = yaml.load(path.read_text()) if path.exists() else _new(files, name, coco_files, texts)
+    values = _new(files, name, coco_files, texts) if is_new else yaml.load(path.read_text())
     values["folder"] = str(folder)
     if coco_files:
         values["objects"]["coco"] = [str(file) for file in coco_files]
@@ -106,14 +115,20 @@ def add(
         len(files),
         dict(sorted(Counter(name for file in files for name in _classes(file)).items())),
         dict(sorted(Counter(file.split for file in files).items())),
+        annotated.told(folder, coco_files) if is_new and coco_files and not named else "",
+        listing.left_out(folder, (name for file in files for name in _ids(file)), coco_files),
     )
 
 
-def _annotations(path: Path, folder: Path, named: tuple[Path, ...]) -> tuple[Path, ...]:
+def _annotations(path: Path, folder: Path, named: tuple[Path, ...], find_coco: bool) -> tuple[Path, ...]:
     """Return COCO's files: those that were named, else those that the data set has, else what a new one finds."""
+    if named and not find_coco:
+        raise UserError("--coco names what --no-coco leaves out: give one of them.")
     if not path.exists():
-        return named or annotated.find(folder)
+        return named or (annotated.find(folder) if find_coco else ())
     objects = spec.load(path).objects
+    if objects and objects.coco and not find_coco:
+        raise UserError(f"{path}: objects.coco: it was added with COCO's JSON. Choose another --name.")
     if objects is None and named:
         raise UserError(
             f"{path}: objects: is missing: it was added as data without objects. Choose another --name."
@@ -137,10 +152,10 @@ def _texts(path: Path, told: str | None) -> str | None:
 def _require_texts_as_told(folder: Path, files: list[ImageFile], texts: str | None) -> None:
     has_texts = any(file.text is not None for file in files)
     if texts and not has_texts:
-        raise UserError(f"{folder}: --text {texts}: no line of a {METADATA} in it has a 'text'.")
+        raise UserError(f"{folder}: --text {texts}: no line of metadata in it has a 'text'.")
     if has_texts and not texts:
         choices = "".join(f"\n  --text {name}: {meaning}" for name, meaning in TEXTS.items())
-        raise UserError(f"{folder}: its {METADATA} has 'text'. Say what it is:{choices}")
+        raise UserError(f"{folder}: its metadata have 'text'. Say what it is:{choices}")
 
 
 def _check_name(name: str) -> None:
@@ -154,6 +169,10 @@ def _check_name(name: str) -> None:
             raise UserError(f"{path}: is there already, and is no folder of images. Choose another --name.")
     elif path.parent.exists():
         raise UserError(f"{path.parent}: is there already, and is no data set. Choose another --name.")
+
+
+def _ids(file: ImageFile) -> list[str]:
+    return [file.id, file.input.id] if file.input else [file.id]
 
 
 def _classes(file: ImageFile) -> list[str]:

@@ -6,35 +6,44 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.sources import ImageFile, coco, imagefolder
-from data.sources.listing import METADATA, scan
+from data.sources.listing import is_metadata, scan
 from data.spec import ObjectsSpec
 
 
 def find(folder: Path) -> tuple[Path, ...]:
-    """Return the COCO file of ``folder``, if there is one in it or beside it and no ``metadata.jsonl``.
+    """Return the COCO file of ``folder``, if there is one in it or beside it and no metadata; or one of each split.
 
     Raises:
-        UserError: there are several, of which one would have to be guessed.
+        UserError: there are several, of which one would have to be guessed, or ``folder`` is not there.
     """
-    if not folder.is_dir() or any(folder.rglob(METADATA)):
+    entries = scan(folder)
+    if any(is_metadata(entry.path) for entry in entries):
         return ()
-    found = coco.find(folder)
-    if len(found) > 1:
+    found = tuple(coco.find(folder, imagefolder.file_names(folder, entries)))
+    splits = coco.splits(folder, found)
+    if len(found) > 1 and len(set(splits.values())) < len(found):
         named = ", ".join(map(str, found[:5]))
         raise UserError(
-            f"{folder}: {len(found)} files of COCO's kind tell of its images: {named}. Name the right ones with "
-            "--coco, which may be repeated."
+            f"{folder}: {len(found)} files of COCO's kind tell of its images, and their names do not tell one for each "
+            f"split: {named}. Name the right ones with --coco, which may be repeated, or take none with --no-coco."
         )
-    return tuple(found)
+    return found
 
 
-def look(folder: Path) -> ObjectsSpec | None:
+def told(folder: Path, files: tuple[Path, ...]) -> str:
+    """Return a sentence on COCO's ``files``, which nobody named."""
+    where = "in the folder" if files[0].is_relative_to(folder) else "beside the folder"
+    named = ", ".join(map(str, files))
+    return f"objects as {named} has them, found {where}; --no-coco leaves COCO's JSON out"
+
+
+def look(folder: Path, *, find_coco: bool = True) -> ObjectsSpec | None:
     """Return what ``dataset.yaml`` would say of the objects in ``folder``; None where nothing tells of any.
 
     Raises:
         UserError: what tells of them is not as it must be.
     """
-    files = find(folder)
+    files = find(folder) if find_coco else ()
     return spec_of(imagefolder.load(folder, scan(folder, files), files), files)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -10,7 +12,7 @@ from ruamel.yaml import YAML
 from components.project.layout import dataset_file, listing_file
 from data import atomic, spec
 from data.errors import UserError
-from data.sources.listing import Changes, Entry, compare, fingerprint, scan
+from data.sources.listing import Changes, Entry, compare, fingerprint, printable, scan, unused
 
 
 def check(dataset: str, settings: spec.DatasetSpec) -> list[Entry]:
@@ -47,6 +49,18 @@ def refresh(dataset: str) -> Changes | None:
     changes = compare(_last(dataset), entries)
     record(dataset, entries)
     return changes
+
+
+def left_out(folder: Path, used: Iterable[str], coco_files: Iterable[Path] = ()) -> dict[str, int]:
+    """Count the files of a data set's folder that are not read, by their ending.
+
+    Args:
+        folder: the user's folder.
+        used: ids of the images and inputs that are read.
+        coco_files: COCO's JSON.
+    """
+    told = (os.path.relpath(file, folder) for file in coco_files)
+    return unused(folder, [*used, *map(printable, told)])
 
 
 def record(dataset: str, entries: list[Entry]) -> None:

@@ -44,10 +44,12 @@ class Arrays:
 
 @dataclass(frozen=True, kw_only=True)
 class InputFile:
-    """The image that another one is the translation of; ``id`` and ``path`` as of an :class:`ImageFile`."""
+    """The image that another one is the translation of; ``id``, ``path`` and ``nearest`` as of an
+    :class:`ImageFile`."""
 
     id: str
     path: Path
+    nearest: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class ImageFile:
         objects: detection: what lies in it, maybe nothing; None where nothing says.
         size: width and height in pixels that are said of it; None where nothing says.
         text: transcription: what is written in the image; text to image: its caption; None where nothing says it.
+        nearest: of one that something names and that is not there, the file of the nearest name in the folder.
     """
 
     id: str
@@ -73,3 +76,4 @@ class ImageFile:
     objects: tuple[Annotation, ...] | None = None
     size: tuple[int, int] | None = None
     text: str | None = None
+    nearest: str | None = None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.errors import UserError
 
-METADATA = "metadata.jsonl"
+METADATA = frozenset({"metadata.jsonl", "metadata.csv", "metadata.parquet"})
+"""Names of files that tell of images, in lower case; the last is known so that it can be refused."""
 
-SUFFIXES = frozenset({".bmp", ".gif", ".heic", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".heic", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"}
+)
 """Endings that claim an image. Some claim a format that is not decoded: those are then reported."""
 
 
@@ -55,7 +59,41 @@ def scan(folder: Path, files: Iterable[Path] = ()) -> list[Entry]:
         if not file.is_file():
             raise UserError(f"{file}: no such file.")
     told = (_entry(file, Path(os.path.relpath(file, folder)).as_posix()) for file in files)
-    return sorted([*_walk(folder, folder, frozenset()), *told])
+    # A dangling link has no target to stat: the link itself is listed, and ingest says it cannot be read.
+    own = (
+        _entry(folder / path, path)
+        for path in _walk(folder, folder, frozenset())
+        if is_metadata(path) or suffix(path) in SUFFIXES
+    )
+    return sorted([*own, *told])
+
+
+def unused(folder: Path, used: Iterable[str]) -> dict[str, int]:
+    """Count the files of ``folder`` that are not ``used`` (printable paths relative to it), by what they are.
+
+    Returns:
+        ``{".heif": 7, "without an ending": 5}``, the most first. Metadata and hidden files are not counted.
+    """
+    known = set(used)
+    paths = (path for path in _walk(folder, folder, frozenset()) if not is_metadata(path))
+    counts = Counter(_kind(path) for path in paths if printable(path) not in known)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def listed(left_out: dict[str, int]) -> str:
+    """Return ``12 left out: 7 .heif, 5 without an ending``."""
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.items())
+    return f"{sum(left_out.values()):,} left out: {kinds}"
+
+
+def is_metadata(path: str) -> bool:
+    """Return whether a file of this path tells of images, by its name."""
+    return path.rsplit("/", 1)[-1].lower() in METADATA
+
+
+def suffix(path: str) -> str:
+    """Return the ending of a path in lower case, with its dot; empty without one."""
+    return PurePosixPath(path).suffix.lower()
 
 
 def fingerprint(entries: list[Entry]) -> str:
@@ -80,7 +118,15 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+def _kind(path: str) -> str:
+    ending = suffix(path)
+    if ending in SUFFIXES:
+        return f"{ending} that nothing lists"
+    return printable(ending) or "without an ending"
+
+
+def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Yield the paths of all files below ``folder`` but hidden ones, relative to ``root``."""
     status = folder.stat()
     identity = (status.st_dev, status.st_ino)
     if identity in above:  # A link to a folder that it lies in.
@@ -95,10 +141,8 @@ def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterat
         path = Path(item.path)
         if item.is_dir():
             yield from _walk(path, root, above | {identity})
-        elif item.name == METADATA or path.suffix.lower() in SUFFIXES:
-            # A dangling link has no target to stat: the link itself is listed, and ingest says it cannot be
-            # read.
-            yield _entry(path, path.relative_to(root).as_posix())
+        else:
+            yield path.relative_to(root).as_posix()
 
 
 def _entry(path: Path, name: str) -> Entry:

@@ -18,13 +18,19 @@ from data.errors import UserError, nearest
 app = typer.Typer(help="Add data sets and check what must hold of them.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+NoCoco = Annotated[
+    bool, typer.Option("--no-coco", help="Leave out COCO's JSON that is found in or beside the folder.")
+]
 Name = Annotated[str, typer.Argument(help="A data set: a folder of data/.")]
 
 
 @app.command()
 def add(
     folder: Annotated[
-        Path, typer.Argument(help="A folder of images: class folders, metadata.jsonl, or COCO's JSON.")
+        Path,
+        typer.Argument(
+            help="A folder of images: class folders, metadata.jsonl, metadata.csv, or COCO's JSON."
+        ),
     ],
     name: Annotated[str, typer.Option(help="Name of the data set.")],
     image_size: Annotated[
@@ -37,21 +43,23 @@ def add(
         list[Path] | None,
         typer.Option(help="COCO's JSON of the images, when several are there; may be repeated."),
     ] = None,
+    no_coco: NoCoco = False,
     text: Annotated[
         str | None,
-        typer.Option(
-            help="What `text` of metadata.jsonl is: transcripts, written in the image, or captions."
-        ),
+        typer.Option(help="What `text` of the metadata is: transcripts, written in the image, or captions."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Add a folder of images as a data set, or record how the folder is now. The folder is not changed."""
     from components.datasets import add as add_dataset
+    from data.sources.listing import listed
     from flows.workspace.project import CALLED_FROM
 
     shares = dict(_share(text) for text in split or [])
     files = tuple(CALLED_FROM / file for file in coco or [])
-    added = add_dataset.add(CALLED_FROM / folder, name, image_size, shares, files, text)
+    added = add_dataset.add(
+        CALLED_FROM / folder, name, image_size, shares, files, text, find_coco=not no_coco
+    )
     if as_json:
         typer.echo(json.dumps(vars(added), sort_keys=True))
         return
@@ -59,6 +67,10 @@ def add(
     for title, counts in (("classes", added.classes), ("splits", added.splits)):
         shown = [f"{key or '(none)'} {count:,}" for key, count in list(counts.items())[:20]]
         typer.echo(f"  {title}: {', '.join(shown)}{', ...' if len(counts) > 20 else ''}")
+    if added.found:
+        typer.echo(f"  {added.found}")
+    if added.left_out:
+        typer.echo(f"  {listed(added.left_out)}")
     typer.echo(f"Next: darkroom data {'check' if _suite(name).exists() else 'infer'} {name}")
 
 
@@ -67,8 +79,8 @@ def infer(name: Name, as_json: Json = False) -> None:
     """Write suite.yaml: what must hold of the data set, inferred from how it is now. Edit it after that."""
     from components.validation import infer as infer_suite
 
-    rows, shares = _read(name)
-    infer_suite.infer(name, rows, shares, _suite(name))
+    rows, settings = _read(name)
+    infer_suite.infer(name, rows, settings.splits, _suite(name))
     _say(as_json, {"suite": str(_suite(name))}, f"{_suite(name)}: written. Next: darkroom data check {name}")
 
 
@@ -90,20 +102,35 @@ def accept(name: Name, as_json: Json = False) -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="A data set, or any folder of images.")], as_json: Json = False
+    name: Annotated[str, typer.Argument(help="A data set, or any folder of images.")],
+    no_coco: NoCoco = False,
+    as_json: Json = False,
 ) -> None:
     """Check the expectations on the data as they are now; change nothing. Exit status 2 when one fails."""
-    rows, shares = _read(name)
+    rows, settings = _read(name, find_coco=not no_coco)
     from components import validate  # Slow to import, and of no use for a name that is wrong.
+    from components.datasets import annotations as annotated
+    from components.datasets import listing
     from components.validation import suite
+    from data.sources.listing import listed
 
     own = suite.load(_suite(name)) if _is_dataset(name) else suite.Suite()
-    outcomes = validate.check(name, rows, own, shares, docs=None)
+    outcomes = validate.check(name, rows, own, settings.splits, docs=None)
+    coco = settings.objects.coco if settings.objects else ()
+    left_out: dict[str, int] = {}
+    if settings.source == "imagefolder":
+        used = [*rows["id"], *(rows["input_source"].dropna() if "input_source" in rows else ())]
+        left_out = listing.left_out(settings.folder, used, coco)
     success = all(outcome.success for outcome in outcomes)
     if as_json:
         found = [validate.describe(outcome) for outcome in outcomes]
-        typer.echo(json.dumps({"dataset": name, "success": success, "expectations": found}, sort_keys=True))
+        values = {"dataset": name, "success": success, "expectations": found, "left_out": left_out}
+        typer.echo(json.dumps(values, sort_keys=True))
         raise typer.Exit(0 if success else 2)
+    if coco and not _is_dataset(name):
+        typer.echo(f"{name}: {annotated.told(Path(name), coco)}")
+    if left_out:
+        typer.echo(f"{name}: {listed(left_out)}")
     if not success:
         raise UserError(
             f"{name}: {len(rows):,} examples; not all is as expected.\n{validate.explain(name, outcomes)}"
@@ -123,8 +150,8 @@ def _is_dataset(name: str) -> bool:
     return dataset_file(name).exists()
 
 
-def _read(name: str) -> tuple[pd.DataFrame, spec.Shares]:
-    """Return the manifest of a data set or folder as its source is now, and the shares of its splits."""
+def _read(name: str, *, find_coco: bool = True) -> tuple[pd.DataFrame, spec.DatasetSpec]:
+    """Return the manifest of a data set or folder as its source is now, and its settings."""
     import tempfile
 
     from components import ingest
@@ -134,17 +161,19 @@ def _read(name: str) -> tuple[pd.DataFrame, spec.Shares]:
     from data import spec
 
     if _is_dataset(name):
+        if not find_coco:
+            raise UserError(f"--no-coco: is for folders; {dataset_file(name)} says what of {name} is read.")
         settings = spec.load(dataset_file(name))
     elif Path(name).is_dir():
         image = spec.ImageSpec(height=2, width=2, channels=3)  # Nothing is prepared here.
-        objects = annotated.look(Path(name))
+        objects = annotated.look(Path(name), find_coco=find_coco)
         settings = spec.DatasetSpec(source="imagefolder", folder=Path(name), image=image, objects=objects)
     else:
         known = [file.parent.name for file in Path("data").glob("*/dataset.yaml")]
         raise UserError(f"{name}: no data set and no folder of that name.{nearest(name, known)}")
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
         ingest.write(name, settings, Path(folder))
-        return manifest.read(Path(folder)), settings.splits
+        return manifest.read(Path(folder)), settings
 
 
 def _share(text: str) -> tuple[str, float]:

@@ -134,7 +134,7 @@ def test_what_texts_are_must_be_said_and_stays(tmp_path):
         ).stderr
 
     said = refused()
-    assert "its metadata.jsonl has 'text'. Say what it is:\n  --text transcripts: what is written" in said
+    assert "its metadata have 'text'. Say what it is:\n  --text transcripts: what is written" in said
     assert "\n  --text captions: what each image shows" in said
     assert "--text 'caption': texts are transcripts or captions. Did you mean 'captions'?" in refused(
         "--text", "caption"
@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_captioned_says_what_it_lacks(tmp_path):
     lines = read_lines(tmp_path / "mine/train/metadata.jsonl")
     for split in SPLITS:
         (tmp_path / "mine" / split / "metadata.jsonl").unlink()
-    assert "--text captions: no line of a metadata.jsonl in it has a 'text'." in refused()
+    assert "--text captions: no line of metadata in it has a 'text'." in refused()
     for line in lines:
         source = tmp_path / "mine/train" / line["file_name"]
         line["file_name"] = line["file_name"].replace("/", "-")
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_captioned_says_what_it_lacks(tmp_path):
     write_lines(tmp_path / "mine/train/metadata.jsonl", lines)
     said = refused()
     assert "no image has a class, by which images that are made from captions are judged." in said
-    assert "give each line of metadata.jsonl a 'label'" in said
+    assert "give each line of the metadata a 'label'" in said
     lines[0]["objects"] = {"bbox": [], "categories": []}
     for line in lines:
         line["label"] = "cat"

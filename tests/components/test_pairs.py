@@ -89,7 +89,7 @@ def test_every_fault_of_an_input_is_named_and_stops(sound, tmp_path):
     said = command(root, "-m", "components.validate", "mine", expect=2).stderr
     for told in (
         r"every input can be read and decoded.*\n.*broken by 3: photos/03.png \(not a JPEG.*"
-        r"photos/04.png \(metadata.jsonl names no input_file_name",
+        r"photos/04.png \(the metadata name no input_file_name",
         r"an input has the shape of its image.*\n.*broken by 1: photos/05.png",
         r"no input is in two splits.*\n.*broken by [5-7]: photos/0",
     ):

@@ -30,6 +30,13 @@ def test_formats_are_told_by_content(form):
     assert (name, image.size, image.mode) == (form, (48, 40), "RGB")
 
 
+def test_the_first_picture_of_a_phone_s_two_is_taken():
+    two = encode(photo(1), "MPO", save_all=True, append_images=[photo(2)])
+    image, name = decode(two)
+    assert Image.open(io.BytesIO(two)).n_frames == 2 and name == "JPEG"
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(decode(encode(photo(1), "JPEG"))[0]))
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UserError
-from data.sources.listing import Entry, compare, fingerprint, scan
+from data.sources.listing import Entry, compare, fingerprint, listed, scan, unused
 from tests.photo_folder import write
 
 ENTRIES = st.lists(
@@ -63,3 +63,11 @@ def test_names_that_are_no_utf8(tmp_path):
 def test_no_folder(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         scan(tmp_path / "nowhere")
+
+
+def test_files_that_are_not_used_are_counted_by_what_they_are(tmp_path):
+    for name in ("1.jpg", "2.heif", "x/3.HEIF", "4", "5.avif", "metadata.csv", ".hidden", "6.jpg"):
+        write(tmp_path / name, b"x")
+    left = unused(tmp_path, ["1.jpg"])
+    assert left == {".heif": 2, ".avif": 1, ".jpg that nothing lists": 1, "without an ending": 1}
+    assert listed(left) == "5 left out: 2 .heif, 1 .avif, 1 .jpg that nothing lists, 1 without an ending"

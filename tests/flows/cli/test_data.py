@@ -43,6 +43,8 @@ def test_add_again_keeps_what_was_edited(root):
         "examples": 24,
         "classes": {"cat": 12, "dog": 12},
         "splits": {"": 24},
+        "found": "",
+        "left_out": {},
     }
     assert (
         "height: 48" in path.read_text() and "# mine" in path.read_text() and "test: 0.2" in path.read_text()
