@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from components.project import layout, lineage, params
+from components.project import git, layout, lineage, params
 from data.errors import UserError
+from flows.prefect_api import address
 from flows.processes import locks
 from flows.retraining import machine
 from flows.stages import dag, fork_server
@@ -89,16 +89,12 @@ def _libraries() -> Iterator[Finding]:
 
 
 def _git() -> Iterator[Finding]:
-    def git(*arguments: str) -> str | None:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short", "HEAD")
+    commit = git.ask("rev-parse", "--short", "HEAD")
     if commit is None:
         yield Finding(
             "git", "bad", "no commit here", "Versions are traced to commits: git init, git add, git commit."
         )
-    elif git("status", "--porcelain", "--", ".", ":(exclude)dvc.lock", f":(exclude){params.FILE}"):
+    elif git.ask("status", "--porcelain", "--", ".", ":(exclude)dvc.lock", f":(exclude){params.FILE}"):
         told = "What is registered now cannot be made again by darkroom reproduce: commit first."
         yield Finding("git", "note", f"{commit} and changes that are not committed", told)
     else:
@@ -187,7 +183,7 @@ def _mlflow() -> Iterator[Finding]:
 
 
 def _prefect() -> Iterator[Finding]:
-    url = os.environ.get("PREFECT_API_URL")
+    url = address.tidy()
     if not url:
         yield Finding("prefect", "good", f"a run starts its own server, in {layout.STATE / 'prefect'}")
         return

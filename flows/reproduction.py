@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from components.bundles import bundle
-from components.project import layout, params
+from components.project import git, layout, params
 from components.registry import mlflow_store, version_record, versions
 from components.registry.versions import Version
 from data.errors import UserError
@@ -111,7 +111,7 @@ def _commit(version: Version) -> str:
             f"{told}: was made of files that were not committed to git ({commit[:12]} and changes), so git "
             "does not have its code. Commit and run darkroom run; the version that it registers can be reproduced."
         )
-    if _git("cat-file", "-e", f"{commit}^{{commit}}") is None:
+    if git.ask("cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise UserError(f"{told}: this repository has no commit {commit[:12]}. Get it: git fetch --all")
     return commit
 
@@ -130,12 +130,12 @@ def _check_out(commit: str, folder: Path, source: Path) -> Path:
     """Clone this repository's ``commit`` into ``folder``, with this workspace's cache; return the project in it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    top, below = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "--show-prefix")
+    top, below = git.ask("rev-parse", "--show-toplevel"), git.ask("rev-parse", "--show-prefix")
     for arguments in (
         ("clone", "--quiet", "--shared", "--no-checkout", top, str(folder)),
         ("-C", str(folder), "checkout", "--quiet", "--detach", commit),
     ):
-        if _git(*arguments) is None:
+        if git.ask(*arguments) is None:
             raise UserError(f"git {' '.join(arguments)}: failed.")
     project = folder / below
     for file in (_LOCK, params.FILE):
@@ -188,12 +188,6 @@ def _read_lock() -> dict[str, Any]:
 def _outs(stages: dict[str, Any], name: str) -> dict[str, str]:
     """Return the hash of each out of a stage in ``dvc.lock``."""
     return {out["path"]: out["md5"] for out in stages.get(name, {}).get("outs", ())}
-
-
-def _git(*arguments: str) -> str | None:
-    """Return what git prints; None where it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _dvc(folder: Path, *arguments: str) -> str:

@@ -10,7 +10,8 @@ from functools import partial
 
 from rich.console import Console
 
-from components.project import layout, params
+from components.project import git, layout, params
+from flows.prefect_api import address
 from flows.processes import locks, reaper
 from flows.retraining import summary
 from flows.stages import dag, fork_server, leftovers, push, up_to_date, verified_remotes
@@ -34,6 +35,8 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
     """
     console = Console(stderr=True)
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    address.tidy()
+    git.ask("rev-parse", "HEAD")  # tells what keeps git from telling of versions, before hours of work
     held = locks.hold(locks.RUN, wait=wait)
     try:
         for name in catalog.take(names):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from mlflow.models import Model as MLmodel
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from components.project import layout, params
+from components.project import git, layout, params
 from components.registry import mlflow_store
 from components.registry.versions import MODEL_PATH
 
@@ -32,9 +31,9 @@ def lineage(facts: dict[str, Any]) -> dict[str, str]:
         "family": facts["family"],
         "dataset": facts["dataset"],
         "data_sha256": facts["data"],
-        "git_commit": _git("rev-parse", "HEAD") or "none",
+        "git_commit": git.ask("rev-parse", "HEAD") or "none",
         # dvc.lock changes with every run, params.yaml when a model is taken from its catalog: the run has both.
-        "git_dirty": str(bool(_git("status", "--porcelain", "--", ".", *_ON_RECORD))).lower(),
+        "git_dirty": str(git.ask("status", "--porcelain", "--", ".", *_ON_RECORD) != "").lower(),
         "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
         "trained_on": trained_on(facts["name"]),
     }
@@ -50,14 +49,6 @@ def trained_on(name: str) -> str:
     if told.get("weights_sha256") != _file_sha256(layout.trained(name) / _WEIGHTS):
         return "unknown"
     return told["processor"]
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=30)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _file_sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from components.project import params
 from data.errors import UserError, nearest
+from flows.prefect_api import address
 from flows.processes import locks, reaper
 
 _EXAMPLE = """{file}: no schedules. Add some, such as:
@@ -34,6 +35,7 @@ def schedule(
             known = nearest(name, settings.schedules)
             raise UserError(f"{params.FILE}: schedules: there is no {name!r}.{known}")
     chosen = {name: settings.schedules[name] for name in names or settings.schedules}
+    address.tidy()
     held = locks.hold(locks.SCHEDULE)
     try:
         _keep(settings, chosen)
