@@ -56,7 +56,7 @@ def _make(folder: Path, data: PreparedData) -> None:
     description = {"judges": True, "sha256": hashlib.sha256(content).hexdigest(), "data": data.spec.sha256}
     judge = Judge(folder / MODEL, content, data.spec, description)
     references = {
-        name: judge.look(evenly(split.images))[0]
+        name: judge.embed(evenly(split.images))[0]
         for name, split in (("train", data.train), ("test", data.test))
     }
     (folder / REFERENCES).write_bytes(save(references))
@@ -64,7 +64,7 @@ def _make(folder: Path, data: PreparedData) -> None:
 
 
 def _accuracy(judge: Judge, split: Split) -> float:
-    _, probabilities = judge.look(split.images)
+    _, probabilities = judge.embed(split.images)
     return float(np.mean(probabilities.argmax(axis=1) == split.labels))
 
 

@@ -49,7 +49,7 @@ def measure(seen: np.ndarray, answers: Arrays, data: PreparedData, labels: np.nd
         metrics["new_agreement"] = bootstrap.proportion(right[new])
         metrics["new_recognised"] = bootstrap.proportion(is_new[seen[new]])
     if not new.all():
-        before = Judge.of(data.spec).look(answers["before"])[1].argmax(axis=1) == labels
+        before = Judge.of(data.spec).embed(answers["before"])[1].argmax(axis=1) == labels
         metrics["old_agreement"] = bootstrap.proportion(right[~new])
         metrics["old_change"] = bootstrap.paired(right[~new], before[~new])
     return {name: Metric.of(interval, "higher") for name, interval in metrics.items()}

@@ -44,10 +44,10 @@ class Looked:
         return self.probabilities.argmax(axis=1)
 
 
-def look(images: np.ndarray, data: PreparedData, asked: np.ndarray | None = None) -> Looked:
+def embed(images: np.ndarray, data: PreparedData, asked: np.ndarray | None = None) -> Looked:
     """Let the judge look at the samples uint8 [N, H, W, C], which were ``asked`` to be of classes int64 [N]."""
     judge = Judge.of(data.spec)
-    features, probabilities = judge.look(images)
+    features, probabilities = judge.embed(images)
     seen, real = probabilities.argmax(axis=1), judge.references()
     shares = np.bincount(seen, minlength=data.spec.num_classes) / len(seen)
     precision, recall = manifold.precision_recall(features, real["train"])

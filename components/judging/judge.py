@@ -75,7 +75,7 @@ class Judge:
             raise UserError(f"{folder / MODEL}: was changed. Run the judge stage again.")
         return cls(folder / MODEL, content, spec, description)
 
-    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def embed(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return features float32 [N, 64] and class probabilities float32 [N, K] of uint8 [N, H, W, C]."""
         starts = range(0, len(images), _CHUNK)
         answers = [self._graph.predict({"image": np.asarray(images[i : i + _CHUNK])}) for i in starts]

@@ -38,7 +38,7 @@ class Follower:
         self._refused_at: dict[str, float] = {}
         self.state = _after_crash(_left(self._file))
 
-    def look(self, asked: int = 0) -> None:
+    def poll(self, asked: int = 0) -> None:
         """Look at the registry once and bring the state file up to date.
 
         While the registry does not answer, or has lost every model, what was good last goes on being served.
@@ -195,7 +195,7 @@ def main() -> None:
     follower, controls = Follower(challengers=arguments.challengers), ControlsFile()
     while True:
         mark = controls.mark()
-        follower.look(controls.read().asked)
+        follower.poll(controls.read().asked)
         due = time.monotonic() + arguments.poll_s
         while time.monotonic() < due and controls.mark() == mark:
             time.sleep(_LOOK_S)

@@ -101,7 +101,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     ours is, ``edge_f1_ratio``.
     """
     labels, ours = data.test.labels[asked(data)], scores(answers, data)
-    looked = judged_samples.look(answers["drawn"], data, labels)
+    looked = judged_samples.embed(answers["drawn"], data, labels)
     metrics = {"edge_f1": Metric.of(bootstrap.mean(ours), "higher")} | looked.metrics
     if "before" in answers:
         before = f1(answers["before"], _maps(data))

@@ -73,7 +73,7 @@ def scores(answers: Arrays, data: PreparedData) -> np.ndarray:
 def kernel_distances(answers: Arrays, data: PreparedData) -> np.ndarray:
     """Return float64 [8]: the kernel distance of each seed's samples to the test images."""
     judge = Judge.of(data.spec)
-    features, real = judge.look(answers["image"])[0], judge.references()["test"]
+    features, real = judge.embed(answers["image"])[0], judge.references()["test"]
     asked = answers.get("label")
     parts = np.split(np.arange(len(features)), len(SEEDS))
     return np.array(
@@ -103,7 +103,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     to be of, the error of filling in, and what the samples bring a classifier that has few labelled images.
     """
     spec, labels = data.spec, data.test.labels
-    looked = judged_samples.look(answers["image"], data, answers.get("label"))
+    looked = judged_samples.embed(answers["image"], data, answers.get("label"))
     metrics, judge = looked.metrics, looked.judge
     shares = np.bincount(looked.seen, minlength=spec.num_classes) / len(looked.seen)
     if "augmentation" in answers:

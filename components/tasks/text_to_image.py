@@ -121,7 +121,7 @@ def seen_agreement(seen: np.ndarray, columns: Mapping[str, np.ndarray]) -> Agree
 def measure(answers: Arrays, data: PreparedData) -> Measurement:
     """Return how often images are of their caption's class, over all and by class, and how near real ones they are."""
     labels = data.test.labels[asked(data)]
-    looked = judged_samples.look(answers["image"], data, labels)
+    looked = judged_samples.embed(answers["image"], data, labels)
     metrics = looked.metrics
     if "before" in answers:
         metrics = metrics | forgetting.measure(looked.seen, answers, data, labels)
@@ -224,4 +224,4 @@ def _request(texts: np.ndarray, seed: int) -> Arrays:
 
 
 def _probabilities(answers: Arrays, data: PreparedData) -> np.ndarray:
-    return Judge.of(data.spec).look(answers["image"])[1]
+    return Judge.of(data.spec).embed(answers["image"])[1]

@@ -13,7 +13,7 @@ from models.blocks.pixels import unit
 from models.blocks.unet import UNet, zeroed
 from models.checkpoint import Checkpoint
 from models.controlnet.config import Config
-from models.text_to_image import starting
+from models.text_to_image import base_weights
 from models.text_to_image.network import LatentDiffusion, gist
 
 
@@ -81,9 +81,9 @@ def start(model: Controlled, base: Checkpoint) -> None:
     """Give the locked part of ``model`` the weights of ``base``, and the copy the same.
 
     Raises:
-        UserError: as of :func:`models.text_to_image.starting.start`.
+        UserError: as of :func:`models.text_to_image.base_weights.start`.
     """
-    starting.start(model, base)
+    base_weights.start(model, base)
     weights = {
         name: value
         for name, value in model.unet.state_dict().items()

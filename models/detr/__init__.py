@@ -8,10 +8,10 @@ Shapes: image uint8 [N, H, W, C] -> backbone [N, C', h, w] -> cells [N, h * w, w
 logits [N, Q, K] and boxes [N, Q, 4].
 """
 
+from models.detr.attention_maps import query_attention
 from models.detr.config import Config
 from models.detr.detector import Detector, graph
 from models.detr.fit import fit
-from models.detr.looking import query_attention
 from models.detr.network import Detr, build
 
 TASK = "detection"

@@ -11,7 +11,7 @@ Shapes: as of ``text_to_image``, whose checkpoint it starts from: prompt int64 [
 
 from models.dreambooth.config import Config
 from models.dreambooth.fit import build, fit
-from models.text_to_image.looking import word_attention
+from models.text_to_image.attention_maps import word_attention
 from models.text_to_image.sample import graph, reconstruct
 from models.text_to_image.teaching import start
 

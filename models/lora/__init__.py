@@ -12,7 +12,7 @@ Shapes: as of ``text_to_image``, whose checkpoint it starts from: prompt int64 [
 from models.lora.config import Config
 from models.lora.folder import save_pretrained
 from models.lora.network import build, fit, graph, start
-from models.text_to_image.looking import word_attention
+from models.text_to_image.attention_maps import word_attention
 from models.text_to_image.sample import reconstruct
 
 TASK = "text_to_image"

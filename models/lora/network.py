@@ -39,7 +39,7 @@ def start(model: Adapted, base: Checkpoint) -> None:
     """Give ``model`` the weights of ``base``; the words that ``base`` does not know are new.
 
     Raises:
-        UserError: as of :func:`models.text_to_image.starting.start`.
+        UserError: as of :func:`models.text_to_image.base_weights.start`.
     """
     teaching.start(model, base)
     for row, word in enumerate(model.spec.words, FIRST):

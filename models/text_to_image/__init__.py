@@ -9,9 +9,9 @@ Shapes: prompt int64 [N, L] -> words [N, 1 + L, D]; noise [N, Z, h, w] -> U-Net,
 decoder -> image uint8 [N, H, W, C], where h and w are H and W halved once or more.
 """
 
+from models.text_to_image.attention_maps import word_attention
 from models.text_to_image.config import Config
 from models.text_to_image.fit import fit
-from models.text_to_image.looking import word_attention
 from models.text_to_image.network import LatentDiffusion, build
 from models.text_to_image.sample import graph, reconstruct
 

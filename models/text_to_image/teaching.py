@@ -21,7 +21,7 @@ from models.blocks import denoising, loop
 from models.blocks.loop import Recipe
 from models.checkpoint import Checkpoint
 from models.run import Run
-from models.text_to_image import starting
+from models.text_to_image import base_weights
 from models.text_to_image.config import Config
 from models.text_to_image.fit import drawn, hidden, validate
 from models.text_to_image.network import LatentDiffusion
@@ -78,8 +78,8 @@ class Student(LatentDiffusion):
 
 
 def start(model: Student, base: Checkpoint) -> None:
-    """Give ``model`` the weights of ``base``, as :func:`models.text_to_image.starting.start` does."""
-    starting.start(model, base)
+    """Give ``model`` the weights of ``base``, as :func:`models.text_to_image.base_weights.start` does."""
+    base_weights.start(model, base)
     model.known = base.spec.classes
     model.learned = tuple(
         token for token, word in enumerate(model.spec.words, FIRST) if word not in base.spec.words

@@ -9,10 +9,10 @@ Shapes: image uint8 [N, H, W, C] -> mean and log-variance [N, Z] each -> z [N, Z
 from models.vae.config import Config
 from models.vae.fill_in import fill_in
 from models.vae.fit import fit
+from models.vae.interpolations import interpolate, traverse
 from models.vae.likelihood import log_likelihood
 from models.vae.network import VAE, build
 from models.vae.sample import graph, reconstruct
-from models.vae.walks import interpolate, traverse
 
 TASK = "generation"
 

@@ -42,14 +42,14 @@ def at_home(digits, monkeypatch):
 
 def test_it_is_right_and_says_how_often(at_home):
     seen = Judge.of(at_home.spec)
-    features, probabilities = seen.look(at_home.test.images)
+    features, probabilities = seen.embed(at_home.test.images)
     assert features.shape == (80, 64) and probabilities.shape == (80, 10)
     right = (probabilities.argmax(axis=1) == at_home.test.labels).mean()
     assert seen.description["accuracy"] == pytest.approx(right)
     # Over seeds 0 to 7 it is right for 0.859 of these, with a standard deviation of 0.013: the floor is 5 below. On
     # the 80 test images alone it is right for 0.79 to 0.86, and one image more or less is the processor's.
     images, labels = (values[400:] for values in tiny.digits())
-    assert (seen.look(images)[1].argmax(axis=1) == labels).mean() > 0.79
+    assert (seen.embed(images)[1].argmax(axis=1) == labels).mean() > 0.79
 
 
 def test_features_have_one_scale_and_keep_classes_apart(at_home):

@@ -209,7 +209,7 @@ def judge(seed: int = 0) -> None:
     folder = layout.judge(DATASET)
     atomic.write_bytes(folder / "model.onnx", content)
     seen = Judge(folder / "model.onnx", content, data.spec, description)
-    references = {name: seen.look(getattr(data, name).images)[0] for name in ("train", "test")}
+    references = {name: seen.embed(getattr(data, name).images)[0] for name in ("train", "test")}
     save_file(references, folder / "references.safetensors")
     atomic.write_json(folder / "judge.json", description | {"accuracy": 1.0})
 

@@ -17,16 +17,16 @@ def test_it_is_the_ledgers_and_empty_for_an_alias_moved_by_hand(sqlite_project, 
     register.run("m")
     assert gate.run("m").promoted
     follower = Follower(challengers=False)
-    follower.look()
+    follower.poll()
     assert StateFile().read().champions["m"].promoted_at == ledger.history("m")[-1].at
     workspace.export(seed=1)
     versions.point("m", "champion", register.run("m").version)
-    follower.look()
+    follower.poll()
     champion = StateFile().read().champions["m"]
     assert (champion.version, champion.promoted_at) == ("2", "")
     # A registry that goes away in between costs the time, not the champion.
     versions.point("m", "champion", 1)
     monkeypatch.setattr(ledger, "history", None)
-    follower.look()
+    follower.poll()
     champion = StateFile().read().champions["m"]
     assert (champion.version, champion.promoted_at) == ("1", "")

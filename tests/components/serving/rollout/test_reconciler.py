@@ -34,14 +34,14 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         self.follower = Follower(challengers=False)
-        self.follower.look()
+        self.follower.poll()
         self.server = Server(folder, worker={})
         self.client: Client = self.server.client()
 
     def promote(self, number: int) -> None:
         """Move the alias, and let the follower look."""
         versions.point("m", "champion", number)
-        self.follower.look()
+        self.follower.poll()
 
     @property
     def version(self) -> str:
@@ -60,7 +60,7 @@ class Shop:
         def follow() -> None:
             while (asked := ControlsFile().read().asked) == before:
                 time.sleep(0.01)
-            self.follower.look(asked)
+            self.follower.poll(asked)
 
         looking = threading.Thread(target=follow)
         looking.start()
@@ -210,10 +210,10 @@ def test_what_was_refused_is_tried_again_after_a_while(open_shop, monkeypatch):
     open_shop.promote(2)
     until(lambda: open_shop.refused)
     folder.with_name("away").rename(folder)
-    open_shop.follower.look()
+    open_shop.follower.poll()
     assert "m" in open_shop.follower.state.refused  # not with every look: a download takes its time
     monkeypatch.setattr(follower, "RETRY_S", 0)
-    open_shop.follower.look()
+    open_shop.follower.poll()
     until(lambda: open_shop.version == "2")
     until(lambda: open_shop.refused is None)
 
@@ -244,7 +244,7 @@ def test_what_is_not_ours_is_refused(open_shop):
 
 def test_a_registry_that_was_emptied_takes_nothing_away(open_shop):
     mlflow_store.client().delete_registered_model("m")
-    open_shop.follower.look()
+    open_shop.follower.poll()
     until(lambda: "darkroom_registry_up 0" in metrics(open_shop.client))
     assert open_shop.version == "1"
 
@@ -253,7 +253,7 @@ def test_a_registry_whose_file_is_gone_is_told_and_one_that_was_put_back_is_foll
     database = layout.MLFLOW / "mlflow.db"
     copied = Path(shutil.copy(database, database.with_name("copied")))
     database.rename(database.with_name("gone"))
-    open_shop.follower.look()
+    open_shop.follower.poll()
     until(lambda: "darkroom_registry_up 0" in metrics(open_shop.client))
     assert open_shop.follower.state.error.endswith("mlflow.db: the registry's file is gone. Put it back.")
     assert open_shop.version == "1" and not database.exists()
@@ -269,7 +269,7 @@ def test_a_model_without_a_champion_is_served_no_more(open_shop):
     register.run("other")
     versions.point("other", "champion", 1)
     mlflow_store.client().delete_registered_model_alias("m", "champion")
-    open_shop.follower.look()
+    open_shop.follower.poll()
 
     def ready() -> dict[str, bool]:
         asked = {name: open_shop.client.ask("GET", f"/v2/models/{name}/ready")[0] for name in ("m", "other")}
@@ -337,16 +337,16 @@ def test_challengers_are_named_where_they_are_to_be_tried(shop):
     challenger = versions.model("m").alias("challenger")  # as registration left it
     assert challenger.number == 2
     asked = Follower(challengers=True)
-    asked.look()
+    asked.poll()
     assert asked.state.challengers["m"].sha256 == challenger.bundle_sha256
     unasked = Follower(challengers=False)
-    unasked.look()
+    unasked.poll()
     assert unasked.state.challengers == {}
     versions.point("m", "challenger", 1)  # the champion itself is none
-    asked.look()
+    asked.poll()
     assert asked.state.challengers == {}
     _truncate(store_of(2))
     shutil.rmtree(versions.fetch(versions.model("m").version(1)).folder.parent / challenger.bundle_sha256)
     versions.point("m", "challenger", 2)
-    asked.look()
+    asked.poll()
     assert asked.state.challengers == {} and asked.state.champions["m"].version == "1"
