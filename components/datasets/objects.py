@@ -14,6 +14,14 @@ def categories(rows: pd.DataFrame) -> pd.Series:
     return rows["categories"].explode().dropna() if "categories" in rows else rows["label"]
 
 
+def counted(rows: pd.DataFrame) -> pd.Series:
+    """Return :func:`categories` without those of crowds, of which no box is learned."""
+    if "categories" not in rows:
+        return rows["label"]
+    found = rows[["categories", "crowd"]].explode(["categories", "crowd"]).dropna()
+    return found.loc[~found["crowd"].astype(bool), "categories"]
+
+
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row per object.
 

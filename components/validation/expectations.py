@@ -77,6 +77,9 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
             caption_length=rows["words"].map(len, na_action="ignore").astype("Int64"),
             unknown_words=unknown(rows["words"], split),
         )
+    if "boxes" in rows:
+        counts = objects.counted(rows).groupby(level=0).size()
+        examples = examples.assign(counted_objects=counts.reindex(rows.index, fill_value=0))
     classes = _examples_by_class(rows, split)
     found = {"objects": objects.table(rows)} if "boxes" in rows else {}
     if suite.reference is None:
@@ -121,12 +124,15 @@ def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
 
 
 def _examples_by_class(rows: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
-    """Return a row per class: ``class``, and how many examples of each split are of it or hold an object of it."""
-    of = (
-        objects.categories(rows).rename("class").to_frame().assign(split=split, row=lambda table: table.index)
-    )
+    """Return a row per class: ``class``, and how many examples of each split are of it or hold an object of it.
+
+    A class of which there are only crowds has a row, too, of zeros.
+    """
+    of = objects.counted(rows).rename("class").to_frame().assign(split=split, row=lambda table: table.index)
     counts = of.drop_duplicates().groupby(["class", "split"]).size().unstack(fill_value=0)
-    return counts.reindex(columns=SPLITS, fill_value=0).rename_axis(columns=None).reset_index()
+    names = pd.Index(sorted(objects.categories(rows).dropna().unique()), name="class")
+    counts = counts.reindex(index=names, columns=SPLITS, fill_value=0)
+    return counts.rename_axis(columns=None).reset_index()
 
 
 def _stretch(rows: pd.DataFrame) -> pd.Series:
@@ -158,6 +164,12 @@ def _objects(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
     num_objects = max(1, int(rows["objects"].sum()))
     return [
         _on_column("object_error", "to_be_null", "every object lies in its picture and has an area"),
+        Expectation(
+            "examples",
+            "expect_column_max_to_be_between",
+            {"column": "counted_objects", "min_value": 1},
+            "some objects are no crowds (iscrowd): from crowds alone, or no objects, nothing is learned",
+        ),
         Expectation(
             "objects",
             "expect_column_values_to_be_between",

@@ -38,9 +38,13 @@ def infer(dataset: str, rows: pd.DataFrame, shares: Shares, path: Path) -> None:
     if "text" in rows:
         told &= rows["text"].notna()
     usable = rows[rows["decodes"] & told]
-    if objects.categories(usable).empty:
+    if objects.counted(usable).empty:
         texts = {"symbols": "a transcript", "words": "a label, a caption"}
-        what = "objects" if detection else next((texts[key] for key in texts if key in rows), "a label")
+        what = (
+            "objects other than crowds (iscrowd)"
+            if detection
+            else next((texts[key] for key in texts if key in rows), "a label")
+        )
         raise UserError(f"{dataset}: nothing to infer from: no example has {what} and an image that decodes.")
     values = CommentedMap(general=_general(usable, shares), expectations=_expectations(usable))
     values["reference"] = _reference(usable)

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 import yaml
 
-from components.datasets import manifest
+from components import ingest, validate
+from components.datasets import annotations, manifest
+from components.validation.infer import infer
+from components.validation.suite import Suite
+from data import spec
+from data.errors import UserError
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, PreparedData
 from tests import coco_folder
 from tests.coco_folder import HEIGHT, WIDTH
@@ -202,6 +207,27 @@ def test_several_files_have_to_be_named(tmp_path):
     settings = yaml.safe_load((root / "data/mine/dataset.yaml").read_text())
     assert len(settings["objects"]["coco"]) == 3
     assert "no such file" in add(tmp_path / "mine", root, "--coco", str(tmp_path / "none.json"), expect=2)
+
+
+def test_crowds_alone_are_nothing_to_learn(tmp_path):
+    values = coco_folder.described()
+    for one in values["annotations"]:
+        one["iscrowd"] = 1
+    coco_folder.fill(tmp_path / "mine", values)
+    settings = spec.DatasetSpec(
+        source="imagefolder",
+        folder=tmp_path / "mine",
+        image=spec.ImageSpec(height=20, width=20, channels=3),
+        objects=annotations.look(tmp_path / "mine"),
+    )
+    (tmp_path / "ingest").mkdir()
+    ingest.write("mine", settings, tmp_path / "ingest")
+    rows = manifest.read(tmp_path / "ingest")
+    with pytest.raises(UserError, match=r"no example has objects other than crowds \(iscrowd\)"):
+        infer("mine", rows, settings.splits, tmp_path / "suite.yaml")
+    said = validate.explain("mine", validate.check("mine", rows, Suite(), settings.splits, docs=None))
+    assert "from crowds alone, or no objects, nothing is learned" in said
+    assert "every class has at least 1 in train" in said and "broken by 2: ant (0), zebra (0)" in said
 
 
 def metadata(folder: Path, objects=None, count: int = 12) -> None:
