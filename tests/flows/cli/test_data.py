@@ -2,8 +2,11 @@ import json
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from components.datasets.listing import refresh
+from data.errors import UserError
+from flows.cli.data import app
 from tests.photo_folder import darkroom_data, digest, encode, fill, photo, project, write
 
 
@@ -110,3 +113,70 @@ def test_refresh_lists_the_folder_again_before_a_run(root, monkeypatch):
     assert refresh("mine").added == ("dog/new.png",) and refresh("mine") is None
     added.unlink()
     assert str(refresh("mine")) == "1 removed (first: dog/new.png)"
+
+
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """Return a folder of class folders and of files that are not read, with COCO's JSON beside it."""
+    fill(tmp_path / "photos", per_class=3)
+    for name in ("1.heif", "cat/2.HEIF", "photo"):
+        write(tmp_path / "photos" / name, b"x")
+    names = ("00.png", "01.jpg", "02.webp")
+    values = {
+        "images": [{"id": id, "file_name": f"cat/{name}"} for id, name in enumerate(names)],
+        "annotations": [
+            {"id": id, "image_id": id, "category_id": 1, "bbox": [1, 1, 9, 9]} for id in range(3)
+        ],
+        "categories": [{"id": 1, "name": "ear"}],
+    }
+    write(tmp_path / "annotations/all.json", json.dumps(values).encode())
+    monkeypatch.chdir(project(tmp_path / "project"))
+    return tmp_path / "photos"
+
+
+def data(*arguments) -> str:
+    """Run ``darkroom data`` in this process; return what it prints."""
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    if isinstance(done.exception, UserError):
+        raise done.exception
+    return done.output
+
+
+def test_what_was_found_and_what_is_left_out_is_told_and_refusable(beside):
+    taken = f"objects as {beside.parent}/annotations/all.json has them, found beside the folder; --no-coco"
+    unlisted = (
+        "6 left out: 2 .heif, 1 .jpg that nothing lists, 1 .png that nothing lists, 1 .webp that nothing"
+    )
+    said = data("add", beside, "--name", "boxes")
+    assert "classes: ear 3" in said and taken in said and unlisted in said
+    said = data("check", beside)
+    assert taken in said and unlisted in said
+    said = data("add", beside, "--name", "classes", "--no-coco")
+    assert "classes: cat 3, dog 3" in said and "all.json" not in said
+    assert "  3 left out: 2 .heif, 1 without an ending\n" in said
+    assert "  3 left out: 2 .heif, 1 without an ending\n" in data("add", beside, "--name", "classes")
+    said = data("check", beside, "--no-coco")
+    assert f"{beside}: 3 left out: 2 .heif, 1 without an ending\n" in said and "all.json" not in said
+    assert json.loads(data("check", beside, "--no-coco", "--json"))["left_out"] == {
+        ".heif": 2,
+        "without an ending": 1,
+    }
+
+
+def test_no_coco_contradicts_a_json(beside):
+    data("add", beside, "--name", "boxes")
+    with pytest.raises(
+        UserError, match=r"objects.coco: it was added with COCO's JSON. Choose another --name"
+    ):
+        data("add", beside, "--name", "boxes", "--no-coco")
+    with pytest.raises(UserError, match=r"--coco names what --no-coco leaves out"):
+        data("add", beside, "--name", "x", "--no-coco", "--coco", beside.parent / "annotations/all.json")
+    with pytest.raises(UserError, match=r"--no-coco: is for folders; data/boxes/dataset.yaml says"):
+        data("check", "boxes", "--no-coco")
+
+
+def test_a_folder_without_an_image_says_what_is_there(beside):
+    for file in beside.rglob("0*"):
+        file.unlink()
+    with pytest.raises(UserError, match=r"no image in it.* 3 left out: 2 .heif, 1 without an ending\."):
+        data("add", beside, "--name", "x")
