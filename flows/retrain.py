@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import flow, task
@@ -16,10 +17,12 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TagsContext
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled, State
 from prefect.task_runners import ThreadPoolTaskRunner
 from rich.console import Console
 
 from components.project import layout, params
+from flows.prefect_api import cancellation
 from flows.retraining import summary
 from flows.retraining.steps import Retraining
 from flows.stages import dag, push
@@ -45,8 +48,26 @@ class RetrainFailed(Exception):
         self.failures = failures
 
 
+@dataclass
+class Outcome:
+    """How the last flow run of this process went, whatever Prefect could keep of it.
+
+    Attributes:
+        failures: step to message; None while its steps are not over.
+        is_cancelled: it was cancelled through Prefect's API.
+        unrecorded: why Prefect has not all of it; empty where it has.
+    """
+
+    failures: dict[str, str] | None = None
+    is_cancelled: bool = False
+    unrecorded: str = ""
+
+
+outcome = Outcome()
+
+
 @flow(name="retrain", persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=1024))
-def retrain(models: list[str] | None = None, force: bool = False) -> list[dict]:
+def retrain(models: list[str] | None = None, force: bool = False) -> list[dict] | State:
     """Bring ``models`` (all of ``params.yaml`` when None) up to date, register them and put them to the gate.
 
     Args:
@@ -54,24 +75,34 @@ def retrain(models: list[str] | None = None, force: bool = False) -> list[dict]:
         force: run the stages of these models again even where DVC finds them up to date.
 
     Returns:
-        A row for each model, as :func:`flows.retraining.summary.rows` gives it.
+        A row for each model, as :func:`flows.retraining.summary.rows` gives it; the state of a run that was cancelled.
 
     Raises:
         RetrainFailed: a step failed; what did not depend on it was still done.
     """
+    outcome.__init__()
     settings = params.load()
     names = list(models or settings.all_models)
     stages = dag.select(dag.read(), names)
-    with Retraining(uuid.uuid4().hex[:8], settings, names, stages, force, Console(stderr=True)) as retraining:
+    with (
+        Retraining(uuid.uuid4().hex[:8], settings, names, stages, force, Console(stderr=True)) as retraining,
+        cancellation.watch(retraining.stop) as cancelled,
+    ):
         try:
             _run_steps(retraining)
         except BaseException:
             retraining.stop()
             raise
+    outcome.failures, outcome.is_cancelled = retraining.failures, cancelled.is_set()
+    if outcome.is_cancelled:
+        return Cancelled(message="It was cancelled through the API, and stopped.")
     if retraining.failures:
         raise RetrainFailed(retraining.failures)
     rows = summary.rows(names)
-    _publish(rows)
+    try:
+        _publish(rows)
+    except Exception as error:  # of any of Prefect's libraries: it keeps the record, it does not decide
+        outcome.unrecorded = f"{type(error).__name__}: {error}"
     return rows
 
 

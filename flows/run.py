@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
 from rich.console import Console
 
 from components.project import git, layout, params
+from data.errors import UserError
 from flows.prefect_api import address
 from flows.processes import locks, reaper
 from flows.retraining import summary
@@ -56,7 +59,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         if files and not push.is_owed() and summary.is_decided(models):
             console.print("Everything is up to date.")
         else:
-            failures = _retrain(settings, models, force)
+            failures = _retrain(settings, models, force, tell)
             if failures:
                 _explain(failures, console)
                 return 1
@@ -72,6 +75,18 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         held.release()
 
 
+def end_if_unrecorded(status: int) -> None:
+    """End this process at once with ``status`` where Prefect's API was lost in a run.
+
+    On the way out Prefect would try for minutes to hand over to it what happened.
+    """
+    retrain = sys.modules.get("flows.retrain")
+    if retrain is not None and retrain.outcome.unrecorded:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
 def _files_if_up_to_date(models: list[str]) -> up_to_date.Marks | None:
     """Return the marks of all files of the stages, as they lay before DVC found every stage up to date; else None."""
     stages = dag.select(dag.read(), models)
@@ -79,17 +94,25 @@ def _files_if_up_to_date(models: list[str]) -> up_to_date.Marks | None:
     return None if dag.changed(stages) else files
 
 
-def _retrain(settings: params.Params, models: list[str], force: bool) -> dict[str, str]:
-    """Run the flow under a Prefect API of its own or the configured one; return the steps that failed."""
+def _retrain(
+    settings: params.Params, models: list[str], force: bool, tell: Callable[[str], object]
+) -> dict[str, str]:
+    """Run the flow under a Prefect API of its own or the configured one; return the steps that failed.
+
+    What Prefect could not keep is told, and changes nothing of how the run went.
+    """
     from flows.prefect_api import server
 
     run_id = uuid.uuid4().hex
     with reaper.guard(run_id), server.api(), _fork_servers(run_id, models, force):
         # Imported here: Prefect reads its settings on import, and this takes a second in which the server starts.
+        import httpx
         from prefect import tags
+        from prefect.exceptions import CancelledRun, PrefectException
 
         from flows import retrain
         from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
+        from flows.retrain import RetrainFailed, outcome
         from flows.workspace import settings_check
 
         settings_check.check(settings)
@@ -99,9 +122,23 @@ def _retrain(settings: params.Params, models: list[str], force: bool) -> dict[st
         try:
             with tags(workspace_tag()):
                 retrain.retrain(models, force)
-        except retrain.RetrainFailed as failed:
-            return failed.failures
-    return {}
+        except (httpx.HTTPError, PrefectException, RetrainFailed) as error:
+            if outcome.failures is None:
+                raise UserError(
+                    f"Prefect's API failed before the steps were over: {_first_line(error)}"
+                ) from None
+            if not isinstance(error, RetrainFailed | CancelledRun):
+                outcome.unrecorded = _first_line(error)
+    if outcome.unrecorded:
+        tell(f"Prefect's API did not answer at the end, so its record is not whole: {outcome.unrecorded}")
+    if outcome.is_cancelled:
+        cancelled = "it was cancelled through Prefect's API. What is done is kept: the same command goes on from here."
+        return {"run": cancelled} | outcome.failures
+    return outcome.failures
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _fork_servers(run_id: str, models: list[str], force: bool) -> AbstractContextManager:

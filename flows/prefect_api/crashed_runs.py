@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from pathlib import Path
+import json
+import os
+import uuid
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -16,18 +16,49 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed
 
+from components.project import layout
+from data import atomic
+from data.errors import UserError
+
+_IDENTITY = layout.STATE / "workspace.json"
+
 
 def workspace_tag() -> str:
-    """Return the tag that every flow run started from this folder of this machine carries."""
-    place = f"{platform.node()}:{Path.cwd()}"
-    return f"workspace-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    """Return the tag that every flow run started from this folder carries, by whatever host name the machine goes.
+
+    A container has another one each time. A copy of the folder has another tag: the file that keeps it knows its inode.
+    """
+    try:
+        kept = json.loads(_IDENTITY.read_text())
+        if kept["inode"] == _IDENTITY.stat().st_ino:
+            return f"workspace-{kept['id']}"
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        pass
+    made = uuid.uuid4().hex[:12]
+    with atomic.file(_IDENTITY) as temporary:
+        temporary.write_text(json.dumps({"id": made, "inode": temporary.stat().st_ino}))
+    return f"workspace-{made}"
 
 
 def mark_crashed(tag: str) -> int:
     """Mark the flow runs with ``tag`` that Prefect believes running as crashed, and return how many.
 
     Call it under the lock that says that none of them is alive.
+
+    Raises:
+        UserError: the API does not answer, or not as Prefect's does.
     """
+    try:
+        return _mark(tag)
+    except Exception as error:  # of any of Prefect's libraries
+        url = os.environ.get("PREFECT_API_URL")
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"PREFECT_API_URL={url}: is up, but does not answer as Prefect's API does: {told}"
+        ) from None
+
+
+def _mark(tag: str) -> int:
     unfinished = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
     mine = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[tag]),

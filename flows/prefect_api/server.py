@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from components.project import layout
@@ -25,12 +26,21 @@ QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
 }
+
+BOUNDED = {"PREFECT_CLIENT_MAX_RETRIES": "2", "PREFECT_API_REQUEST_TIMEOUT": "20"}
+"""How long Prefect's client waits for an API that does not answer. Its own defaults are minutes for each request."""
 
 _RUN_ONLY = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
 """Without the services that plan runs."""
 
 _ALL = {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "1"}
+
+_TELL_AFTER = 10.0
+
+_own: list[subprocess.Popen] = []
+"""The embedded server, while there is one."""
 
 _URL = layout.STATE / "prefect.url"
 
@@ -50,7 +60,7 @@ def api() -> Iterator[None]:
 
     Prefect reads its settings when it is imported, so import it only inside the block.
     """
-    _be_quiet()
+    _set_defaults()
     if os.environ.get("PREFECT_API_URL"):
         yield
         return
@@ -73,7 +83,7 @@ def keeping_schedules() -> Iterator[None]:
 
     Runs in this workspace use it as long as the block lasts. It is not left before the last of them has ended.
     """
-    _be_quiet()
+    _set_defaults()
     if os.environ.get("PREFECT_API_URL"):
         yield
         return
@@ -94,8 +104,8 @@ def keeping_schedules() -> Iterator[None]:
         run.release()
 
 
-def _be_quiet() -> None:
-    for key, value in QUIET.items():
+def _set_defaults() -> None:
+    for key, value in (QUIET | BOUNDED).items():
         os.environ.setdefault(key, value)
 
 
@@ -113,6 +123,7 @@ def _embedded(settings: Mapping[str, str]) -> Iterator[str]:
     """Run Prefect's server for the block; yield its URL."""
     home = Path(os.environ.setdefault("PREFECT_HOME", str((layout.STATE / "prefect").absolute())))
     home.mkdir(parents=True, exist_ok=True)
+    _set_damaged_aside(home / "prefect.db")
     port = _free_port()
     with (home / "server.log").open("w") as log:
         # The same command by which Prefect starts its ephemeral server; in a session of its own, so that a Ctrl-C
@@ -125,9 +136,11 @@ def _embedded(settings: Mapping[str, str]) -> Iterator[str]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _own.append(server)
     try:
         yield f"http://127.0.0.1:{port}/api"
     finally:
+        _own.remove(server)
         server.terminate()
         try:
             server.wait(10)
@@ -137,21 +150,63 @@ def _embedded(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 def wait() -> None:
-    """Wait until the API answers.
+    """Wait until the API answers; say so when that takes a while.
 
     Raises:
-        UserError: it does not within :data:`STARTUP_LIMIT` seconds.
+        UserError: it does not within :data:`STARTUP_LIMIT` seconds, or this process's own server ended.
     """
-    url = os.environ["PREFECT_API_URL"]
-    give_up = time.monotonic() + STARTUP_LIMIT
+    url = os.environ["PREFECT_API_URL"].rstrip("/")
+    began = time.monotonic()
+    told = False
     while True:
+        if _own and _own[-1].poll() is not None:
+            raise UserError(f"{_log()}: Prefect's server ended as it started: {_last_line()}")
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):
                 return
-        except (urllib.error.URLError, OSError) as error:
-            if time.monotonic() > give_up:
-                raise UserError(f"PREFECT_API_URL={url}: no answer from the Prefect API ({error}).") from None
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            waited = time.monotonic() - began
+            if waited > STARTUP_LIMIT:
+                where = (
+                    f"{_log()}: Prefect's own server" if _own else f"PREFECT_API_URL={url}: the Prefect API"
+                )
+                raise UserError(f"{where} gave no answer within {STARTUP_LIMIT:.0f} s ({error}).") from None
+            if waited > _TELL_AFTER and not told:
+                print(
+                    f"waiting for the Prefect API at {url}, for {STARTUP_LIMIT:.0f} s at most",
+                    file=sys.stderr,
+                )
+                told = True
             time.sleep(0.1)
+
+
+def _log() -> Path:
+    return Path(os.environ["PREFECT_HOME"]) / "server.log"
+
+
+def _last_line() -> str:
+    lines = _log().read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"
+
+
+def _set_damaged_aside(database: Path) -> None:
+    """Move a database that was cut short or overwritten out of the way: Prefect's record begins anew."""
+    if not database.exists():
+        return
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                return
+    except sqlite3.DatabaseError:
+        pass
+    aside = database.with_name(f"{database.name}.damaged-{time.time_ns()}")
+    database.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    print(
+        f"{database}: is damaged, so Prefect's record begins anew; the old file is now {aside.name}",
+        file=sys.stderr,
+    )
 
 
 def _free_port() -> int:

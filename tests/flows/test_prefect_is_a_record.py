@@ -1,0 +1,166 @@
+"""Prefect keeps the record of a run: what goes wrong with it is told, and never decides how the run went."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import psutil
+import pytest
+
+from data.errors import UserError
+from flows.prefect_api import crashed_runs, server
+from tests.flows.pipeline import ROOT, Pipeline, steps
+
+FIRST = "ingest@shapes"
+
+
+@pytest.fixture
+def alone(pipeline, monkeypatch) -> Pipeline:
+    """The toy pipeline; each run starts a Prefect server of its own."""
+    for name in ("PREFECT_API_URL", "PREFECT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return pipeline
+
+
+def test_a_server_that_dies_in_a_run_changes_nothing_of_it(alone, monkeypatch):
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")  # the wait for them is what is bounded
+    hold = alone.hold(FIRST)
+    process = alone.start("one", "--json")
+    alone.wait_for(FIRST, process)
+    _prefect_server(process).kill()
+    hold.unlink()
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    assert alone.done() == steps("one")
+    assert output.count("Prefect's API did not answer at the end, so its record is not whole: ") == 1
+    assert '"verdict": "champion"' in output
+    assert "Traceback" not in output
+    assert "EventsWorker" not in output
+
+
+def test_a_run_that_is_cancelled_through_the_api_stops(pipeline, prefect):
+    hold = pipeline.hold(FIRST)
+    process = pipeline.start("one")
+    pipeline.wait_for(FIRST, process)
+    script = (
+        "from prefect.client.orchestration import get_client\n"
+        "from prefect.states import Cancelling\n"
+        "with get_client(sync_client=True) as client:\n"
+        "    (run,) = [run for run in client.read_flow_runs() if run.state.type.value == 'RUNNING']\n"
+        "    client.set_flow_run_state(run.id, Cancelling())\n"
+        "    input()\n"
+        "    print(client.read_flow_run(run.id).state.type.value)\n"
+    )
+    command = [sys.executable, "-c", script]
+    asking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "run: it was cancelled through Prefect's API. What is done is kept" in output
+    assert "Traceback" not in output
+    assert pipeline.wait_until_quiet() == []
+    assert pipeline.done() == []
+    assert asking.communicate("\n")[0].strip() == "CANCELLED"
+    hold.unlink()
+
+
+def test_a_database_that_was_cut_is_moved_aside(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    database = tmp_path / "prefect.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE run (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.executemany("INSERT INTO run (name) VALUES (?)", [("a" * 100,)] * 1000)
+    connection.close()
+    server._set_damaged_aside(database)
+    assert database.exists()
+    content = database.read_bytes()[: database.stat().st_size // 2]
+    database.write_bytes(content)
+    server._set_damaged_aside(database)
+    (aside,) = tmp_path.glob("prefect.db*")
+    assert aside.read_bytes() == content
+    assert f"{database}: is damaged" in capsys.readouterr().err
+
+
+def test_an_own_server_that_cannot_start_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    (tmp_path / "home/prefect.db/a-folder").mkdir(parents=True)
+    monkeypatch.setattr(server, "_set_damaged_aside", lambda _: None)
+    with (
+        server.api(),
+        pytest.raises(UserError, match=r"home/server\.log: Prefect's server ended as it started: ."),
+    ):
+        server.wait()
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(500, 0), (200, 0), (200, 60)])
+def test_an_api_that_is_healthy_and_then_fails_is_told_in_time(tmp_path, status, seconds):
+    """With status 200 it is another service, or one that hangs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer(200, b"true")
+
+        def do_POST(self):
+            over.wait(seconds)
+            self.answer(status, b"{}")
+
+        def answer(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    over = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as api:
+        threading.Thread(target=api.serve_forever, daemon=True).start()
+        script = (
+            "from flows.prefect_api import server\n"
+            "server._set_defaults()\n"
+            "server.wait()\n"
+            "from flows.prefect_api.crashed_runs import mark_crashed\n"
+            "mark_crashed('tag')"
+        )
+        url = f"http://127.0.0.1:{api.server_port}/api"
+        bounds = {"PREFECT_API_URL": url, "PREFECT_HOME": str(tmp_path), "PREFECT_API_REQUEST_TIMEOUT": "1"}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(
+            command, env={**os.environ, **bounds}, capture_output=True, text=True, timeout=60, cwd=ROOT
+        )
+        over.set()
+        api.shutdown()
+    assert (
+        f"UserError: PREFECT_API_URL={url}: is up, but does not answer as Prefect's API does: " in done.stderr
+    )
+
+
+def test_a_folder_keeps_its_tag_by_whatever_host_name_and_its_copy_has_another(tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    tag = crashed_runs.workspace_tag()
+    monkeypatch.setattr("platform.node", lambda: "another")
+    assert crashed_runs.workspace_tag() == tag
+    (tmp_path / "one").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert crashed_runs.workspace_tag() == tag
+    shutil.copytree(tmp_path / "moved", tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    assert crashed_runs.workspace_tag() != tag
+
+
+def _prefect_server(run: subprocess.Popen) -> psutil.Process:
+    (found,) = (
+        process
+        for process in psutil.Process(run.pid).children()
+        if "prefect.server.api.server:create_app" in process.cmdline()
+    )
+    return found
