@@ -1,10 +1,14 @@
-"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC as stages are run by it here, with two differences.
+"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC as stages are run by it here, with three differences.
 
 It passes a request to end on to the command of its stage. DVC itself would end at once and leave that command running.
 When the command ends instead, DVC sees it fail, leaves its own files whole, and ends.
 
 It hashes what it restores from its cache, and what it pushes. DVC itself takes each object that is write-protected for
 what its name says. One that is not is deleted, as DVC does with others: the stage is run, the push fails.
+
+It records a stage only with the deps and params that it had before the command began. DVC itself hashes them once more
+when the command has ended, and waited for a lock. (A stage's own command looks as well, in
+:mod:`components.project.inputs`: that holds for ``dvc repro`` too, and names the key.)
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end_commands)
     from dvc.cli import main
 
+    _record_what_was_read()
     _hash_what_is_restored()
     _hash_what_is_sent()
     sys.exit(main(sys.argv[1:]))
@@ -31,6 +36,31 @@ def _end_commands(*_: object) -> None:
             command.terminate()
         except psutil.NoSuchProcess:
             continue
+
+
+def _record_what_was_read() -> None:
+    from dvc.stage import Stage
+
+    run, save = Stage._run_stage, Stage.save
+    began: dict = {}
+
+    def run_noted(self: Stage, *arguments: object, **options: object) -> object:
+        began[self.addressing] = [dep.get_hash() if dep.exists else None for dep in self.deps]
+        return run(self, *arguments, **options)
+
+    def save_unchanged(self: Stage, *arguments: object, **options: object) -> None:
+        save(self, *arguments, **options)
+        then = began.pop(self.addressing, None) or [dep.hash_info for dep in self.deps]
+        edited = [str(dep) for dep, hashed in zip(self.deps, then, strict=True) if dep.hash_info != hashed]
+        if edited:
+            print(
+                f"error: {self.addressing}: edited while it ran, so its results are not recorded: {', '.join(edited)}. "
+                "Run it again, for what is there now.",
+                file=sys.stderr,
+            )
+            sys.exit(1)
+
+    Stage._run_stage, Stage.save = run_noted, save_unchanged
 
 
 def _hash_what_is_restored() -> None:

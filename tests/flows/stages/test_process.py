@@ -33,6 +33,38 @@ def test_outs_come_back_from_the_cache(toy):
     assert Path("ran.log").read_text().split() == ["ingest@digits"]
 
 
+def test_what_was_edited_while_the_command_ran_is_not_recorded(toy):
+    Path("sleep-ingest@digits").touch()
+    ended: list[BaseException | str] = []
+
+    def run() -> None:
+        try:
+            ended.append(_stage("ingest@digits").run(60))
+        except StageFailed as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not Path("pid").exists() or not Path("pid").read_text():
+        time.sleep(0.05)
+    Path("source-digits").write_text("1")
+    _end_sleep(int(Path("pid").read_text()))
+    thread.join(30)
+    assert str(ended[0]).startswith(
+        "ingest@digits: edited while it ran, so its results are not recorded: source-digits."
+    )
+    assert not Path("dvc.lock").exists()
+    Path("sleep-ingest@digits").unlink()
+    assert _stage("ingest@digits").run(60) == "ran"
+    assert Path("out/ingest-digits").read_text() == "1"
+
+
+def _end_sleep(shell: int) -> None:
+    """End the ``sleep`` that a shell waits for; the shell goes on."""
+    for child in psutil.Process(shell).children():
+        child.kill()
+
+
 def test_a_flipped_byte_in_the_cache_is_never_restored(toy):
     _stage("ingest@digits").run(60)
     Path("out/ingest-digits").unlink()
