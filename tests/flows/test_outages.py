@@ -9,7 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
+from components.registry import mlflow_store
+from data.errors import UserError
+from flows import run
 from tests.flows import remotes
 from tests.flows.door import Door
 from tests.flows.remotes import DVC
@@ -66,6 +70,17 @@ def test_a_push_that_failed_is_owed_and_paid(pipeline):
     assert "push: ran" in paid.stderr
     assert _in_remote(pipeline.folder) == "Cache and remote 'r' are in sync."
     assert "Everything is up to date." in pipeline.run("one").stderr
+
+
+def test_a_registry_that_is_gone_at_the_end_is_told_after_the_steps(monkeypatch):
+    def rows(models):
+        raise mlflow_store.MlflowException("no route to the database", error_code=TEMPORARILY_UNAVAILABLE)
+
+    monkeypatch.setattr(run.summary, "rows", rows)
+    with pytest.raises(
+        UserError, match=r"^Every step went well, but .* no route to the database The table: "
+    ):
+        run._rows(["one"])
 
 
 def _wait_for_line(process: subprocess.Popen, text: str) -> None:
