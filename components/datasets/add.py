@@ -47,7 +47,7 @@ class Added:
         classes: how many of each class, of objects where there are such; the empty name counts images without a label
             or without an object.
         splits: how many of each split; the empty name counts those that the folder gives none.
-        found: what was found out about objects without having been named; empty where nothing was.
+        notes: what was taken without having been named, and what of it is not kept.
         left_out: how many files of the folder are not read, by their ending.
     """
 
@@ -55,7 +55,7 @@ class Added:
     examples: int
     classes: dict[str, int]
     splits: dict[str, int]
-    found: str
+    notes: list[str]
     left_out: dict[str, int]
 
 
@@ -110,12 +110,18 @@ def add(
         yaml.dump(values, file)
     listing.record(name, entries)
     _name_in_params(name, path)
+    notes = []
+    if is_new and coco_files:
+        notes = [
+            "" if named else annotated.told(folder, coco_files),
+            annotated.without_outline(files),
+        ]
     return Added(
         name,
         len(files),
         dict(sorted(Counter(name for file in files for name in _classes(file)).items())),
         dict(sorted(Counter(file.split for file in files).items())),
-        annotated.told(folder, coco_files) if is_new and coco_files and not named else "",
+        [note for note in notes if note],
         listing.left_out(folder, (name for file in files for name in _ids(file)), coco_files),
     )
 

@@ -34,7 +34,19 @@ def told(folder: Path, files: tuple[Path, ...]) -> str:
     """Return a sentence on COCO's ``files``, which nobody named."""
     where = "in the folder" if files[0].is_relative_to(folder) else "beside the folder"
     named = ", ".join(map(str, files))
-    return f"objects as {named} has them, found {where}; --no-coco leaves COCO's JSON out"
+    return f"objects: {named}, found {where}; --no-coco leaves COCO's JSON out"
+
+
+def without_outline(files: list[ImageFile]) -> str:
+    """Return a sentence where some objects have a mask and others none, so that no mask is kept; else nothing."""
+    objects = [one for file in files for one in file.objects or ()]
+    lacking = [one for one in objects if one.mask is None]
+    if not lacking or len(lacking) == len(objects):
+        return ""
+    return (
+        f"masks: not kept: {len(lacking):,} of {len(objects):,} objects have no segmentation, first "
+        f"{lacking[0].where}"
+    )
 
 
 def look(folder: Path, *, find_coco: bool = True) -> ObjectsSpec | None:

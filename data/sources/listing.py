@@ -19,6 +19,9 @@ SUFFIXES = frozenset(
 )
 """Endings that claim an image. Some claim a format that is not decoded: those are then reported."""
 
+_LISTED = SUFFIXES | {"", ".avif", ".heif"}
+"""Endings of what metadata may name: a change of such a file is a change of the data."""
+
 
 @dataclass(frozen=True, order=True)
 class Entry:
@@ -63,7 +66,7 @@ def scan(folder: Path, files: Iterable[Path] = ()) -> list[Entry]:
     own = (
         _entry(folder / path, path)
         for path in _walk(folder, folder, frozenset())
-        if is_metadata(path) or suffix(path) in SUFFIXES
+        if is_metadata(path) or suffix(path) in _LISTED
     )
     return sorted([*own, *told])
 

@@ -67,8 +67,8 @@ def add(
     for title, counts in (("classes", added.classes), ("splits", added.splits)):
         shown = [f"{key or '(none)'} {count:,}" for key, count in list(counts.items())[:20]]
         typer.echo(f"  {title}: {', '.join(shown)}{', ...' if len(counts) > 20 else ''}")
-    if added.found:
-        typer.echo(f"  {added.found}")
+    for note in added.notes:
+        typer.echo(f"  {note}")
     if added.left_out:
         typer.echo(f"  {listed(added.left_out)}")
     typer.echo(f"Next: darkroom data {'check' if _suite(name).exists() else 'infer'} {name}")
@@ -128,7 +128,7 @@ def check(
         typer.echo(json.dumps(values, sort_keys=True))
         raise typer.Exit(0 if success else 2)
     if coco and not _is_dataset(name):
-        typer.echo(f"{name}: {annotated.told(Path(name), coco)}")
+        typer.echo(f"{name}: {annotated.told(settings.folder, coco)}")
     if left_out:
         typer.echo(f"{name}: {listed(left_out)}")
     if not success:
@@ -159,15 +159,16 @@ def _read(name: str, *, find_coco: bool = True) -> tuple[pd.DataFrame, spec.Data
     from components.datasets import manifest
     from components.project.layout import dataset_file
     from data import spec
+    from flows.workspace.project import CALLED_FROM
 
     if _is_dataset(name):
         if not find_coco:
             raise UserError(f"--no-coco: is for folders; {dataset_file(name)} says what of {name} is read.")
         settings = spec.load(dataset_file(name))
-    elif Path(name).is_dir():
+    elif (folder := (CALLED_FROM / name).resolve()).is_dir():
         image = spec.ImageSpec(height=2, width=2, channels=3)  # Nothing is prepared here.
-        objects = annotated.look(Path(name), find_coco=find_coco)
-        settings = spec.DatasetSpec(source="imagefolder", folder=Path(name), image=image, objects=objects)
+        objects = annotated.look(folder, find_coco=find_coco)
+        settings = spec.DatasetSpec(source="imagefolder", folder=folder, image=image, objects=objects)
     else:
         known = [file.parent.name for file in Path("data").glob("*/dataset.yaml")]
         raise UserError(f"{name}: no data set and no folder of that name.{nearest(name, known)}")

@@ -40,9 +40,9 @@ def test_changes_are_named(tmp_path):
 
 
 def test_only_images_and_metadata_are_listed(tmp_path):
-    for name in ("a/1.PNG", "a/.hidden.png", ".git/2.png", "README.txt", "metadata.jsonl"):
+    for name in ("a/1.PNG", "a/.hidden.png", ".git/2.png", "README.txt", "metadata.jsonl", "photo"):
         write(tmp_path / name, b"x")
-    assert [entry.path for entry in scan(tmp_path)] == ["a/1.PNG", "metadata.jsonl"]
+    assert [entry.path for entry in scan(tmp_path)] == ["a/1.PNG", "metadata.jsonl", "photo"]
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -46,7 +47,7 @@ def test_add_again_keeps_what_was_edited(root):
         "examples": 24,
         "classes": {"cat": 12, "dog": 12},
         "splits": {"": 24},
-        "found": "",
+        "notes": [],
         "left_out": {},
     }
     assert (
@@ -143,7 +144,7 @@ def data(*arguments) -> str:
 
 
 def test_what_was_found_and_what_is_left_out_is_told_and_refusable(beside):
-    taken = f"objects as {beside.parent}/annotations/all.json has them, found beside the folder; --no-coco"
+    taken = f"objects: {beside.parent}/annotations/all.json, found beside the folder; --no-coco leaves"
     unlisted = (
         "6 left out: 2 .heif, 1 .jpg that nothing lists, 1 .png that nothing lists, 1 .webp that nothing"
     )
@@ -173,6 +174,24 @@ def test_no_coco_contradicts_a_json(beside):
         data("add", beside, "--name", "x", "--no-coco", "--coco", beside.parent / "annotations/all.json")
     with pytest.raises(UserError, match=r"--no-coco: is for folders; data/boxes/dataset.yaml says"):
         data("check", "boxes", "--no-coco")
+
+
+def test_masks_that_are_not_kept_are_told(beside):
+    file = beside.parent / "annotations/all.json"
+    values = json.loads(file.read_text())
+    for one in values["annotations"][:2]:
+        one["segmentation"] = [[1, 1, 9, 1, 9, 9]]
+    values["annotations"][2]["segmentation"] = [[]]
+    file.write_text(json.dumps(values))
+    said = data("add", beside, "--name", "boxes", "--coco", file)
+    assert "masks: not kept: 1 of 3 objects have no segmentation, first" in said
+    assert f"{file}: annotations.2 (id 2)\n" in said and "--no-coco" not in said
+    assert yaml.safe_load(Path("data/boxes/dataset.yaml").read_text())["objects"]["masks"] is False
+
+
+def test_a_folder_is_meant_from_where_the_command_was_called(beside, monkeypatch):
+    monkeypatch.setattr("flows.workspace.project.CALLED_FROM", beside / "cat")
+    assert "found beside the folder" in data("check", "..")
 
 
 def test_a_folder_without_an_image_says_what_is_there(beside):
