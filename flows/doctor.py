@@ -94,7 +94,7 @@ def _git() -> Iterator[Finding]:
         yield Finding(
             "git", "bad", "no commit here", "Versions are traced to commits: git init, git add, git commit."
         )
-    elif git.ask("status", "--porcelain", "--", ".", ":(exclude)dvc.lock", f":(exclude){params.FILE}"):
+    elif git.is_changed():
         told = "What is registered now cannot be made again by darkroom reproduce: commit first."
         yield Finding("git", "note", f"{commit} and changes that are not committed", told)
     else:

@@ -6,7 +6,11 @@ import os
 import re
 import subprocess
 
+from components.project import params
 from data.errors import UserError
+
+WRITTEN_BY_RUNS = ("dvc.lock", str(params.FILE), ".dvc/config")
+"""Files that are no code: two are registered with a version, the last says where DVC stores, and how it verifies."""
 
 
 def ask(*arguments: str) -> str | None:
@@ -34,3 +38,9 @@ def ask(*arguments: str) -> str | None:
             f"{mend[0] if mend else 'git config --global --add safe.directory FOLDER'}"
         )
     return None
+
+
+def is_changed() -> bool:
+    """Whether the project has what is not committed, besides :data:`WRITTEN_BY_RUNS`; so where git tells nothing."""
+    left_out = (f":(exclude){file}" for file in WRITTEN_BY_RUNS)
+    return ask("status", "--porcelain", "--", ".", *left_out) != ""

@@ -19,7 +19,6 @@ from components.project import git, layout, params
 from components.registry import mlflow_store
 from components.registry.versions import MODEL_PATH
 
-_ON_RECORD = (":(exclude)dvc.lock", f":(exclude){params.FILE}")
 _WEIGHTS = "model.safetensors"
 _MODEL_DATA = "bundle/1/model.onnx"
 
@@ -32,8 +31,7 @@ def lineage(facts: dict[str, Any]) -> dict[str, str]:
         "dataset": facts["dataset"],
         "data_sha256": facts["data"],
         "git_commit": git.ask("rev-parse", "HEAD") or "none",
-        # dvc.lock changes with every run, params.yaml when a model is taken from its catalog: the run has both.
-        "git_dirty": str(git.ask("status", "--porcelain", "--", ".", *_ON_RECORD) != "").lower(),
+        "git_dirty": str(git.is_changed()).lower(),
         "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
         "trained_on": trained_on(facts["name"]),
     }
