@@ -1,8 +1,9 @@
 """The report: one HTML page over all models of ``params.yaml``, ``artifacts/report.html``.
 
 It shows what there is: each model's metrics with their intervals, its pictures, the gate's decision with the
-evidence, parity, hashes, and how to make it again. A stage that has not run yet is told, with its
-command. The file holds everything that it shows, pictures too, and no script: it can be mailed and kept.
+evidence, parity, hashes, and how to make it again. A stage that has not run yet is told, with its command; models of
+which there is nothing yet are listed. The file holds everything that it shows, pictures too, and no script: it can be
+mailed and kept.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ def render(models: list[ModelSheet], written: datetime) -> str:
     page = environment.get_template("page.html")
     return page.render(
         models=models,
+        begun=[model for model in models if model.is_begun],
+        waiting=[model for model in models if not model.is_begun],
         generative=generative.tables(models),
         written=written.isoformat(timespec="seconds"),
         style=style,

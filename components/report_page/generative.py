@@ -32,27 +32,27 @@ class Table:
         dataset: its name.
         judge: SHA-256 of its present judge; None without one.
         columns: metrics that at least one of the models has.
-        rows: place of the model among all, its name, and its metrics; None under what another judge measured.
+        rows: anchor of the model's section, its name, and its metrics; None under what another judge measured.
     """
 
     dataset: str
     judge: str | None
     columns: list[str]
-    rows: list[tuple[int, str, dict[str, dict[str, Any] | None]]]
+    rows: list[tuple[str, str, dict[str, dict[str, Any] | None]]]
 
 
 def tables(models: Iterable[ModelSheet]) -> list[Table]:
     """Return a table for each data set that has more than one such model measured."""
-    by_dataset: dict[str, list[tuple[int, ModelSheet]]] = {}
-    for place, model in enumerate(models, 1):
+    by_dataset: dict[str, list[ModelSheet]] = {}
+    for model in models:
         if model.task and tasks.of(model.task).GENERATIVE:
-            by_dataset.setdefault(model.data.name, []).append((place, model))
+            by_dataset.setdefault(model.data.name, []).append(model)
     return [_table(dataset, found) for dataset, found in by_dataset.items() if len(found) > 1]
 
 
-def _table(dataset: str, models: list[tuple[int, ModelSheet]]) -> Table:
-    judge = models[0][1].data.judge
-    rows = [(place, model.name, _comparable(model, judge)) for place, model in models]
+def _table(dataset: str, models: list[ModelSheet]) -> Table:
+    judge = models[0].data.judge
+    rows = [(model.anchor, model.name, _comparable(model, judge)) for model in models]
     order = (_ANYHOW[0], *JUDGED, *_ANYHOW[1:])
     columns = [metric for metric in order if any(metric in metrics for *_, metrics in rows)]
     return Table(dataset, judge, columns, rows)

@@ -77,6 +77,16 @@ class ModelSheet:
     evidence: dict[str, Any]
 
     @property
+    def anchor(self) -> str:
+        """The name of its section in links to the page: the same whatever other models there are."""
+        return f"model-{self.name}"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is anything of it: a training, here or in the registry's history."""
+        return any((self.checkpoint, self.measured, self.bundle, self.champion, self.history))
+
+    @property
     def is_champion(self) -> bool:
         """Whether the bundle of this workspace is the one that is served."""
         return self.champion is not None and self.champion.bundle_sha256 == self.bundle_sha256

@@ -265,11 +265,15 @@ def test_what_is_missing_is_told(trained, removed, standing, told, sqlite_templa
     assert told in text
 
 
-def test_model_that_was_never_trained_has_its_section(trained):
+def test_model_that_was_never_trained_is_listed(trained):
+    html, page = written()
+    assert "Not trained yet: darkroom run later" in page.text
+    assert 'id="model-later"' not in html
+
+
+def test_links_to_a_model_stay_whatever_others_there_are(trained):
     html, _ = written()
-    text = Page(section(html, "later")).text
-    assert text.startswith("later not trained yet")
-    assert "the model is never promoted" not in text and "No pictures yet" in text
+    assert 'href="#model-good"' in html and '<section class="model" id="model-good"' in html
 
 
 def test_no_model_at_all_is_told(sqlite_project):
@@ -321,11 +325,10 @@ def test_hostile_names_are_text(trained):
     (layout.evaluated("good") / "plots" / "other_one.png").rename(
         layout.evaluated("good") / "plots" / '"a<b>&.png'
     )
-    workspace.write_params({}, names=("good", "<b>$(id)"))
     html, page = written()
     assert "<script" not in html and "<img onerror" not in html
     assert page.text.count(hostile) == 3
-    assert '"><img onerror=x>' in page.text and "darkroom run '<b>$(id)'" in page.text
+    assert '"><img onerror=x>' in page.text
     assert 'Picture of "a<b>&.' in page.attributes("img", "alt")
 
 
