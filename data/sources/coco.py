@@ -10,6 +10,7 @@ exports of label tools look like.
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from typing import Any
 
 from data.errors import UserError, nearest
 from data.objects import Annotation, Polygons, Runs
-from data.sources.file_names import FileNames, only
+from data.sources.file_names import FileNames, is_writable, only
 from data.sources.split_names import split_in
 
 KEYS = ("images", "annotations", "categories")
@@ -47,11 +48,11 @@ def find(folder: Path, there: FileNames) -> list[Path]:
     Those beside it, or in ``annotations`` beside it, tell of an image in it, and of no other split than its name. Where
     some are called ``instances...``, as COCO calls boxes and masks, the others (poses, captions) are left out.
     """
-    inside = [path for path in folder.rglob("*.json") if not _hidden(path.relative_to(folder))]
+    inside = [path for path in _jsons(folder.rglob("*")) if not _hidden(path.relative_to(folder))]
     found = [path for path in sorted(inside) if _coco(path) is not None]
     if not found:
         own = split_in(folder.name)
-        beside = sorted([*folder.parent.glob("*.json"), *folder.parent.glob("annotations/*.json")])
+        beside = sorted(_jsons([*folder.parent.glob("*"), *folder.parent.glob("annotations/*")]))
         found = [path for path in beside if own is None or split_in(path.stem) in (None, own)]
         found = [path for path in found if _tells_of(path, folder, there)]
     return [path for path in found if path.name.startswith("instances")] or found
@@ -77,6 +78,8 @@ def load(folder: Path, files: tuple[Path, ...], there: FileNames) -> dict[str, L
             if name in listed:
                 raise UserError(f"{file}: images: {name!r} is listed twice, or in another file too.")
             listed[name] = replace(image, split=by_file.get(file, ""))
+    if not listed:
+        raise UserError(f"{files[0]}: images: lists none.")
     return listed
 
 
@@ -89,6 +92,10 @@ def categories(files: tuple[Path, ...]) -> list[str]:
     return list(
         dict.fromkeys(name for file in files for _, name in sorted(_categories(file, _read(file)).items()))
     )
+
+
+def _jsons(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix.lower() == ".json"]
 
 
 def _hidden(path: Path) -> bool:
@@ -167,7 +174,7 @@ class _Place:
 def _read(file: Path) -> dict[str, list[Any]]:
     try:
         values = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read as JSON: {error}") from None
     for key in KEYS:
         if not isinstance(values, dict) or not isinstance(values.get(key), list):
@@ -344,8 +351,10 @@ def _get(where: str, values: Any, key: str, kind: type) -> Any:
         found = values.get(key) if isinstance(values, dict) else values
         word = {int: "a whole number", str: "a text"}[kind]
         raise UserError(f"{where}: {key}: must be {word} (got {found!r}).")
+    if kind is str and not is_writable(values[key]):
+        raise UserError(f"{where}: {key}: {values[key]!r} has a character that no file can hold.")
     return values[key]
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < float("inf")
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max

@@ -51,7 +51,7 @@ class FileNames:
             if path in self._there:
                 return path
         for path in paths:  # Files of unknown endings are not listed.
-            if (self._folder / path).is_file():
+            if _is_file(self._folder / path):
                 return path
         for path in paths:
             if found := only(where, path, self._by_key.get(_key(path), [])):
@@ -79,6 +79,13 @@ class FileNames:
         return self._by_name[close[0]][0] if close else None
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # A name that is too long, or a folder that may not be looked into.
+        return False
+
+
 def _grouped(paths: Iterable[str], by: Callable[[str], str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in paths:
@@ -90,6 +97,14 @@ def _key(path: str) -> str:
     """Return what two spellings of one path have in common."""
     plain = unicodedata.normalize("NFC", unquote(path, errors="surrogateescape")).replace("\\", "/")
     return str(PurePosixPath(plain.casefold()))
+
+
+def is_writable(text: str) -> bool:
+    """Return whether a name of a file, or any text that is kept, can be ``text``: no zero, no half of a character."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def only(where: str, path: str, found: list[str]) -> str | None:

@@ -48,12 +48,6 @@ def load(
     """
     images = [entry.path for entry in entries if suffix(entry.path) in SUFFIXES]
     told = [entry.path for entry in entries if is_metadata(entry.path)]
-    if not images and not told and not files:
-        left = unused(folder, ())
-        raise UserError(
-            f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp."
-            f"{f' {listed(left)}.' if left else ''}"
-        )
     there = file_names(folder, entries)
     if files:
         lines = {
@@ -68,6 +62,12 @@ def load(
     else:
         splits = _split_folders(folder, images)
         lines = {path: Line(_label_by_folder(path, splits)) for path in images}
+    if not images and not lines:
+        left = unused(folder, ())
+        raise UserError(
+            f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp."
+            f"{f' {listed(left)}.' if left else ''}"
+        )
     inputs = {line.input for line in lines.values() if line.input is not None}
     has_texts = any(line.text is not None for line in lines.values())
     unlabelled = all(line.label is None for line in lines.values())

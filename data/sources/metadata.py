@@ -20,7 +20,7 @@ from typing import Any
 from data.errors import UserError
 from data.objects import Annotation
 from data.sources import coco
-from data.sources.file_names import FileNames
+from data.sources.file_names import FileNames, is_writable
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def _of_json(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{path}:{number}"
             try:
                 values = json.loads(line, object_pairs_hook=_unique)
+                if not is_writable(json.dumps(values, ensure_ascii=False)) or r"\u0000" in line:
+                    raise ValueError("it has a character that no file can hold")
             except (ValueError, RecursionError) as error:
                 raise UserError(f"{where}: not a line of JSON: {error}") from None
             if not isinstance(values, dict) or not isinstance(values.get("file_name"), str):

@@ -227,8 +227,8 @@ def test_a_file_beside_the_folder_that_tells_of_none_of_its_images_is_not_found(
     write(tmp_path / "photos/1.png", b"x")
     write_one(tmp_path / "of_others.json", "2.png")
     assert find(tmp_path / "photos") == []
-    write_one(tmp_path / "annotations/mine.json", "1.png")
-    assert find(tmp_path / "photos") == [tmp_path / "annotations/mine.json"]
+    write_one(tmp_path / "annotations/MINE.JSON", "1.png")
+    assert find(tmp_path / "photos") == [tmp_path / "annotations/MINE.JSON"]
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path):
@@ -282,6 +282,16 @@ def test_a_name_of_two_categories_is_one_where_annotations_use_one_of_them(tmp_p
             lambda v: put(v, "annotations", 2, category_id=1),
             r"annotations.2 \(id 102\): category_id: 1 is no id of 'categories': 3 ant, 7 zebra",
         ),
+        (lambda v: put(v, "annotations", 2, bbox=[1, 2, 3, 10**400]), r"bbox: needs four numbers"),
+        (
+            lambda v: put(v, "categories", 1, name="\ud800"),
+            r"categories.1: name: '.ud800' has a character that no",
+        ),
+        (
+            lambda v: put(v, "images", 3, file_name="a\0"),
+            r"images.3: file_name: 'a.x00' has a character that no",
+        ),
+        (lambda v: v["images"].clear() or v["annotations"].clear(), r"instances.json: images: lists none"),
         (lambda v: drop(v, "annotations", 2, "bbox"), r"annotations.2 \(id 102\): bbox: needs four numbers"),
         (lambda v: put(v, "annotations", 2, bbox=[1, 2, 3]), r"bbox: needs four numbers.*\[1, 2, 3\]"),
         (lambda v: put(v, "annotations", 2, bbox=[1, 2, 3, "4"]), r"bbox: needs four numbers"),
@@ -320,6 +330,7 @@ def test_an_image_of_two_files_is_refused(tmp_path):
 
 def test_what_is_no_json_is_said(tmp_path):
     write(tmp_path / "1.png", encode(photo(1)))
-    write(tmp_path / "mine.json", b"{")
-    with pytest.raises(UserError, match=r"mine.json: cannot be read as JSON"):
-        load(tmp_path, tmp_path / "mine.json")
+    for text in (b"{", b"[" * 100_000):
+        write(tmp_path / "mine.json", text)
+        with pytest.raises(UserError, match=r"mine.json: cannot be read as JSON"):
+            load(tmp_path, tmp_path / "mine.json")

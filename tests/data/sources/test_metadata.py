@@ -131,6 +131,25 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path):
         load(tmp_path, jsonl='{"file_name": "1.png", "label": "cup", "label": "mug"}')
 
 
+@pytest.mark.parametrize("escape", [r"\ud800", r"\u0000"])
+@pytest.mark.parametrize("key", ["file_name", "label", "text"])
+def test_what_no_file_can_hold_is_refused(tmp_path, key, escape):
+    values = {"file_name": "1.png", key: "1.png"}
+    with pytest.raises(UserError, match=r"metadata.jsonl:1: not a line of JSON: it has a character that no"):
+        load(tmp_path, jsonl=json.dumps(values).replace('"1.png"}', f'"{escape}"}}'))
+
+
+def test_a_name_that_is_too_long_is_a_missing_file(tmp_path):
+    name = "a" * 5000 + ".png"
+    assert name in load(tmp_path, jsonl=lines({"file_name": name, "label": "cup"}))
+
+
+def test_metadata_of_nothing_are_no_images(tmp_path):
+    write(tmp_path / "metadata.csv", b"file_name,label\n")
+    with pytest.raises(UserError, match="no image in it"):
+        imagefolder.load(tmp_path, scan(tmp_path))
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(tmp_path):
     text = '\ufeff{"file_name": "1.png", "label": "cup"}\r\n{"file_name": "2.png", "label": "mug"}\r\n'
     assert labels(load(tmp_path / "a", jsonl=text)) == {"1.png": "cup", "2.png": "mug", "x/3.png": None}
