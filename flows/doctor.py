@@ -173,13 +173,39 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _mlflow() -> Iterator[Finding]:
-    from components.registry import ledger, versions
+    from components.registry import artifact_places, ledger, mlflow_store, versions
 
+    for folder in artifact_places.moved_from(mlflow_store.uri()):
+        says = f"the project was in {folder}: MLflow's paths of artifacts are brought here when the registry is opened"
+        yield Finding("mlflow", "note", says)
     ledger.history()  # where status looks, too: its experiment may be gone
     where = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else str(layout.MLFLOW)
     models = versions.snapshot().values()
-    champions = sum("champion" in model.aliases for model in models)
-    yield Finding("mlflow", "good", f"{where}: {len(models)} registered models, {champions} champions")
+    champions = [version for model in models if (version := model.alias("champion"))]
+    yield Finding("mlflow", "good", f"{where}: {len(models)} registered models, {len(champions)} champions")
+    if not artifact_places.is_embedded(mlflow_store.uri()):
+        yield from _artifacts(mlflow_store.places())
+    for version in champions:
+        try:
+            versions.fetch(version)
+        except UserError as error:
+            yield Finding("mlflow", "bad", str(error))
+
+
+def _artifacts(places: list[str]) -> Iterator[Finding]:
+    """Yield what is wrong with where a registry that others share keeps its artifacts."""
+    from components.registry import artifact_places
+
+    local = [place for place in places if not artifact_places.is_shared(place)]
+    here = [place for place in local if artifact_places.is_here(place)]
+    elsewhere = [place for place in local if place not in here]
+    for found, state, what in (
+        (here, "note", "in this folder, out of other machines' reach"),
+        (elsewhere, "bad", "in a folder of another project or machine"),
+    ):
+        if found:
+            says = f"{len(found)} of {len(places)} experiments keep artifacts {what}: {found[0]}"
+            yield Finding("mlflow", state, says, artifact_places.MEND)
 
 
 def _prefect() -> Iterator[Finding]:

@@ -9,6 +9,7 @@ because versions can be deleted in MLflow and numbers given again.
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -120,11 +121,19 @@ def find(key: str) -> Entry | None:
 
 
 def evidence(entry: Entry) -> dict[str, Any]:
-    """Return the evidence of an entry."""
+    """Return the evidence of an entry; empty, with a line, where it was kept out of this machine's reach.
+
+    What was decided is in the entry itself and holds all the same.
+    """
     with tempfile.TemporaryDirectory() as temporary:
-        return json.loads(
-            Path(mlflow_store.client().download_artifacts(entry.id, EVIDENCE, temporary)).read_text()
-        )
+        try:
+            file = mlflow_store.client().download_artifacts(entry.id, EVIDENCE, temporary)
+        except (mlflow_store.MlflowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            told = f"{entry.model} version {entry.version}: the evidence of {entry.at}"
+            print(f"{told} is out of reach: {reason}", file=sys.stderr)
+            return {}
+        return json.loads(Path(file).read_text())
 
 
 def history(model: str | None = None) -> list[Entry]:

@@ -2,7 +2,7 @@
 
 The default store is embedded: SQLite and a folder under ``.darkroom/mlflow``. ``MLFLOW_TRACKING_URI`` alone
 moves it, to PostgreSQL (``postgresql+psycopg://user@host/database``) or to a tracking server
-(``https://...``). Artifacts go to the folder beside the SQLite file, or where the tracking server says.
+(``https://...``). Where artifacts go is said in :mod:`components.registry.artifact_places`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ for _variable, _default in {
 
 import sqlalchemy  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.credentials import get_default_host_creds  # noqa: E402
 from mlflow.utils.rest_utils import http_request  # noqa: E402
+
+from components.registry import artifact_places  # noqa: E402
+from components.registry.artifact_places import OWNER  # noqa: E402
 
 _MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 """Codes of MLflow's for what the network or the database did."""
@@ -45,7 +48,6 @@ _MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDE
 SCHEMES = ("sqlite", "postgresql+psycopg", "postgresql", "http", "https")
 
 KEY = "darkroom.key"
-_OWNER = "darkroom.owner"
 
 _REACH_S = 5
 _LOCK_S = 600
@@ -106,20 +108,24 @@ def lock(name: str) -> Iterator[None]:
 
 def experiment(name: str) -> str:
     """Return the id of experiment ``name``, made when there is none."""
+    return _experiment(name).experiment_id
+
+
+def _experiment(name: str) -> Experiment:
     found = client().get_experiment_by_name(name)
     if found is None:
         try:
-            return client().create_experiment(name, artifact_location=_artifacts(name))
+            client().create_experiment(name, artifact_places.of_experiment(name, uri()))
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # made by another process in between
                 raise
-            found = client().get_experiment_by_name(name)  # made by another process in between
+        found = client().get_experiment_by_name(name)
     if found.lifecycle_stage != "active":
         raise UserError(
             f"MLflow's experiment {name!r} was deleted, and Darkroom keeps its record there. Bring it back: "
             f"{_command()} experiments restore --experiment-id {found.experiment_id}"
         )
-    return found.experiment_id
+    return found
 
 
 def _command() -> str:
@@ -139,9 +145,13 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
     A run that an earlier process of this workspace left unfinished under the same ``key`` is filled again
     instead of leaving it behind. Call it under a :func:`lock` that belongs to ``key``: only then is that
     process surely gone.
+
+    Raises:
+        UserError: the run's artifacts would go into a folder of another project or machine.
     """
+    _check_place(experiment_name)
     left = unfinished(experiment_name, f"tags.`{KEY}` = {quoted(key)}")
-    tags = {**tags, KEY: key, _OWNER: _owner()}
+    tags = {**tags, KEY: key, OWNER: _owner()}
     if left:
         run_id = left[0].info.run_id
         client().update_run(run_id, status="RUNNING")
@@ -157,9 +167,22 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
     client().set_terminated(run_id)
 
 
+def _check_place(experiment_name: str) -> None:
+    with lock("mlflow-store"):  # a container that has the folder under another path may have moved them
+        artifact_places.follow_move(uri(), _owner())
+    found = _experiment(experiment_name)
+    artifact_places.check_writable(uri(), found.experiment_id, experiment_name, found.artifact_location)
+
+
+def places() -> list[str]:
+    """Return where Darkroom's experiments keep their artifacts."""
+    found = client().search_experiments(filter_string="name LIKE 'darkroom%'")
+    return sorted(experiment.artifact_location for experiment in found)
+
+
 def unfinished(experiment_name: str, condition: str) -> list[Run]:
     """Return the runs that this workspace began and did not finish; ``condition`` is a filter of MLflow's."""
-    where = f"{condition} and attributes.status != 'FINISHED' and tags.`{_OWNER}` = {quoted(_owner())}"
+    where = f"{condition} and attributes.status != 'FINISHED' and tags.`{OWNER}` = {quoted(_owner())}"
     return client().search_runs([experiment(experiment_name)], where)
 
 
@@ -218,7 +241,9 @@ def _open(address: str) -> MlflowClient:
             sqlalchemy.create_engine(address).connect().close()
         # Two processes that set up one empty database at the same time trip over each other.
         with lock("mlflow-store"):
-            return MlflowClient(address)
+            opened = MlflowClient(address)
+            artifact_places.follow_move(address, _owner())
+            return opened
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, MlflowException) as error:
         reason = str(error).strip().splitlines()[0]
         kind = Unreachable if may_pass(error) else UserError
@@ -248,13 +273,6 @@ def _ask_server(address: str, shown: str) -> None:
         raise Unreachable(
             f"MLFLOW_TRACKING_URI={shown}: the server fails ({answer.status_code}). Is its database up?"
         )
-
-
-def _artifacts(name: str) -> str | None:
-    """Return where an experiment's artifacts go; a tracking server decides that itself."""
-    return (
-        None if uri().startswith("http") else str((MLFLOW / "artifacts" / name.replace("/", "-")).absolute())
-    )
 
 
 def _without_password(address: str) -> str:

@@ -16,7 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from components.project import git, layout, params
-from components.registry import mlflow_store
+from components.registry import bundle_copies, mlflow_store
 from components.registry.versions import MODEL_PATH
 
 _WEIGHTS = "model.safetensors"
@@ -33,6 +33,7 @@ def lineage(facts: dict[str, Any]) -> dict[str, str]:
         "git_commit": git.ask("rev-parse", "HEAD") or "none",
         "git_dirty": str(git.is_changed()).lower(),
         "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
+        bundle_copies.DVC_TAG: bundle_copies.dvc_name(facts["name"]),
         "trained_on": trained_on(facts["name"]),
     }
 

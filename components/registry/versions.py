@@ -7,6 +7,7 @@ A version is known by its bundle's SHA-256, which it carries as a tag. Aliases s
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from components.bundles.bundle import Bundle
 from components.project.layout import STATE
-from components.registry import mlflow_store
+from components.registry import bundle_copies, mlflow_store
 from components.registry.mlflow_store import quoted
 from components.registry.reference import Reference
 from data.errors import UserError, nearest
@@ -139,6 +140,8 @@ def point(name: str, alias: str, number: int) -> None:
 def fetch(version: Version) -> Bundle:
     """Open a version's bundle from the artifact store: downloaded once per hash, and verified every time.
 
+    Where the artifact store does not have it, it is looked for by its hash in this project and in DVC.
+
     Raises:
         UserError: the bundle is not there, or is not the one that was registered.
     """
@@ -164,9 +167,7 @@ def _download(version: Version, folder: Path) -> None:
         try:
             got = mlflow_store.client().download_artifacts(version.run_id, f"{MODEL_PATH}/bundle", temporary)
         except (mlflow_store.MlflowException, OSError) as error:
-            raise UserError(
-                f"{told}: its bundle cannot be downloaded: {str(error).splitlines()[0]}"
-            ) from None
+            got = _copy(version, Path(temporary) / "copy", str(error).splitlines()[0])
         if not _open(Path(got), version.bundle_sha256):
             raise UserError(
                 f"{told}: its bundle in the artifact store is not the one that was registered (SHA-256 "
@@ -174,6 +175,18 @@ def _download(version: Version, folder: Path) -> None:
                 "neither promoted nor compared with."
             )
         Path(got).rename(folder)
+
+
+def _copy(version: Version, to: Path, reason: str) -> Path:
+    """Bring a copy of a bundle that MLflow does not give, for ``reason``, to ``to``."""
+    told, looked = f"{version.name} version {version.number}", []
+    for place in bundle_copies.look(version.name, version.run_id, version.tags, to):
+        if _open(to, version.bundle_sha256):
+            print(f"{told}: MLflow does not give its bundle ({reason}); taken from {place}", file=sys.stderr)
+            return to
+        looked.append(place)
+    where = f" Looked for by its hash, too: {'; '.join(looked)}." if looked else ""
+    raise UserError(f"{told}: its bundle cannot be downloaded: {reason}.{where}")
 
 
 def _open(folder: Path, sha256: str) -> Bundle | None:

@@ -93,6 +93,7 @@ def test_ten_workspaces_at_once_without_a_common_lock_give_one_version(
 ):
     workspace.export()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store.uri())
+    monkeypatch.setenv("DARKROOM_ARTIFACTS", str(tmp_path_factory.mktemp("shared")))
     copies = [tmp_path_factory.mktemp("machine") / "project" for _ in range(10)]
     for copy in copies:
         shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".darkroom"))

@@ -100,6 +100,39 @@ def test_a_deleted_ledger_is_found_where_status_finds_it(project):
     assert (finding.state, "experiments restore" in finding.says) == ("bad", True)
 
 
+def test_a_moved_project_is_told_and_goes_on(project, monkeypatch):
+    from components.registry import ledger
+
+    ledger.history()
+    moved = project.rename(project.with_name(f"{project.name}-moved"))
+    monkeypatch.chdir(moved)
+    told, good = found()["mlflow"]
+    assert (told.state, good.state) == ("note", "good")
+    assert told.says.startswith(f"the project was in {project}: ")
+    assert [finding.state for finding in found()["mlflow"]] == ["good"]
+
+
+def test_artifacts_and_bundles_out_of_reach_are_told(project, sqlite_template, tmp_path_factory, monkeypatch):
+    from components.registry import ledger, mlflow_store
+
+    team = tmp_path_factory.mktemp("team")
+    shutil.copy(sqlite_template, team / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{team}/mlflow.db")
+    ledger.history()
+    client = mlflow_store.client()
+    client.create_experiment("darkroom/one", str(team / "first/.darkroom/mlflow/artifacts/darkroom-one"))
+    client.create_registered_model("one")
+    run = client.create_run(client.get_experiment_by_name("darkroom/one").experiment_id).info.run_id
+    client.create_model_version("one", "/nowhere", run, tags={"bundle_sha256": "1" * 64})
+    client.set_registered_model_alias("one", "champion", "1")
+    _, here, elsewhere, bundle = found()["mlflow"]
+    assert (here.state, elsewhere.state, bundle.state) == ("note", "bad", "bad")
+    assert here.says.startswith("1 of 2 experiments keep artifacts in this folder")
+    assert f"in a folder of another project or machine: {team}/first" in elsewhere.says
+    assert "DARKROOM_ARTIFACTS" in elsewhere.mend
+    assert bundle.says.startswith("one version 1: its bundle cannot be downloaded")
+
+
 def test_a_fork_server_that_is_turned_off_is_named(monkeypatch):
     assert not list(doctor._fork_server())
     monkeypatch.setenv("DARKROOM_FORK_SERVER", "0")

@@ -67,6 +67,7 @@ def test_a_bundle_that_is_gone_from_the_artifact_store_is_told(sqlite_project):
     version = _registered()
     (kept,) = Path(STATE).absolute().glob("mlflow/artifacts/*/*/artifacts/model")
     kept.rename(kept.with_name("elsewhere"))
+    workspace.export(seed=1)  # the present bundle is another one
     with pytest.raises(UserError, match="m version 1: its bundle cannot be downloaded"):
         versions.fetch(version)
 

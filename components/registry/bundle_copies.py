@@ -1,0 +1,90 @@
+"""Other copies of a version's bundle, for when MLflow's is out of reach: what a bundle is, is known by its hash.
+
+The folder of artifacts beside this project, the exported bundle of the present run, DVC's cache and DVC's remote.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.bundles import bundle, triton_config
+from components.project import layout
+
+DVC_TAG = "bundle_dvc_md5"
+"""Tag of a version: what DVC calls the folder of its bundle."""
+
+_FILES = (bundle.DESCRIPTION, bundle.MODEL, bundle.GOLDEN, triton_config.FILE)
+_NONE = "none"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def dvc_name(name: str) -> str:
+    """Return what ``dvc.lock`` calls the present bundle of model ``name``; ``none`` where it does not know it."""
+    lock = Path("dvc.lock")
+    locked = (yaml.load(lock.read_text(), _LOADER) if lock.exists() else None) or {}
+    stages = locked.get("stages", {})
+    outs = [out for stage in stages.values() for out in stage.get("outs", ())]
+    path = layout.bundle(name).as_posix()
+    return next((out["md5"] for out in outs if out["path"] == path and "md5" in out), _NONE)
+
+
+def look(name: str, run_id: str, tags: dict[str, str], to: Path) -> Iterator[str]:
+    """Write one copy after the other to ``to`` and yield where each came from, or why a place gave none.
+
+    The caller looks whether it is the right one, whole.
+    """
+    near = (layout.MLFLOW / "artifacts").glob(f"*/{run_id}/artifacts/model/bundle") if run_id else ()
+    for folder in (*near, layout.bundle(name)):
+        if (folder / bundle.DESCRIPTION).is_file():
+            _clear(to)
+            shutil.copytree(folder, to)
+            yield str(folder)
+    if (md5 := tags.get(DVC_TAG, _NONE)) != _NONE:
+        yield from _look_in_dvc(md5, to)
+
+
+def _look_in_dvc(md5: str, to: Path) -> Iterator[str]:
+    try:
+        from dvc.repo import Repo
+
+        repo = Repo(".")
+    except Exception as error:  # no DVC where it only serves; DVC's own kinds where the project has none
+        yield f"DVC: {_reason(error)}"
+        return
+    with repo:
+        for place, store in {
+            "DVC's cache": lambda: repo.cache.local,
+            "the DVC remote": repo.cloud.get_remote_odb,
+        }.items():
+            _clear(to)
+            try:
+                _read(store(), md5, to)
+            except Exception as error:  # of any kind of remote
+                yield f"{place}: {_reason(error)}"
+            else:
+                yield place
+
+
+def _read(store: Any, md5: str, to: Path) -> None:
+    """Write the files of a bundle from a DVC store; names that the store gives are not taken as paths."""
+    listed = json.loads(store.fs.cat_file(store.oid_to_path(md5)))
+    objects = {entry["relpath"]: entry["md5"] for entry in listed}
+    for file in _FILES:
+        path = to / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(store.fs.cat_file(store.oid_to_path(objects[file])))
+
+
+def _clear(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
