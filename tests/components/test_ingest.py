@@ -9,6 +9,8 @@ import pytest
 
 from components.datasets import manifest
 from components.ingest import MAX_BYTES
+from components.ingest import write as write_manifest
+from data import spec
 from tests.data.test_images import bomb
 from tests.photo_folder import (
     command,
@@ -97,6 +99,19 @@ def test_broken_files_become_rows_that_say_why(photos):
     assert errors.pop("cat/huge.png") == "larger than 256 MiB"
     assert not errors and found.loc["cat/tiny.png", "width"] == 1
     assert digest(photos) == before
+
+
+def test_what_phones_write_is_jpeg_whatever_its_ending(tmp_path):
+    pair = {"save_all": True, "append_images": [photo(9)]}
+    for seed, name in enumerate(("1.mpo", "2.MPO", "3.jpg", "4.jpe", "5.JFIF")):
+        form = "JPEG" if seed > 2 else "MPO"
+        write(tmp_path / "photos/cat" / name, encode(photo(seed), form, **(pair if form == "MPO" else {})))
+    (tmp_path / "ingest").mkdir()
+    image = spec.ImageSpec(height=8, width=8, channels=3)
+    settings = spec.DatasetSpec(source="imagefolder", folder=tmp_path / "photos", image=image)
+    write_manifest("mine", settings, tmp_path / "ingest")
+    found = manifest.read(tmp_path / "ingest")
+    assert found["format"].tolist() == ["JPEG"] * 5 and found["decodes"].all()
 
 
 def test_a_folder_that_changed_is_refused_and_the_change_is_named(photos):
