@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TagsContext
+from prefect.exceptions import CancelledRun, PrefectException
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, State
 from prefect.task_runners import ThreadPoolTaskRunner
 from rich.console import Console
 
-from components.project import layout, params
+from components.project import layout
+from data.errors import UserError
 from flows.prefect_api import cancellation
 from flows.retraining import summary
+from flows.retraining.plan import Plan
 from flows.retraining.steps import Retraining
-from flows.stages import dag, push
+from flows.stages import push
 from flows.stages.process import StageFailed
 from flows.stages.push import PushFailed
 
@@ -50,46 +53,52 @@ class RetrainFailed(Exception):
 
 @dataclass
 class Outcome:
-    """How the last flow run of this process went, whatever Prefect could keep of it.
+    """How a run went, whatever Prefect could keep of it.
 
     Attributes:
         failures: step to message; None while its steps are not over.
         is_cancelled: it was cancelled through Prefect's API.
         unrecorded: why Prefect has not all of it; empty where it has.
+        table: a row for each model, as :func:`flows.retraining.summary.rows` gives it; None where a step failed or the
+            registry did not answer at the end.
     """
 
     failures: dict[str, str] | None = None
     is_cancelled: bool = False
     unrecorded: str = ""
-
-    def begin(self) -> None:
-        """Forget the flow run before."""
-        self.failures, self.is_cancelled, self.unrecorded = None, False, ""
+    table: list[dict[str, Any]] | None = None
 
 
-outcome = Outcome()
+def retrain(plan: Plan) -> Outcome:
+    """Bring the models of ``plan`` up to date, register them and put them to the gate, as a flow run of Prefect.
 
-
-@flow(name="retrain", persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=1024))
-def retrain(models: list[str] | None = None, force: bool = False) -> list[dict] | State:
-    """Bring ``models`` (all of ``params.yaml`` when None) up to date, register them and put them to the gate.
-
-    Args:
-        models: names under ``models:`` or ``fine_tuned:`` of ``params.yaml``.
-        force: run the stages of these models again even where DVC finds them up to date.
-
-    Returns:
-        A row for each model, as :func:`flows.retraining.summary.rows` gives it; the state of a run that was cancelled.
+    A step that fails is told by the outcome; what did not depend on it was still done.
 
     Raises:
-        RetrainFailed: a step failed; what did not depend on it was still done.
+        UserError: Prefect's API failed before the steps were over.
     """
-    outcome.begin()
-    settings = params.load()
-    names = list(models or settings.all_models)
-    stages = dag.select(dag.read(), names)
+    outcome = Outcome()
+
+    @flow(name="retrain", persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=1024))
+    def record(models: list[str], force: bool) -> list[dict[str, Any]] | State | None:
+        """Bring ``models`` up to date, register them and put them to the gate."""
+        return _retrain(plan, outcome)
+
+    try:
+        record(list(plan.models), bool(plan.forced))
+    except (httpx.HTTPError, PrefectException, RetrainFailed) as error:
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        if outcome.failures is None:
+            raise UserError(f"Prefect's API failed before the steps were over: {told}") from None
+        if not isinstance(error, RetrainFailed | CancelledRun):
+            outcome.unrecorded = told
+    return outcome
+
+
+def _retrain(plan: Plan, outcome: Outcome) -> list[dict[str, Any]] | State | None:
+    """Do the steps of ``plan`` and tell ``outcome``; return what Prefect is to keep of the run."""
     with (
-        Retraining(uuid.uuid4().hex[:8], settings, names, stages, force, Console(stderr=True)) as retraining,
+        Retraining(plan, Console(stderr=True)) as retraining,
         cancellation.watch(retraining.stop) as cancelled,
     ):
         try:
@@ -103,18 +112,18 @@ def retrain(models: list[str] | None = None, force: bool = False) -> list[dict] 
     if retraining.failures:
         raise RetrainFailed(retraining.failures)
     try:
-        rows = summary.rows(names)
+        outcome.table = summary.rows(plan.models)
     except Exception as error:
         from components.registry import mlflow_store
 
         if not mlflow_store.may_pass(error):
             raise
-        return []  # every step went well: whoever shows the table asks once more, and tells
+        return None  # every step went well: whoever shows the table asks once more, and tells
     try:
-        _publish(rows)
+        _publish(outcome.table)
     except Exception as error:  # of any of Prefect's libraries: it keeps the record, it does not decide
         outcome.unrecorded = f"{type(error).__name__}: {error}"
-    return rows
+    return outcome.table
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

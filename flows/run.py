@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from components.project import git, layout, params
+from components.project import git, params
 from data.errors import UserError
 from flows.prefect_api import address
 from flows.processes import locks, reaper
 from flows.retraining import summary
-from flows.stages import dag, fork_server, leftovers, push, up_to_date, verified_remotes
+from flows.retraining.plan import Plan
+from flows.stages import fork_server, leftovers, push, up_to_date, verified_remotes
 from flows.workspace import catalog
+
+if TYPE_CHECKING:  # it imports Prefect, which reads its settings then
+    from flows.retrain import Outcome
 
 
 def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> int:
@@ -38,42 +40,52 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         UserError: the project's files or the command's arguments hold a mistake.
     """
     console = Console(stderr=True)
-    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     address.tidy()
     git.ask("rev-parse", "HEAD")  # tells what keeps git from telling of versions, before hours of work
     held = locks.hold(locks.RUN, wait=wait)
     try:
-        for name in catalog.take(names):
-            console.print(f"params.yaml: took {name} from the catalog")
-        settings = params.load()
-        models = [settings.model(name) and name for name in names] or list(settings.all_models)
-        _look_at_folders(settings, console)
-        leftovers.sweep(tell)
-        for mended in verified_remotes.verify():
-            tell(mended)
-        kept = None if force or push.is_owed() else up_to_date.recall(models)
-        if kept and kept.table:
-            console.print("Everything is up to date.")
-            summary.show(kept.table, as_json)
-            return 0
-        files = None if force else kept.files if kept else _files_if_up_to_date(models)
-        if files and not push.is_owed() and summary.is_decided(models):
-            console.print("Everything is up to date.")
-        else:
-            failures = _retrain(settings, models, force, tell)
-            if failures:
-                _explain(failures, console)
-                return 1
-            # Asked once more so that the answer is kept, and the next run need not ask DVC.
-            files = _files_if_up_to_date(models)
-        registry = up_to_date.registry()
-        table = _rows(models)
-        if files:
-            up_to_date.save(models, files, registry, table)
-        summary.show(table, as_json)
-        return 0
+        status, is_recorded = _run(names, force, as_json, console)
     finally:
         held.release()
+    if not is_recorded:
+        _end_at_once(status)
+    return status
+
+
+def _run(names: list[str], force: bool, as_json: bool, console: Console) -> tuple[int, bool]:
+    """Return the exit status, and whether Prefect has all of the run."""
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    for name in catalog.take(names):
+        console.print(f"params.yaml: took {name} from the catalog")
+    settings = params.load()
+    models = [settings.model(name) and name for name in names] or list(settings.all_models)
+    _look_at_folders(settings, console)
+    leftovers.sweep(tell)
+    for mended in verified_remotes.verify():
+        tell(mended)
+    kept = None if force or push.is_owed() else up_to_date.recall(models)
+    if kept and kept.table:
+        console.print("Everything is up to date.")
+        summary.show(kept.table, as_json)
+        return 0, True
+    plan = Plan.make(settings, models, force=force)
+    table, is_recorded = None, True
+    if plan.may_run or push.is_owed() or not summary.is_decided(models):
+        outcome = _retrain(plan, tell)
+        table, is_recorded = outcome.table, not outcome.unrecorded
+        if outcome.failures or outcome.is_cancelled:
+            _explain(outcome, console)
+            return 1, is_recorded
+        # DVC is asked once more, so that the answer is kept and the next run need not ask.
+        plan = Plan.make(settings, models)
+    else:
+        console.print("Everything is up to date.")
+    registry = up_to_date.registry()
+    table = table or _rows(models)
+    if not plan.stale:
+        up_to_date.save(models, plan.files, registry, table)
+    summary.show(table, as_json)
+    return 0, is_recorded
 
 
 def _rows(models: list[str]) -> list[dict[str, Any]]:
@@ -85,81 +97,48 @@ def _rows(models: list[str]) -> list[dict[str, Any]]:
 
         if not mlflow_store.may_pass(error):
             raise
-        told = f"Every step went well, but the registry does not answer now: {_first_line(error)}"
-        raise UserError(f"{told} The table: darkroom status") from None
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(
+            f"Every step went well, but the registry does not answer now: {told} The table: darkroom status"
+        ) from None
 
 
-def end_if_unrecorded(status: int) -> None:
-    """End this process at once with ``status`` where Prefect's API was lost in a run.
-
-    On the way out Prefect would try for minutes to hand over to it what happened.
-    """
-    retrain = sys.modules.get("flows.retrain")
-    if retrain is not None and retrain.outcome.unrecorded:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+def _end_at_once(status: int) -> None:
+    """End this process: on the way out Prefect would try for minutes to hand over to its API what happened."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
-def _files_if_up_to_date(models: list[str]) -> up_to_date.Marks | None:
-    """Return the marks of all files of the stages, as they lay before DVC found every stage up to date; else None."""
-    stages = dag.select(dag.read(), models)
-    files = up_to_date.take({path for stage in stages for path in stage.paths})
-    return None if dag.changed(stages) else files
-
-
-def _retrain(
-    settings: params.Params, models: list[str], force: bool, tell: Callable[[str], object]
-) -> dict[str, str]:
-    """Run the flow under a Prefect API of its own or the configured one; return the steps that failed.
+def _retrain(plan: Plan, tell: Callable[[str], object]) -> Outcome:
+    """Run the flow under a Prefect API of its own or the configured one.
 
     What Prefect could not keep is told, and changes nothing of how the run went.
     """
     from flows.prefect_api import server
 
-    run_id = uuid.uuid4().hex
-    with reaper.guard(run_id), server.api(), _fork_servers(run_id, models, force):
+    # The libraries of the stages that may run are loaded as Prefect's server starts.
+    with (
+        reaper.guard(plan.run),
+        server.api(),
+        fork_server.serve(plan.folder, plan.may_run),
+    ):
         # Imported here: Prefect reads its settings on import, and this takes a second in which the server starts.
-        import httpx
         from prefect import tags
-        from prefect.exceptions import CancelledRun, PrefectException
 
         from flows import retrain
         from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
-        from flows.retrain import RetrainFailed, outcome
         from flows.workspace import settings_check
 
-        settings_check.check(settings)
+        settings_check.check(plan.settings)
         server.wait()
         mark_crashed(workspace_tag())  # the lock is held: this is the only live run
         signal.signal(signal.SIGTERM, _terminate)
-        try:
-            with tags(workspace_tag()):
-                retrain.retrain(models, force)
-        except (httpx.HTTPError, PrefectException, RetrainFailed) as error:
-            if outcome.failures is None:
-                raise UserError(
-                    f"Prefect's API failed before the steps were over: {_first_line(error)}"
-                ) from None
-            if not isinstance(error, RetrainFailed | CancelledRun):
-                outcome.unrecorded = _first_line(error)
+        with tags(workspace_tag()):
+            outcome = retrain.retrain(plan)
     if outcome.unrecorded:
         tell(f"Prefect's API did not answer at the end, so its record is not whole: {outcome.unrecorded}")
-    if outcome.is_cancelled:
-        cancelled = "it was cancelled through Prefect's API. What is done is kept: the same command goes on from here."
-        return {"run": cancelled} | outcome.failures
-    return outcome.failures
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _fork_servers(run_id: str, models: list[str], force: bool) -> AbstractContextManager:
-    """Return the context in which the libraries of the stages that may run are loaded, as Prefect's server starts."""
-    stages = dag.select(dag.read(), models)
-    may_run = dag.may_run(stages, dag.changed(stages), models if force else ())
-    return fork_server.serve(layout.STATE / "runs" / run_id[:8], may_run)
+    return outcome
 
 
 def _terminate(*_: object) -> None:
@@ -178,7 +157,11 @@ def _look_at_folders(settings: params.Params, console: Console) -> None:
             console.print(f"data/{dataset}/dataset.yaml: {changes}")
 
 
-def _explain(failures: dict[str, str], console: Console) -> None:
-    for step, message in failures.items():
+def _explain(outcome: Outcome, console: Console) -> None:
+    cancelled = (
+        "it was cancelled through Prefect's API. What is done is kept: the same command goes on from here."
+    )
+    told = {"run": cancelled} if outcome.is_cancelled else {}
+    for step, message in (told | (outcome.failures or {})).items():
         console.print(f"[bold red]{step}[/]: ", end="")
         console.print(message, markup=False, highlight=False, soft_wrap=True)

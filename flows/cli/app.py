@@ -34,9 +34,7 @@ def run(
     """Train what is stale, register it and ask the gate about it."""
     from flows import run as run_command
 
-    status = run_command.run(models or [], force, as_json)
-    run_command.end_if_unrecorded(status)
-    raise typer.Exit(status)
+    raise typer.Exit(run_command.run(models or [], force, as_json))
 
 
 @app.command()

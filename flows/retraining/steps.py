@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
-from components.project import layout
-from components.project.params import Params
 from flows.retraining.display import Display
 from flows.retraining.machine import Machine
+from flows.retraining.plan import Plan
 from flows.stages import dag, fork_server, order, time_limits
 from flows.stages.process import StageFailed, StageProcess
 
@@ -26,26 +24,16 @@ class Retraining:
         folder: logs of the stages.
     """
 
-    def __init__(
-        self,
-        run: str,
-        settings: Params,
-        models: Collection[str],
-        stages: list[dag.Stage],
-        force: bool,
-        console: Console,
-    ) -> None:
-        """Plan to bring ``stages`` of ``models`` up to date under the name ``run``."""
-        self.models = list(models)
-        self.stages = {stage.address: stage for stage in stages}
+    def __init__(self, plan: Plan, console: Console) -> None:
+        """Do what ``plan`` says."""
+        self.models = list(plan.models)
+        self.stages = {stage.address: stage for stage in plan.stages}
         self.failures: dict[str, str] = {}
         self.ran: set[str] = set()
-        self.folder = layout.STATE / "runs" / run
-        self._settings = settings
-        self._forced = set(models) if force else set()
+        self.folder = plan.folder
+        self._plan = plan
         self._machine = Machine()
-        self._rank = order.ranks(stages, self.models)
-        self._stale = dag.changed(stages)
+        self._rank = order.ranks(plan.stages, plan.models)
         self._processes: set[StageProcess] = set()
         self._stopping = threading.Event()
         self._resources = ExitStack()
@@ -64,9 +52,6 @@ class Retraining:
     def __enter__(self) -> Retraining:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resources.enter_context(self.display)
-        if fork_server.programs() is None:
-            may_run = dag.may_run(self.stages.values(), self._stale, self._forced)
-            self._resources.enter_context(fork_server.serve(self.folder, may_run))
         self._programs = fork_server.programs()
         return self
 
@@ -112,8 +97,8 @@ class Retraining:
             raise StageFailed(f"{step} was not started: the run is stopping")
 
     def _reproduce(self, stage: dag.Stage) -> str:
-        forced = stage.item in self._forced
-        if not forced and stage.address not in self._stale and self.ran.isdisjoint(stage.upstream):
+        forced = stage.item in self._plan.forced
+        if not forced and stage.address not in self._plan.stale and self.ran.isdisjoint(stage.upstream):
             return "unchanged"
         # The GPU first: whoever waits for one must not hold cores that other stages could use.
         with (
@@ -135,7 +120,7 @@ class Retraining:
             )
             self._processes.add(process)
             try:
-                how = process.run(time_limits.seconds(stage.kind, self._settings.time_limits))
+                how = process.run(time_limits.seconds(stage.kind, self._plan.settings.time_limits))
             finally:
                 self._processes.discard(process)
         if how != "unchanged":
@@ -145,10 +130,10 @@ class Retraining:
     def _threads(self, stage: dag.Stage) -> int:
         if stage.kind in ("ingest", "prepare"):
             return self._machine.cores
-        return 1 if stage.kind in ("validate", "judge") else self._settings.model(stage.item).threads
+        return 1 if stage.kind in ("validate", "judge") else self._plan.settings.model(stage.item).threads
 
     def _wants_gpu(self, stage: dag.Stage) -> bool:
-        return stage.kind in ("train", "evaluate") and self._settings.model(stage.item).device != "cpu"
+        return stage.kind in ("train", "evaluate") and self._plan.settings.model(stage.item).device != "cpu"
 
     def _register(self, model: str) -> str:
         from components import register
