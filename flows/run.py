@@ -134,8 +134,14 @@ def _retrain(plan: Plan, tell: Callable[[str], object]) -> Outcome:
         server.wait()
         mark_crashed(workspace_tag())  # the lock is held: this is the only live run
         signal.signal(signal.SIGTERM, _terminate)
-        with tags(workspace_tag()):
-            outcome = retrain.retrain(plan)
+        try:
+            with tags(workspace_tag()):
+                outcome = retrain.retrain(plan)
+        except (KeyboardInterrupt, SystemExit):
+            tell(
+                "What is done is kept, a training up to its last resume point: the same command goes on from here."
+            )
+            raise
     if outcome.unrecorded:
         tell(f"Prefect's API did not answer at the end, so its record is not whole: {outcome.unrecorded}")
     return outcome
