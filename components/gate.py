@@ -71,7 +71,7 @@ class Decision:
 def run(
     name: str, number: int | None = None, *, waiver: Waiver | None = None, by: str | None = None
 ) -> Decision:
-    """Decide on the challenger of ``name``, or on version ``number``; it becomes champion when it is blessed.
+    """Decide on the challenger of ``name``, or on version ``number``; it becomes champion when every check holds.
 
     Args:
         name: a model.

@@ -101,9 +101,6 @@ def thresholds(name: str, bundle: Bundle, policy: GatePolicy) -> Check:
         return _one("thresholds", False, told, {"measured_by": judges[0], "present_judge": judges[1]})
     good, bad = [], []
     for metric, bound in policy.thresholds.items():
-        if bound.at_least is None and bound.at_most is None:
-            bad.append(f"{where}.{metric}: bounds nothing: give at_least or at_most")
-            continue
         if metric not in metrics:
             bad.append(f"{where}.{metric}: the model has no such metric.{nearest(metric, metrics)}")
             continue

@@ -121,7 +121,7 @@ def test_without_thresholds_nothing_is_promoted(sqlite_project, entry):
     assert "gate.m.thresholds: none: a model without thresholds is never promoted" in _refusal()
 
 
-def test_a_threshold_that_bounds_nothing_blesses_nothing(sqlite_project):
+def test_a_threshold_that_bounds_nothing_is_refused(sqlite_project):
     workspace.write_params({"m": {"thresholds": {"accuracy": {}}}})
     with pytest.raises(UserError, match="a threshold needs at_least or at_most"):
         _refusal()
@@ -137,7 +137,7 @@ def test_a_missing_metric_gets_the_nearest(sqlite_project):
     assert "gate.m.thresholds.acuracy: the model has no such metric. Did you mean 'accuracy'" in _refusal()
 
 
-def test_data_without_a_validation_is_not_blessed(sqlite_project):
+def test_data_without_a_validation_is_not_promoted(sqlite_project):
     _policy()
     workspace.export()
     register.run("m")
@@ -155,7 +155,7 @@ def test_data_without_a_validation_is_not_blessed(sqlite_project):
     assert gate.run("m").verdict == "promoted"
 
 
-def test_data_that_changed_since_the_training_is_not_blessed(sqlite_project):
+def test_data_that_changed_since_the_training_is_not_promoted(sqlite_project):
     _policy()
     workspace.export()
     register.run("m")
