@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,9 @@ ROOT = Path(__file__).parent.parent
 if "PYTEST_XDIST_WORKER" in os.environ:
     # As many tests run at once as there are processors: libraries that start a thread for each would only wait.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell's background job ignores it, and so would every process that is to be interrupted by a test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 MADE_ONCE = {
     "measured_project": {"measured_project", "measured"},
     "staged_projects": {"staged_projects", "staged"},

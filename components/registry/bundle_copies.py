@@ -43,8 +43,12 @@ def look(name: str, run_id: str, tags: dict[str, str], to: Path) -> Iterator[str
     for folder in (*near, layout.bundle(name)):
         if (folder / bundle.DESCRIPTION).is_file():
             _clear(to)
-            shutil.copytree(folder, to)
-            yield str(folder)
+            try:
+                shutil.copytree(folder, to)
+            except OSError:  # a link to nowhere, a file without rights: shutil names all of them in one line
+                yield f"{folder}: cannot be read whole"
+            else:
+                yield str(folder)
     if (md5 := tags.get(DVC_TAG, _NONE)) != _NONE:
         yield from _look_in_dvc(md5, to)
 

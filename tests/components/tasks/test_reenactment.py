@@ -101,13 +101,13 @@ def test_fine_tuning_is_compared_on_faces_that_were_not_shown(faces):
         return lambda asked: np.repeat(shots[:1], len(asked), axis=0)
 
     many = tiny_with_more_frames(faces)
-    found = personalisation.compare(personalise, _copies_the_target(many), many)
+    found = personalisation.drawn(personalise, _copies_the_target(many), many)
     assert shown == [1, 1, 4, 4, 8, 8]
     assert found["places"].tolist() == [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31]
     np.testing.assert_array_equal(found["general"][2], many.test.images[found["places"]])
     np.testing.assert_array_equal(found["personal"][0][0], many.test.images[0])
     assert (
-        personalisation.compare(personalise, _copies_the_target(faces), faces) == {}
+        personalisation.drawn(personalise, _copies_the_target(faces), faces) == {}
     )  # nobody has more than eight
 
 
