@@ -16,7 +16,10 @@ from data.errors import UserError
 from tests.components.staged import STAGED, decide
 from tests.components.test_read_bundle import _run
 
-TASKS = pytest.mark.parametrize("staged", STAGED, indirect=True)
+LONG = {"text_to_image": pytest.mark.slow}  # minutes: its sampler is traced and drawn from for each version
+TASKS = pytest.mark.parametrize(
+    "staged", [pytest.param(task, marks=LONG.get(task, ())) for task in STAGED], indirect=True
+)
 
 
 @TASKS
@@ -63,6 +66,7 @@ def test_a_family_of_another_task_is_refused_before_it_trains(staged):
     assert not layout.trained("c").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("staged", ["text_to_image"], indirect=True)
 def test_the_example_script_draws_what_a_prompt_says(staged):
     bundle = layout.bundle("m")

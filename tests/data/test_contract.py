@@ -22,10 +22,16 @@ from tests import needs
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = sorted(path.parent.name for path in ROOT.glob("data/*/dataset.yaml"))
 DERIVED = [name for name in DATASETS if spec.load(ROOT / "data" / name / "dataset.yaml").parent]
+LARGE = ("fashion_captions", "fashion_lines", "fashion_scenes")
+"""Half a minute and more each; the digits of the same recipes are drawn in every run of the tests."""
+
+
+def _marked(names: list[str]) -> list[object]:
+    return [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in names]
 
 
 def is_here(name: str) -> bool:
-    """Tell whether the data can be had without a network."""
+    """Tell whether the data are there without a network."""
     settings = spec.load(ROOT / "data" / name / "dataset.yaml")
     if settings.source == "imagefolder":
         return settings.folder.is_dir()
@@ -52,7 +58,7 @@ def workshop(tmp_path_factory):
     return root, make
 
 
-@pytest.fixture(scope="module", params=DATASETS)
+@pytest.fixture(scope="module", params=_marked(DATASETS))
 def dataset(request, workshop):
     """Run the three stages of a data set in a copy of the project; return its name and what was prepared."""
     name = request.param
@@ -108,7 +114,7 @@ def test_images_have_the_promised_shape_and_levels(dataset):
         assert np.isin(np.unique(part.images), allowed).all()
 
 
-@pytest.mark.parametrize("dataset", DERIVED, indirect=True)
+@pytest.mark.parametrize("dataset", _marked(DERIVED), indirect=True)
 def test_what_is_made_from_another_data_set_keeps_its_splits(dataset):
     name, data, rows = dataset
     settings = spec.load(Path("data") / name / "dataset.yaml")

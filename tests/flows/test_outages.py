@@ -35,6 +35,7 @@ def bucket(pipeline, tmp_path_factory, monkeypatch) -> Iterator[Door]:
         door.shut()
 
 
+@pytest.mark.slow
 def test_a_database_and_a_remote_that_go_away_and_come_back(pipeline, bucket, postgres_server, monkeypatch):
     database = f"outage_{uuid.uuid4().hex[:8]}"
     postgres_server.execute(f"CREATE DATABASE {database} TEMPLATE template")

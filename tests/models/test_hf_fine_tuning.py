@@ -86,7 +86,9 @@ def test_killed_in_the_fine_tuning_goes_on_there(digits, tmp_path):
     class Killed(Exception):
         pass
 
-    config = configure(models.family(FAMILY).Config, "quick", SHORT | {"least_steps": 12}, "tests")
+    config = configure(
+        models.family(FAMILY).Config, "quick", SHORT | {"least_steps": 12, "source_least_steps": 12}, "tests"
+    )
 
     def fit(resume_file: Path, stop_at: tuple[str, int] | None):
         saves = []
