@@ -14,6 +14,11 @@ class UserError(Exception):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, and of one without a message its kind."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean 'x'? It can be: a, b, c.`` for an unknown word, ready to end a message."""
     choices = sorted(choices)

@@ -23,7 +23,7 @@ from components.bundles import bundle
 from components.project import git, layout, params
 from components.registry import mlflow_store, version_record, versions
 from components.registry.versions import Version
-from data.errors import UserError
+from data.errors import UserError, first_line
 from flows.retraining.machine import Machine
 from flows.stages import dag, time_limits
 from flows.stages.process import StageFailed, StageProcess
@@ -122,7 +122,7 @@ def _record(version: Version, folder: Path) -> Path:
         source = Path(mlflow_store.client().download_artifacts(version.run_id, "source", str(folder)))
     except (mlflow_store.MlflowException, OSError) as error:
         told = f"{version.name} version {version.number}"
-        raise UserError(f"{told}: its dvc.lock cannot be downloaded: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{told}: its dvc.lock cannot be downloaded: {first_line(error)}") from None
     return source
 
 

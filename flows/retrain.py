@@ -23,7 +23,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from rich.console import Console
 
 from components.project import layout
-from data.errors import UserError
+from data.errors import UserError, first_line
 from flows.prefect_api import cancellation
 from flows.retraining import summary
 from flows.retraining.plan import Plan
@@ -87,7 +87,7 @@ def retrain(plan: Plan) -> Outcome:
     try:
         record(list(plan.models), bool(plan.forced))
     except (httpx.HTTPError, PrefectException, RetrainFailed) as error:
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        told = f"{type(error).__name__}: {first_line(error)}"
         if outcome.failures is None:
             raise UserError(f"Prefect's API failed before the steps were over: {told}") from None
         if not isinstance(error, RetrainFailed | CancelledRun):

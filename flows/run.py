@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from components.project import git, params
-from data.errors import UserError
+from data.errors import UserError, first_line
 from flows.prefect_api import address
 from flows.processes import locks, reaper
 from flows.retraining import summary
@@ -97,7 +97,7 @@ def _rows(models: list[str]) -> list[dict[str, Any]]:
 
         if not mlflow_store.may_pass(error):
             raise
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        told = f"{type(error).__name__}: {first_line(error)}"
         raise UserError(
             f"Every step went well, but the registry does not answer now: {told} The table: darkroom status"
         ) from None

@@ -15,6 +15,7 @@ import yaml
 
 from components.bundles import bundle, triton_config
 from components.project import layout
+from data.errors import first_line
 
 DVC_TAG = "bundle_dvc_md5"
 """Tag of a version: what DVC calls the folder of its bundle."""
@@ -59,7 +60,7 @@ def _look_in_dvc(md5: str, to: Path) -> Iterator[str]:
 
         repo = Repo(".")
     except Exception as error:  # no DVC where it only serves; DVC's own kinds where the project has none
-        yield f"DVC: {_reason(error)}"
+        yield f"DVC: {first_line(error)}"
         return
     with repo:
         for place, store in {
@@ -70,7 +71,7 @@ def _look_in_dvc(md5: str, to: Path) -> Iterator[str]:
             try:
                 _read(store(), md5, to)
             except Exception as error:  # of any kind of remote
-                yield f"{place}: {_reason(error)}"
+                yield f"{place}: {first_line(error)}"
             else:
                 yield place
 
@@ -88,7 +89,3 @@ def _read(store: Any, md5: str, to: Path) -> None:
 def _clear(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

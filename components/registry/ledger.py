@@ -22,6 +22,7 @@ from mlflow.entities import Run
 
 from components.registry import mlflow_store
 from components.registry.mlflow_store import quoted
+from data.errors import first_line
 
 EXPERIMENT = "darkroom-promotions"
 EVIDENCE = "evidence.json"
@@ -129,9 +130,8 @@ def evidence(entry: Entry) -> dict[str, Any]:
         try:
             file = mlflow_store.client().download_artifacts(entry.id, EVIDENCE, temporary)
         except (mlflow_store.MlflowException, OSError) as error:
-            reason = str(error).splitlines()[0]
             told = f"{entry.model} version {entry.version}: the evidence of {entry.at}"
-            print(f"{told} is out of reach: {reason}", file=sys.stderr)
+            print(f"{told} is out of reach: {first_line(error)}", file=sys.stderr)
             return {}
         return json.loads(Path(file).read_text())
 

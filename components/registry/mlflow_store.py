@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from components.project.layout import MLFLOW, STATE
-from data.errors import UserError, nearest
+from data.errors import UserError, first_line, nearest
 
 # MLflow reads these when imported or first used. Its own defaults wait minutes for a server that is down.
 for _variable, _default in {
@@ -245,7 +245,7 @@ def _open(address: str) -> MlflowClient:
             artifact_places.follow_move(address, _owner())
             return opened
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, MlflowException) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         kind = Unreachable if may_pass(error) else UserError
         raise kind(f"MLFLOW_TRACKING_URI={shown}: cannot be used: {reason}") from None
 

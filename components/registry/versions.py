@@ -18,7 +18,7 @@ from components.project.layout import STATE
 from components.registry import bundle_copies, mlflow_store
 from components.registry.mlflow_store import quoted
 from components.registry.reference import Reference
-from data.errors import UserError, nearest
+from data.errors import UserError, first_line, nearest
 
 BUNDLE_TAG = "bundle_sha256"
 
@@ -167,7 +167,7 @@ def _download(version: Version, folder: Path) -> None:
         try:
             got = mlflow_store.client().download_artifacts(version.run_id, f"{MODEL_PATH}/bundle", temporary)
         except (mlflow_store.MlflowException, OSError) as error:
-            got = _copy(version, Path(temporary) / "copy", str(error).splitlines()[0])
+            got = _copy(version, Path(temporary) / "copy", first_line(error))
         if not _open(Path(got), version.bundle_sha256):
             raise UserError(
                 f"{told}: its bundle in the artifact store is not the one that was registered (SHA-256 "

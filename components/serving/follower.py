@@ -21,7 +21,7 @@ from components.registry import ledger, versions
 from components.registry.versions import Model, Version
 from components.serving.rollout.state import ControlsFile, RejectedVersion, State, StateFile, Target
 from components.serving.telemetry import logs
-from data.errors import UserError
+from data.errors import UserError, first_line
 
 RETRY_S = 60
 """Seconds after which a refused champion is looked at again: its download may have failed only then."""
@@ -53,7 +53,7 @@ class Follower:
         try:
             models = versions.snapshot()
         except Exception as error:  # MLflow, SQLAlchemy and requests each raise kinds of their own
-            return self._failed(str(error).splitlines()[0][:300], asked)
+            return self._failed(first_line(error)[:300], asked)
         if self.state.champions and not any(model.versions for model in models.values()):
             return self._failed("the registry is empty", asked)
         wanted = dict(_at("champion", models))

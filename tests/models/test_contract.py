@@ -27,6 +27,19 @@ from tests.models import tiny, training_process
 from tests.models.hooks import HOOKS, REQUIRED, WALKS
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
+ANSWERS = {
+    "classification": [(torch.float32, (3, 10))],
+    "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
+    "generation": [(torch.uint8, (3, 8, 8, 1))],
+    "translation": [(torch.uint8, (3, 8, 8, 1))],
+    "reenactment": [(torch.uint8, (3, 16, 16, 3))],
+    "text_to_image": [(torch.uint8, (3, 8, 8, 3))],
+    "controlled_generation": [(torch.uint8, (3, 8, 8, 3))],
+    "segmentation": [(torch.uint8, (3, 32, 32))],
+    "detection": [(torch.float32, (3, "Q", 4)), (torch.float32, (3, "Q")), (torch.int64, (3, "Q"))],
+    "transcription": [(torch.int64, (3, 4)), (torch.float32, (3,))],
+}
+"""What a graph of each task answers to three examples of these data; Q is the model's number of queries."""
 FILES = ("model.safetensors", "last.safetensors", "checkpoint.json")
 
 
@@ -168,6 +181,13 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
         assert len(values) == 3 and tensor.takes(values.numpy()), (tensor, values.shape)
         if tensor.name == "probabilities":
             torch.testing.assert_close(values.sum(dim=1), torch.ones(3))
+    # In numbers too: a task and its families could be wrong alike.
+    queries = answers[0].shape[1] if answers[0].ndim > 1 else 0
+    expected = [
+        (dtype, tuple(queries if side == "Q" else side for side in shape))
+        for dtype, shape in ANSWERS[models.family(family).TASK]
+    ]
+    assert [(values.dtype, tuple(values.shape)) for values in answers] == expected
 
 
 @every_family

@@ -10,6 +10,7 @@ from components.bundles.bundle import Bundle
 from components.bundles.signature import Arrays, Predict, Tensor
 from components.serving.request_error import Reason, RequestError
 from components.serving.settings import ModelSettings
+from data.errors import first_line
 
 MAX_TEXT = 1000
 """Characters of a text. Every row gets the place that the longest needs, word by word: a long one would fill memory."""
@@ -84,9 +85,7 @@ def checked(name: str, predict: Predict) -> Predict:
 def failure(name: str, error: Exception) -> RequestError:
     """Return how a computation that failed is told: as the request's fault where ONNX Runtime says so."""
     if type(error).__name__ == "InvalidArgument":
-        return RequestError(
-            Reason.INVALID, f"{name} cannot compute this: {str(error).strip().splitlines()[0]}"
-        )
+        return RequestError(Reason.INVALID, f"{name} cannot compute this: {first_line(error)}")
     return RequestError(Reason.FAILED, f"{name} failed: {type(error).__name__}")
 
 
