@@ -130,7 +130,7 @@ class Pipeline:
                 server refuses.
         """
         given = {"landmarks": landmarks, "prompt": prompt, "seed": seed, "count": count, "label": label}
-        match self.interface.TAKES:
+        match self.interface.USAGE.takes:
             case Takes.SEED:
                 if inputs is not None:
                     raise UserError(f"{self.task}: takes a seed and no pictures.")
@@ -141,14 +141,16 @@ class Pipeline:
             raise UserError(f"{self.task}: give it a picture, or a list of them.")
         several = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
         pictures = list(inputs) if several else [inputs]
-        if "landmarks" in self.interface.PARAMETERS and landmarks is None:
+        if "landmarks" in self.interface.USAGE.parameters and landmarks is None:
             raise UserError(f"{self.source.description['name']}: needs landmarks.")
         answered = self.source.ask(pictures, given)
         answers = [
             self._shaped(answer, picture, top_k)
-            for answer, picture in zip(answered, pictures, strict=self.interface.TAKES is Takes.PICTURES)
+            for answer, picture in zip(
+                answered, pictures, strict=self.interface.USAGE.takes is Takes.PICTURES
+            )
         ]
-        return answers if several and self.interface.TAKES is Takes.PICTURES else answers[0]
+        return answers if several and self.interface.USAGE.takes is Takes.PICTURES else answers[0]
 
     def _by_texts(self, texts: Any, given: Given) -> Any:
         if texts is None or isinstance(texts, str):

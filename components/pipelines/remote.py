@@ -58,13 +58,13 @@ class Remote:
                 endpoint does not.
         """
         task = tasks.of(self.description["task"])
-        values = {key: given[key] for key in task.PARAMETERS if given.get(key) is not None}
+        values = {key: given[key] for key in task.USAGE.parameters if given.get(key) is not None}
         if "landmarks" in values:
             values["landmarks"] = json.dumps([list(map(float, point)) for point in values["landmarks"]])
         query = f"?{urlencode(values)}" if values else ""
-        if task.TAKES.draws:
+        if task.USAGE.takes.draws:
             return [self._read(self._ask(f"{self._path}/generate{query}"))]
-        if task.TAKES is Takes.SHOTS and len(pictures) != 1:
+        if task.USAGE.takes is Takes.SHOTS and len(pictures) != 1:
             raise UserError(
                 f"{self.description['name']}: a server takes one shot this way, not {len(pictures)}."
             )

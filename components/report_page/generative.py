@@ -45,7 +45,7 @@ def tables(models: Iterable[ModelSheet]) -> list[Table]:
     """Return a table for each data set that has more than one such model measured."""
     by_dataset: dict[str, list[ModelSheet]] = {}
     for model in models:
-        if model.task and tasks.of(model.task).GENERATIVE:
+        if model.task and tasks.of(model.task).USAGE.generative:
             by_dataset.setdefault(model.data.name, []).append(model)
     return [_table(dataset, found) for dataset, found in by_dataset.items() if len(found) > 1]
 

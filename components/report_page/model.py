@@ -121,7 +121,7 @@ class ModelSheet:
     @property
     def read_bundle(self) -> str:
         """What follows the bundle in a command of ``docs/examples/read_bundle.py``."""
-        return tasks.of(self.bundle["task"]).READ_BUNDLE
+        return tasks.of(self.bundle["task"]).USAGE.read_bundle
 
     @property
     def judge(self) -> str | None:

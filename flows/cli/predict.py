@@ -61,11 +61,11 @@ def predict(
 
     asked = pipeline(model=where, url=url)
     files = [_called_from(image) for image in images]
-    if asked.interface.TAKES.draws:
-        prompt = " --prompt TEXT" if asked.interface.TAKES is Takes.PROMPT else ""
+    if asked.interface.USAGE.takes.draws:
+        prompt = " --prompt TEXT" if asked.interface.USAGE.takes is Takes.PROMPT else ""
         raise UserError(f"{model}: takes no picture. Ask it by: darkroom generate {model}{prompt} --out FILE")
     given: dict[str, Any] = {"prompt": prompt, "seed": seed}
-    if "landmarks" in asked.interface.PARAMETERS:
+    if "landmarks" in asked.interface.USAGE.parameters:
         given["landmarks"] = _points(asked, landmarks)
     found = asked.source.ask(files, given)
     kinds = ("image", "mask")
@@ -112,7 +112,7 @@ def generate(
     from components.pipelines import pipeline, postprocess
 
     asked = pipeline(model=where, url=url)
-    if not asked.interface.TAKES.draws:
+    if not asked.interface.USAGE.takes.draws:
         raise UserError(f"{model}: is for {asked.task}. Ask it by: darkroom predict {model} FILE")
     given = {"seed": seed, "count": count, "label": label, "prompt": prompt}
     (answer,) = asked.source.ask((), given)

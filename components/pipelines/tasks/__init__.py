@@ -8,6 +8,7 @@ the task's module, and knows no task by itself. What is measured of a task is in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -43,28 +44,39 @@ class Takes(Enum):
         return self in (Takes.SEED, Takes.PROMPT)
 
 
+@dataclass(frozen=True)
+class Usage:
+    """How a model of a task is asked; the defaults are of a model that answers a picture and knows no parameter.
+
+    Attributes:
+        takes: what a person gives.
+        parameters: what of :data:`Given` the task knows.
+        page: the part of the server's page that shows its models: ``board``, ``fitted board`` (a drawing is scaled to
+            its frame), ``faces``, ``prompts`` or ``seeds``.
+        curl: what follows ``curl`` in a command that asks a server, with ``{url}`` of the model and ``{prompt}``.
+        read_bundle: what follows the bundle in a command of ``docs/examples/read_bundle.py``.
+        generative: whether it tells how likely images are or draws new ones.
+    """
+
+    takes: Takes = Takes.PICTURES
+    parameters: tuple[str, ...] = ()
+    page: str = "board"
+    curl: str = "--data-binary @picture.png {url}/predict"
+    read_bundle: str = "picture.png"
+    generative: bool = False
+
+
 class Interface(Protocol):
     """A module of this folder: the task's interface to people.
 
     Attributes:
-        TAKES: what a person gives.
-        PARAMETERS: what of :data:`Given` the task knows.
+        USAGE: how a model of the task is asked.
         SHAPES: by what the task is called in pipelines, as transformers and its hub call it where they know it, how an
             answer is given there. The last one is meant where a pipeline names none.
-        PAGE: the part of the server's page that shows its models: ``board``, ``fitted board`` (a drawing is scaled to
-            its frame), ``faces``, ``prompts`` or ``seeds``.
-        CURL: what follows ``curl`` in a command that asks a server, with ``{url}`` of the model and ``{prompt}``.
-        READ_BUNDLE: what follows the bundle in a command of ``docs/examples/read_bundle.py``.
-        GENERATIVE: whether it tells how likely images are or draws new ones.
     """
 
-    TAKES: Takes
-    PARAMETERS: tuple[str, ...]
+    USAGE: Usage
     SHAPES: Mapping[str, Shape]
-    PAGE: str
-    CURL: str
-    READ_BUNDLE: str
-    GENERATIVE: bool
 
     def requests(
         self, description: Description, pictures: Iterable[Prepared], given: Given

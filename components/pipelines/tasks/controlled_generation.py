@@ -9,14 +9,13 @@ import numpy as np
 from components.bundles.signature import Arrays
 from components.pipelines import image_inputs, parameters
 from components.pipelines.postprocess import Answer, Description, picture
-from components.pipelines.tasks import Given, Prepared, Takes
+from components.pipelines.tasks import Given, Prepared, Usage
 
-TAKES = Takes.PICTURES
-PARAMETERS = ("prompt", "seed")
-PAGE = "board"
-CURL = "-o drawn.png --data-binary @edges.png '{url}/predict?prompt={prompt}&seed=3'"
-READ_BUNDLE = "edges.png --prompt TEXT --output made.png"
-GENERATIVE = False
+USAGE = Usage(
+    parameters=("prompt", "seed"),
+    curl="-o drawn.png --data-binary @edges.png '{url}/predict?prompt={prompt}&seed=3'",
+    read_bundle="edges.png --prompt TEXT --output made.png",
+)
 SHAPES = {"image-to-image": image_inputs.image}
 
 read = image_inputs.read_images

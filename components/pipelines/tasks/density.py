@@ -10,14 +10,9 @@ import numpy as np
 
 from components.pipelines import image_inputs
 from components.pipelines.postprocess import Answer, Description
-from components.pipelines.tasks import Takes, classification
+from components.pipelines.tasks import Usage, classification
 
-TAKES = Takes.PICTURES
-PARAMETERS = ()
-PAGE = "board"
-CURL = classification.CURL
-READ_BUNDLE = "picture.png"
-GENERATIVE = True
+USAGE = Usage(generative=True)
 
 requests = image_inputs.requests
 example = image_inputs.example

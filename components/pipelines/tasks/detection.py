@@ -13,14 +13,9 @@ import numpy as np
 from components.bundles.signature import Arrays
 from components.pipelines import image_inputs
 from components.pipelines.postprocess import Answer, Description
-from components.pipelines.tasks import Given, Prepared, Takes
+from components.pipelines.tasks import Given, Prepared, Usage
 
-TAKES = Takes.PICTURES
-PARAMETERS = ()
-PAGE = "board"
-CURL = "--data-binary @picture.png {url}/predict"
-READ_BUNDLE = "picture.png"
-GENERATIVE = False
+USAGE = Usage()
 
 SURE = 0.5
 """From this score on an object is told."""

@@ -10,15 +10,17 @@ import numpy as np
 from components.bundles.signature import Arrays
 from components.pipelines import image_inputs, parameters
 from components.pipelines.postprocess import Answer, Description, picture
-from components.pipelines.tasks import Given, Prepared, Takes
+from components.pipelines.tasks import Given, Prepared, Takes, Usage
 from data.errors import UserError
 
-TAKES = Takes.SEED
-PARAMETERS = ("seed", "count", "label", "prompt")
-PAGE = "seeds"
-CURL = "-o drawn.png '{url}/generate?seed=3&count=16'"
-READ_BUNDLE = "grid.png --seed 0"
-GENERATIVE = True
+USAGE = Usage(
+    takes=Takes.SEED,
+    parameters=("seed", "count", "label", "prompt"),
+    page="seeds",
+    curl="-o drawn.png '{url}/generate?seed=3&count=16'",
+    read_bundle="grid.png --seed 0",
+    generative=True,
+)
 
 line = image_inputs.no_line
 

@@ -10,15 +10,15 @@ import numpy as np
 from components.bundles.signature import Arrays
 from components.pipelines import image_inputs
 from components.pipelines.postprocess import Answer, Description, picture
-from components.pipelines.tasks import Given, Prepared, Takes
+from components.pipelines.tasks import Given, Prepared, Takes, Usage
 from data.errors import UserError
 
-TAKES = Takes.SHOTS
-PARAMETERS = ("landmarks",)
-PAGE = "faces"
-CURL = "--data-binary @picture.png {url}/predict"
-READ_BUNDLE = "shot.png --landmarks points.json"
-GENERATIVE = False
+USAGE = Usage(
+    takes=Takes.SHOTS,
+    parameters=("landmarks",),
+    page="faces",
+    read_bundle="shot.png --landmarks points.json",
+)
 SHAPES = {"image-to-image": image_inputs.image}
 
 read = image_inputs.read_images

@@ -14,14 +14,9 @@ from PIL import Image
 from components.pipelines import image_inputs
 from components.pipelines.pictures import opened
 from components.pipelines.postprocess import Answer, Description, color
-from components.pipelines.tasks import Takes
+from components.pipelines.tasks import Usage
 
-TAKES = Takes.PICTURES
-PARAMETERS = ()
-PAGE = "board"
-CURL = "--data-binary @picture.png {url}/predict"
-READ_BUNDLE = "picture.png"
-GENERATIVE = False
+USAGE = Usage()
 
 requests = image_inputs.requests
 example = image_inputs.example

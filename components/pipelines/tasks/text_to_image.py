@@ -9,15 +9,17 @@ import numpy as np
 from components.bundles.signature import Arrays
 from components.pipelines import image_inputs, parameters
 from components.pipelines.postprocess import Answer, Description, picture
-from components.pipelines.tasks import Given, Prepared, Takes, generation
+from components.pipelines.tasks import Given, Prepared, Takes, Usage, generation
 from data.errors import UserError
 
-TAKES = Takes.PROMPT
-PARAMETERS = generation.PARAMETERS
-PAGE = "prompts"
-CURL = "-o drawn.png '{url}/generate?prompt={prompt}&seed=3'"
-READ_BUNDLE = "grid.png --prompt TEXT --seed 0"
-GENERATIVE = True
+USAGE = Usage(
+    takes=Takes.PROMPT,
+    parameters=generation.USAGE.parameters,
+    page="prompts",
+    curl="-o drawn.png '{url}/generate?prompt={prompt}&seed=3'",
+    read_bundle="grid.png --prompt TEXT --seed 0",
+    generative=True,
+)
 SHAPES = {"text-to-image": generation.images}
 
 read = generation.read

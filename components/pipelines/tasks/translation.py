@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from components.pipelines import image_inputs
-from components.pipelines.tasks import Takes
+from components.pipelines.tasks import Usage
 
-TAKES = Takes.PICTURES
-PARAMETERS = ()
-PAGE = "board"
-CURL = "--data-binary @picture.png {url}/predict"
-READ_BUNDLE = "picture.png"
-GENERATIVE = False
+USAGE = Usage()
 SHAPES = {"image-to-image": image_inputs.image}
 
 requests = image_inputs.requests

@@ -53,7 +53,7 @@ def routes(service: Service) -> list[Route]:
 
     async def generate(request: Request) -> Response:
         served = _served(service, request)
-        if not _task(served).TAKES.draws:
+        if not _task(served).USAGE.takes.draws:
             raise RequestError(
                 Reason.INVALID, f"{served.name}: answers pictures: POST one to /models/{served.name}/predict"
             )
@@ -117,7 +117,7 @@ def _shown(served: ServedVersion) -> dict[str, Any]:
         return {"page": "", "curl": "{url}"}
     task = _task(served)
     prompt = quote_plus(_words(served).get("prompt", ""))
-    return {"page": task.PAGE, "curl": task.CURL.replace("{prompt}", prompt)}
+    return {"page": task.USAGE.page, "curl": task.USAGE.curl.replace("{prompt}", prompt)}
 
 
 def _task(served: ServedVersion) -> Interface:
@@ -146,12 +146,12 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
             none (400).
     """
     task = _task(served)
-    if task.TAKES.draws:
-        asked = "prompt=...&seed=0" if task.TAKES is Takes.PROMPT else "seed=0"
+    if task.USAGE.takes.draws:
+        asked = "prompt=...&seed=0" if task.USAGE.takes is Takes.PROMPT else "seed=0"
         raise RequestError(
             Reason.INVALID, f"{served.name}: takes no picture: GET /models/{served.name}/generate?{asked}"
         )
-    query = _query(request, task.PARAMETERS)
+    query = _query(request, task.USAGE.parameters)
     if (request.header(b"content-type") or b"").lower().startswith(b"multipart/"):
         raise RequestError(
             Reason.ENCODED,
@@ -171,7 +171,7 @@ def _request(served: ServedVersion, request: Request) -> Arrays:
     Raises:
         RequestError: a value is none that it takes (400).
     """
-    given = _given(_query(request, _task(served).PARAMETERS))
+    given = _given(_query(request, _task(served).USAGE.parameters))
     limits.check_rows(given.get("count", 1), served.settings)  # before a prompt is repeated that often
     return _asked(served, [], given)
 

@@ -9,14 +9,9 @@ import numpy as np
 
 from components.pipelines import image_inputs
 from components.pipelines.postprocess import Answer, Description
-from components.pipelines.tasks import Takes
+from components.pipelines.tasks import Usage
 
-TAKES = Takes.PICTURES
-PARAMETERS = ()
-PAGE = "board"
-CURL = "--data-binary @picture.png {url}/predict"
-READ_BUNDLE = "picture.png"
-GENERATIVE = False
+USAGE = Usage()
 
 requests = image_inputs.requests
 example = image_inputs.example

@@ -31,7 +31,7 @@ def test_a_module_has_every_verb(name):
         if not verb.startswith("_"):
             wanted = list(inspect.signature(function).parameters)[1:]
             assert list(inspect.signature(getattr(module, verb)).parameters) == wanted, verb
-    assert module.PAGE in PARTS and "{url}" in module.CURL
+    assert module.USAGE.page in PARTS and "{url}" in module.USAGE.curl
     assert set(module.SHAPES) <= set(pipelines.names())
 
 
