@@ -28,7 +28,7 @@ from data.objects import Objects, place
 from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
 from data.recipes import derived
-from data.sources import Arrays, ImageFile, faces, imagefolder, packaged, torchvision
+from data.sources import Arrays, ImageFile, faces, imagefolder, packaged, torchvision, tuxpaint
 from data.sources.listing import Entry, printable, scan
 from data.text import parts
 
@@ -71,6 +71,8 @@ def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[
         captions = settings.captions is not None
         files = imagefolder.load(settings.folder, listed, coco, captions=captions)
         examples = _read_files(files, settings)
+    elif settings.source == "tuxpaint":
+        examples = _read_files(tuxpaint.load(dataset, settings), settings)
     else:
         examples = _read_arrays(_load(dataset, settings))
     for row, *contents in examples:

@@ -118,14 +118,17 @@ class DatasetSpec(BaseModel):
 
     Attributes:
         source: ``packaged`` (scikit-learn), ``torchvision``, ``imagefolder`` (a folder of the user's images),
-            ``derived`` (made from another data set) or ``heads`` (drawn: data/sources/faces).
-        folder: ``imagefolder``: the user's folder, never written to. ``torchvision``: a local folder, tried first.
+            ``tuxpaint`` (photographs that a package of Debian's installs), ``derived`` (made from another data set) or
+            ``heads`` (drawn: data/sources/faces).
+        folder: ``imagefolder``: the user's folder, never written to. ``torchvision``, ``tuxpaint``: a local folder,
+            tried first.
         listing: ``imagefolder``: SHA-256 over relative path, size and modification time of each file.
         parent: ``derived``: the data set that it is made from, as ``from`` in the file.
         recipe: ``derived``: what is made; ``edges``: pairs of an image's edge map and the image; ``scenes``: several
             images on one ground, with boxes and masks; ``lines``: some in a row, with their classes as the transcript;
             ``captions``: one in an ink on a ground, with a caption that names both and the class.
-        classes: class names in the order of their indices; without it they are sorted by name.
+        classes: class names in the order of their indices; without it they are sorted by name. Of ``tuxpaint``, the
+            categories that are taken.
         image: what ``prepare`` makes of each image.
         input_channels: of data for translation: channels of the image that is translated, 1 (grey) or 3 (RGB). It
             is brought to the height and width of ``image``. With recipe ``captions``, 1: each picture's edge map goes
@@ -141,7 +144,7 @@ class DatasetSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: Literal["packaged", "torchvision", "imagefolder", "derived", "heads"]
+    source: Literal["packaged", "torchvision", "imagefolder", "tuxpaint", "derived", "heads"]
     folder: Path | None = None
     listing: str | None = None
     parent: str | None = Field(default=None, alias="from")
@@ -187,7 +190,7 @@ class DatasetSpec(BaseModel):
             raise ValueError(
                 "captions.tinted is for recipe captions; where images have captions: captions: {}"
             )
-        if self.captions is not None and self.source not in ("derived", "imagefolder"):
+        if self.captions is not None and self.source not in ("derived", "imagefolder", "tuxpaint"):
             raise ValueError(f"source {self.source} has no captions")
         kinds = [
             key for key in ("objects", "input_channels", "text", "captions") if getattr(self, key) is not None

@@ -15,7 +15,7 @@ from components.project import lineage
 from components.validation import suite
 from data import captions, spec
 from data.prepared import NO_OBJECT, SPLITS, UNCOUNTED, PreparedData
-from data.sources import torchvision
+from data.sources import torchvision, tuxpaint
 from data.text import END, spell
 from tests import needs
 
@@ -37,6 +37,8 @@ def is_here(name: str) -> bool:
         return settings.folder.is_dir()
     if settings.source == "derived":
         return is_here(settings.parent)
+    if settings.source == "tuxpaint":
+        return tuxpaint.DEBIAN_FOLDER.is_dir()
     folders = [settings.folder, os.environ.get(torchvision.ENVIRONMENT), torchvision.DEBIAN_FOLDER]
     return settings.source in ("packaged", "heads") or any(
         f and not torchvision._missing(Path(f)) for f in folders
