@@ -35,9 +35,11 @@ from components import evaluate, export, gate, ingest, judge, prepare, register,
 from components.project import params
 started = time.monotonic()
 for dataset in params.load().datasets:
-    for stage in (ingest, validate, prepare, judge):
+    for stage in (ingest, validate, prepare):
         stage.run(dataset)
-for model in params.load().models:
+for dataset in params.load().judges:
+    judge.run(dataset)
+for model in params.load().all_models:
     for stage in (train, evaluate, export, register, gate):
         stage.run(model)
 """
@@ -80,7 +82,10 @@ def put_models(project: Path, models: dict[str, dict]) -> None:
     file = project / "params.yaml"
     few_bits, all_classes = {"bits_per_dim": {"at_most": 8.0}}, {"classes_covered": {"at_least": 10}}
     thresholds = {"gmm": few_bits, "vae": few_bits, "gan": all_classes, "ddpm": all_classes}
-    settings = yaml.safe_load(file.read_text()) | {"models": models, "catalog": {}}
+    judged = {name: entry for name, entry in models.items() if entry["family"] in ("vae", "gan", "ddpm")}
+    others = {name: entry for name, entry in models.items() if name not in judged}
+    sections = {"generators": judged, "models": others, "fine_tuned": {}, "catalog": {}}
+    settings = yaml.safe_load(file.read_text()) | sections | {"judges": ["digits"] if judged else []}
     settings["datasets"] = {"digits": settings["datasets"]["digits"]}
     settings["gate"] = {
         name: {"thresholds": thresholds.get(entry["family"], {"accuracy": {"at_least": 0.8}})}

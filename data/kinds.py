@@ -25,6 +25,9 @@ class Kind:
     has_classes: bool = False
 
 
+JUDGED = ("generation", "text_to_image", "controlled_generation")
+"""Tasks whose images have no right answer: the judge of the data set measures them."""
+
 LABELLED = "classification"
 """The kind of images that have labels and nothing else."""
 

@@ -177,8 +177,8 @@ def _wants_gpu(stage: dag.Stage) -> bool:
     if stage.kind not in ("train", "evaluate"):
         return False
     values = yaml.safe_load(params.FILE.read_text())  # not checked: it was written for the code of that time
-    entries = {**values["models"], **values.get("fine_tuned", {})}
-    return entries[stage.item].get("device", "auto") != "cpu"
+    entries = [section[stage.item] for key in params.KEPT if stage.item in (section := values.get(key) or {})]
+    return entries[0].get("device", "auto") != "cpu"
 
 
 def _read_lock() -> dict[str, Any]:

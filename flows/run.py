@@ -28,7 +28,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
     """Bring the models ``names`` (all when empty) up to date, register and gate them, and print the table.
 
     Args:
-        names: entries of ``models:``, of ``fine_tuned:`` or of the catalog.
+        names: entries of ``generators:``, ``models:``, ``fine_tuned:`` or of the catalog.
         force: run the stages of these models even if they are up to date.
         as_json: print the table as JSON.
         wait: wait for a run that goes on in this folder instead of refusing.

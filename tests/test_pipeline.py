@@ -18,8 +18,9 @@ from tests.newcomer import Newcomer
 
 ROOT = Path(__file__).parent.parent
 _PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-ALL = [*_PARAMS["models"], *_PARAMS["fine_tuned"]]
-FEW = ["digits-logreg", "digits-gmm", "digits-cnn", "digits-vae", "digits-pix2pix"]
+_SECTIONS = ("generators", "models", "fine_tuned")
+ALL = [name for section in _SECTIONS for name in _PARAMS[section]]
+FEW = ["digits-vae", "digits-logreg", "digits-gmm", "digits-cnn", "digits-pix2pix"]
 QUICKEST = ["digits-logreg", "digits-gmm", "digits-cnn"]
 """Trained once more: by a solver, by EM, by the gradient loop."""
 
@@ -59,16 +60,18 @@ class Project:
 def _keep(file: Path, models: list[str]) -> None:
     """Put all models but these in the catalog, and drop the data sets that none of these needs."""
     params = yaml.safe_load(file.read_text())
-    for section in ("models", "fine_tuned"):
+    for section in _SECTIONS:
         entries = params[section]
         params["catalog"] |= {name: entry for name, entry in entries.items() if name not in models}
         params[section] = {name: entries[name] for name in models if name in entries}
-    needed = {entry["dataset"] for entry in (params["models"] | params["fine_tuned"]).values()}
+    needed = {entry["dataset"] for section in _SECTIONS for entry in params[section].values()}
     # What is derived names its parent's prepared data.
     needed |= {
         name for name in params["datasets"] for user in needed if f"data/{name}/" in params["datasets"][user]
     }
     params["datasets"] = {name: read for name, read in params["datasets"].items() if name in needed}
+    judged = (params["generators"] | params["fine_tuned"]).values()
+    params["judges"] = [name for name in params["judges"] if name in {entry["dataset"] for entry in judged}]
     file.write_text(yaml.safe_dump(params, sort_keys=False))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.project.params import KEPT
 from components.tasks import TASKS, VARIANTS
 from models.registry import FAMILIES
 from tests.import_closure import closure
@@ -49,11 +50,7 @@ def test_no_stage_declares_code_that_it_does_not_run(stage):
 
 def test_registry_folders_params_and_tests_name_the_same_families():
     folders = {init.parent.name for init in (ROOT / "models").glob("*/__init__.py")} - {"blocks"}
-    used = {
-        entry["family"]
-        for section in ("models", "fine_tuned", "catalog")
-        for entry in PARAMS[section].values()
-    }
+    used = {entry["family"] for section in (*KEPT, "catalog") for entry in PARAMS[section].values()}
     tested = {file.stem.removeprefix("test_") for file in (ROOT / "tests/models").glob("test_*.py")}
     contract = next(c for c in _lint_contracts() if c["type"] == "independence")
     assert set(FAMILIES) == folders == used == {name.removeprefix("models.") for name in contract["modules"]}
@@ -61,7 +58,7 @@ def test_registry_folders_params_and_tests_name_the_same_families():
 
 
 def test_every_model_has_thresholds():
-    for name in {**PARAMS["models"], **PARAMS["fine_tuned"], **PARAMS["catalog"]}:
+    for name in [name for section in (*KEPT, "catalog") for name in PARAMS[section]]:
         assert PARAMS["gate"][name]["thresholds"], f"params.yaml: gate.{name} has no thresholds"
 
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load
 
 from components.bundles.onnx_session import OnnxGraph
 from components.bundles.signature import Tensor, image_tensor
-from components.project import layout
+from components.project import inputs, layout
 from data.errors import UserError
 from data.prepared import DataSpec
 
@@ -59,9 +59,10 @@ class Judge:
         """Return the judge of the data set of ``spec``.
 
         Raises:
-            UserError: it has none, or one of an older state of the data.
+            UserError: it has none, or one of an older state of the data, or the stage that asks does not declare it.
         """
         folder = layout.judge(spec.name)
+        inputs.require(folder, "A model that a judge measures belongs under 'generators' of params.yaml.")
         try:
             description = json.loads((folder / DESCRIPTION).read_text())
         except FileNotFoundError:

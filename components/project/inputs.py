@@ -125,6 +125,16 @@ def confirm() -> None:
         )
 
 
+def require(path: Path, otherwise: str) -> None:
+    """Make sure that DVC knows that the stage that this process is the command of reads ``path``.
+
+    Raises:
+        UserError: ``dvc.yaml`` does not declare it, so DVC would not see a change in it. ``otherwise`` says what to do.
+    """
+    if _begun is not None and not any(path.is_relative_to(dep) for dep in _begun.deps):
+        raise UserError(f"{_DVC_YAML}: {_begun.stage} reads {path}, which is none of its deps. {otherwise}")
+
+
 def declared(stage: str) -> tuple[list[str], list[str]]:
     """Return the keys of ``params.yaml`` and the paths that ``dvc.yaml`` says ``stage``, as DVC names it, depends on.
 
@@ -136,7 +146,7 @@ def declared(stage: str) -> tuple[list[str], list[str]]:
     names = {}
     if isinstance(entry, dict) and "foreach" in entry:
         items = _value(_load(_PARAMS), str(entry["foreach"]).strip("${} ").split("."))
-        names = {"key": item, "item": _value(items, [item])}
+        names = {"key": item, "item": item if isinstance(items, list) else _value(items, [item])}
         entry = entry["do"]
     if not isinstance(entry, dict):
         raise UserError(f"{_DVC_YAML}: stages: {stage!r} is not there any more. Run it again.")

@@ -6,6 +6,7 @@ import re
 import sys
 import zoneinfo
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,6 +16,9 @@ from data import yaml_file
 from data.errors import UserError, nearest
 
 FILE = Path("params.yaml")
+KEPT = ("generators", "models", "fine_tuned")
+"""The sections of models that the pipeline keeps up to date."""
+
 OLD_CATALOG = "shelf"
 """What the section ``catalog`` was called: read for one release more."""
 
@@ -25,11 +29,11 @@ StageName = Literal["ingest", "validate", "prepare", "judge", "train", "evaluate
 
 
 class ModelParams(BaseModel):
-    """One entry of ``models:`` or ``fine_tuned:``.
+    """One entry of ``generators:``, ``models:`` or ``fine_tuned:``.
 
     Attributes:
         family: a folder of ``models/``.
-        base: of ``fine_tuned:``, the model whose weights this one starts from; None under ``models:``.
+        base: of ``fine_tuned:``, the model whose weights this one starts from; None elsewhere.
         dataset: an entry of ``datasets:``.
         preset: ``quick`` (two CPU cores, up to about a minute) or ``full`` (one GPU).
         overrides: settings of the family's ``Config`` in place of the preset's.
@@ -134,11 +138,12 @@ class Params(BaseModel):
     Attributes:
         datasets: data sets that the pipeline keeps up to date, each with a folder in ``data/``; and what the ingest of
             each reads, which is the DVC dep that orders it after the data set that it is derived from.
-        models: models that the pipeline keeps up to date.
-        fine_tuned: so are these, each of which starts from the weights of one of ``models``. They have a section of
-            their own because DVC gives every item of a section the same deps.
+        judges: data sets that have a judge: those of ``generators`` and ``fine_tuned``.
+        generators: models that the pipeline keeps up to date, those that the judge of their data set measures.
+        models: those that need no judge. Sections are what they are because DVC gives every item of one the same deps.
+        fine_tuned: those that start from the weights of one of ``generators`` or ``models``.
         gate: promotion policy of each model.
-        catalog: ready-made entries that ``darkroom run NAME`` moves to ``models`` or ``fine_tuned``.
+        catalog: ready-made entries that ``darkroom run NAME`` moves to the section they belong to.
         serve: bounds of a model's queue in the server, in place of the defaults.
         schedules: when ``darkroom schedule`` retrains.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
@@ -147,7 +152,9 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     datasets: dict[str, str]
-    models: dict[str, ModelParams]
+    judges: tuple[str, ...] = ()
+    generators: dict[str, ModelParams] = Field(default_factory=dict)
+    models: dict[str, ModelParams] = Field(default_factory=dict)
     fine_tuned: dict[str, ModelParams] = Field(default_factory=dict)
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     catalog: dict[str, ModelParams] = Field(default_factory=dict)
@@ -157,11 +164,11 @@ class Params(BaseModel):
 
     @property
     def all_models(self) -> dict[str, ModelParams]:
-        """``models`` and ``fine_tuned``."""
-        return self.models | self.fine_tuned
+        """``generators``, ``models`` and ``fine_tuned``."""
+        return self.generators | self.models | self.fine_tuned
 
     def model(self, name: str) -> ModelParams:
-        """Return the entry of ``models:`` or ``fine_tuned:`` called ``name``.
+        """Return the entry of ``generators:``, ``models:`` or ``fine_tuned:`` called ``name``.
 
         Raises:
             UserError: there is none.
@@ -172,7 +179,7 @@ class Params(BaseModel):
 
     def where(self, name: str) -> str:
         """Return where a message says that the entry of ``name`` is: ``params.yaml: models.digits-cnn``."""
-        return f"{FILE}: {'fine_tuned' if name in self.fine_tuned else 'models'}.{name}"
+        return f"{FILE}: {next(key for key in KEPT if name in getattr(self, key))}.{name}"
 
 
 class _ServeAlone(BaseModel):
@@ -243,7 +250,7 @@ def families() -> list[str]:
 
 
 def _check_spelling(path: Path, params: Params) -> None:
-    for section in ("datasets", "models", "fine_tuned", "catalog", "schedules"):
+    for section in ("datasets", *KEPT, "catalog", "schedules"):
         for name in getattr(params, section):
             if not NAME.fullmatch(name):
                 raise UserError(
@@ -252,7 +259,7 @@ def _check_spelling(path: Path, params: Params) -> None:
 
 
 def _check_names(path: Path, params: Params) -> None:
-    for section in ("models", "fine_tuned", "catalog"):
+    for section in (*KEPT, "catalog"):
         for name, model in getattr(params, section).items():
             where = f"{path}: {section}.{name}"
             if model.family not in families():
@@ -280,16 +287,31 @@ def _check_names(path: Path, params: Params) -> None:
                 where = f"{path}: schedules.{schedule}.models"
                 known = nearest(name, params.all_models)
                 raise UserError(f"{where}: no model {name!r} under 'models'.{known}")
-    for name in params.models.keys() & params.fine_tuned.keys():
-        raise UserError(f"{path}: {name!r} is there twice, under 'models' and under 'fine_tuned'.")
+    for first, second in combinations(KEPT, 2):
+        for name in getattr(params, first).keys() & getattr(params, second).keys():
+            raise UserError(f"{path}: {name!r} is there twice, under {first!r} and under {second!r}.")
+    _check_judges(path, params)
+
+
+def _check_judges(path: Path, params: Params) -> None:
+    for dataset in params.judges:
+        if dataset not in params.datasets:
+            raise UserError(f"{path}: judges: no data set {dataset!r}.{nearest(dataset, params.datasets)}")
+    for name, model in (params.generators | params.fine_tuned).items():
+        if model.dataset not in params.judges:
+            raise UserError(
+                f"{path}: judges: {model.dataset!r} is missing, whose judge measures {name!r}. "
+                f"Add it: judges: [{', '.join([*params.judges, model.dataset])}]"
+            )
 
 
 def _check_base(where: str, section: str, model: ModelParams, params: Params) -> None:
-    if section == "models" and model.base is not None:
+    if section in ("generators", "models") and model.base is not None:
         raise UserError(f"{where}.base: what starts from another model's weights belongs under 'fine_tuned'.")
     if section == "fine_tuned" and model.base is None:
-        raise UserError(f"{where}.base: is missing: the model of 'models' whose weights it starts from.")
-    known = params.models if section == "fine_tuned" else params.models | params.catalog
+        raise UserError(f"{where}.base: is missing: the model whose weights it starts from.")
+    from_nothing = params.generators | params.models
+    known = from_nothing if section == "fine_tuned" else from_nothing | params.catalog
     if model.base is not None and model.base not in known:
         raise UserError(f"{where}.base: no model {model.base!r}.{nearest(model.base, known)}")
     if model.base is not None and "base" in model.overrides:
@@ -320,8 +342,7 @@ def _explain(path: Path, problem: Any) -> str:
 def _fields(location: tuple) -> list[str]:
     """Return the valid keys beside the unknown key at ``location``."""
     owners: dict[str, type[BaseModel]] = {
-        "models": ModelParams,
-        "fine_tuned": ModelParams,
+        **dict.fromkeys(KEPT, ModelParams),
         "catalog": ModelParams,
         "gate": GatePolicy,
         "serve": ServePolicy,

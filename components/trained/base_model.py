@@ -28,7 +28,9 @@ def load(entry: ModelParams, where: str) -> Checkpoint | None:
         told = f"starts from the weights of a {wanted!r}: it belongs under 'fine_tuned', with a 'base'"
         raise UserError(f"{where}.family: {entry.family!r} {told}.")
     if wanted is None:
-        raise UserError(f"{where}.family: {entry.family!r} starts from nothing: it belongs under 'models'.")
+        raise UserError(
+            f"{where}.family: {entry.family!r} starts from nothing: it does not belong under 'fine_tuned'."
+        )
     found = checkpoint.load(layout.trained(entry.base))
     family = found.family.__name__.removeprefix("models.")
     if family != wanted:

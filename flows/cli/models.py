@@ -15,11 +15,12 @@ def show(as_json: bool) -> None:
     if as_json:
         sections = {
             name: {key: entry.model_dump() for key, entry in getattr(settings, name).items()}
-            for name in ("models", "fine_tuned", "catalog")
+            for name in (*params.KEPT, "catalog")
         }
         print(json.dumps({**sections, "families": FAMILIES}, indent=2))
         return
     sections = {
+        "generators: kept up to date, measured by the judge of their data set": settings.generators,
         "models: kept up to date": settings.models,
         "fine_tuned: kept up to date, each from the weights of its base": settings.fine_tuned,
         "catalog: `darkroom run NAME` takes one into use": settings.catalog,

@@ -28,7 +28,7 @@ def schedule(
     """Retrain at the times of schedules: in params.yaml. Runs until it is stopped."""
     settings = params.load()
     if not settings.schedules:
-        model = next(iter(settings.models))
+        model = next(iter(settings.all_models))
         raise UserError(_EXAMPLE.format(file=params.FILE, model=model))
     for name in names or ():
         if name not in settings.schedules:

@@ -40,7 +40,7 @@ class Plan:
 
         Args:
             settings: ``params.yaml``.
-            models: names under ``models:`` or ``fine_tuned:`` of it.
+            models: names under ``generators:``, ``models:`` or ``fine_tuned:`` of it.
             force: run the stages of these models even if they are up to date.
 
         Raises:

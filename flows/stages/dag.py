@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
 from collections.abc import Collection, Iterable
@@ -50,7 +51,7 @@ def read() -> list[Stage]:
         repo = _open()
         graph = repo.index.graph
     except DvcException as error:
-        raise UserError(_cut_lock() or f"dvc.yaml: {error}") from None
+        raise UserError(_cut_lock() or _lacking(str(error)) or f"dvc.yaml: {error}") from None
     # DVC's edges point from a stage to what it depends on.
     ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.addressing)
     return [_stage(stage, graph.successors(stage)) for stage in ordered]
@@ -131,6 +132,18 @@ def _cut_lock() -> str | None:
     return (
         f"{lock}: is empty: DVC was killed while it wrote it. Remove it, and the next run takes from DVC's cache what "
         f"it has: rm {lock}. Or take back the one that was committed last: git checkout -- {lock}"
+    )
+
+
+def _lacking(told: str) -> str | None:
+    """Return which section of ``params.yaml`` a ``foreach`` of DVC lacks; None where ``told`` is another error."""
+    found = re.search(r"stages\.\w+\.foreach.*Could not find '(\w+)'", told, flags=re.DOTALL)
+    if found is None:
+        return None
+    empty = "[]" if found[1] == "judges" else "{}"
+    return (
+        f"params.yaml: {found[1]}: is missing, and dvc.yaml reads it. "
+        f"Where there is nothing to put there: {found[1]}: {empty}"
     )
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 
 from components.project import lineage, params
 from data import atomic
+from flows.workspace import settings_check
 
 
 def take(names: Iterable[str]) -> list[str]:
-    """Move those of ``names`` that are in the catalog to ``models`` or ``fine_tuned``.
+    """Move those of ``names`` that are in the catalog to ``generators``, ``models`` or ``fine_tuned``.
 
-    Their data sets, and what those are made from, go to ``datasets``; a model that one of them starts from comes along.
+    Their data sets, and what those are made from, go to ``datasets``, those with a judge to ``judges``; a model that
+    one of them starts from comes along.
 
     Returns:
         The names that were moved.
@@ -35,7 +37,10 @@ def take(names: Iterable[str]) -> list[str]:
     catalog = document["catalog" if "catalog" in document else params.OLD_CATALOG]
     for name in wanted:
         entry = catalog.pop(name)
-        document.setdefault("fine_tuned" if "base" in entry else "models", {})[name] = entry
+        section = settings_check.section_of(settings.catalog[name])
+        document.setdefault(section, {})[name] = entry
+        if section != "models" and entry["dataset"] not in document.setdefault("judges", []):
+            document["judges"].append(entry["dataset"])
         for dataset, reads in lineage.entries(entry["dataset"]).items():
             document["datasets"].setdefault(dataset, reads)
     text = io.StringIO()

@@ -17,7 +17,7 @@ import models
 from components import tasks
 from components.project import params
 from components.project.layout import dataset_file
-from components.project.params import Params
+from components.project.params import ModelParams, Params
 from data import kinds, spec
 from data.errors import UserError, nearest
 from flows.prefect_api import cron
@@ -55,13 +55,17 @@ def _families(settings: Params) -> Iterator[str]:
             yield str(error)
         wanted = _constant(_FAMILIES / entry.family / "__init__.py", "BASE")
         if wanted is None and entry.base is not None:
-            yield f"{where}.family: {entry.family!r} starts from nothing: it belongs under 'models'."
+            section = "generators" if task_of(entry.family) in kinds.JUDGED else "models"
+            yield f"{where}.family: {entry.family!r} starts from nothing: it belongs under {section!r}."
         elif wanted is not None and entry.base is None:
             told = f"starts from the weights of a {wanted!r}: it belongs under 'fine_tuned', with a 'base'"
             yield f"{where}.family: {entry.family!r} {told}."
         elif entry.base is not None and (family := settings.model(entry.base).family) != wanted:
             told = f"{entry.base!r} is a {family!r}, but {entry.family!r} starts from a {wanted!r}"
             yield f"{where}.base: {told}."
+        elif name not in getattr(settings, section := section_of(entry)):
+            told = "is measured by the judge of its data set" if section == "generators" else "needs no judge"
+            yield f"{where}.family: {entry.family!r} {told}: it belongs under {section!r}."
 
 
 def _metrics(settings: Params) -> Iterator[str]:
@@ -92,6 +96,13 @@ def _overrides(settings: Params) -> Iterator[str]:
     if done.returncode != 0:
         raise UserError(f"models/: a family cannot be imported:\n{done.stderr.strip()[-2000:]}")
     yield from done.stdout.splitlines()
+
+
+def section_of(entry: ModelParams) -> str:
+    """Return the section of ``params.yaml`` that a model belongs to, by its family's task."""
+    if entry.base is not None:
+        return "fine_tuned"
+    return "generators" if task_of(entry.family) in kinds.JUDGED else "models"
 
 
 def task_of(family: str) -> str:

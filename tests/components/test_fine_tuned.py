@@ -39,7 +39,8 @@ def project(tmp_path, monkeypatch):
 
     def write(**changes):
         datasets = {name: f"data/{name}/dataset.yaml" for name in ("digit_captions", "digit_negatives")}
-        content = {"datasets": datasets, "models": {"b": BASE}, "fine_tuned": {"f": FINE_TUNED | changes}}
+        content = {"datasets": datasets, "judges": list(datasets), "generators": {"b": BASE}}
+        content |= {"fine_tuned": {"f": FINE_TUNED | changes}}
         Path("params.yaml").write_text(yaml.safe_dump(content))
 
     write()
@@ -64,7 +65,7 @@ def test_another_base_gives_another_model(project):
     train.run("f")
     assert (layout.trained("f") / "model.safetensors").read_bytes() == once
     params = yaml.safe_load(Path("params.yaml").read_text())
-    params["models"]["b"]["seed"] = 1
+    params["generators"]["b"]["seed"] = 1
     Path("params.yaml").write_text(yaml.safe_dump(params))
     train.run("b")
     train.run("f")

@@ -120,6 +120,16 @@ def test_each_edit_is_named(project, monkeypatch, edit, told):
         inputs.confirm()
 
 
+def test_what_is_read_has_to_be_declared(project, monkeypatch):
+    inputs.require(Path("data/e"), "Of no stage: nothing is recorded.")
+    _note(monkeypatch)
+    inputs.require(Path("data/d/one"), "Declared.")
+    with pytest.raises(
+        UserError, match=r"dvc.yaml: train@m reads data/e, which is none of its deps. Mend it."
+    ):
+        inputs.require(Path("data/e"), "Mend it.")
+
+
 def test_what_editors_and_a_touch_leave_is_no_edit(project, monkeypatch):
     _note(monkeypatch)
     Path("data/d/.one.swp").write_text("x")

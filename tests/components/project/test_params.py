@@ -27,6 +27,7 @@ def load(tmp_path, monkeypatch):
     def load(**sections):
         content = {
             "datasets": {"shapes": "data/shapes/dataset.yaml"},
+            "judges": ["shapes"],
             "models": {"one": FROM_NOTHING},
         } | sections
         params.FILE.write_text(yaml.safe_dump(content))
@@ -53,6 +54,10 @@ def test_models_of_either_section_are_found_and_named_by_it(load):
         ({"fine_tuned": {"two": FROM_ANOTHER | {"base": "oen"}}}, "fine_tuned.two.base: no model 'oen'. Did you mean"),
         ({"fine_tuned": {"two": FROM_ANOTHER, "three": FROM_ANOTHER | {"base": "two"}}}, "three.base: no model 'two'"),
         ({"fine_tuned": {"one": FROM_ANOTHER}}, "'one' is there twice, under 'models' and under 'fine_tuned'"),
+        ({"generators": {"one": FROM_NOTHING}}, "'one' is there twice, under 'generators' and under 'models'"),
+        ({"generators": {"two": FROM_ANOTHER}}, "generators.two.base: what starts from another"),
+        ({"judges": [], "fine_tuned": {"two": FROM_ANOTHER}}, "judges: 'shapes' is missing, whose judge measures"),
+        ({"judges": ["shpes"]}, "judges: no data set 'shpes'. Did you mean 'shapes'?"),
         ({"fine_tuned": {"two": FROM_ANOTHER | {"bsae": "one"}}}, "fine_tuned.two.bsae: unknown key. Did you mean"),
         ({"catalog": {"two": FROM_ANOTHER | {"base": "oen"}}}, "catalog.two.base: no model 'oen'. Did you mean 'one'?"),
     ],

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from components.project import params
 from data.errors import UserError
 from flows.stages import dag
+
+ROOT = Path(__file__).parents[3]
 
 
 def _addresses(stages: list[dag.Stage]) -> list[str]:
@@ -37,6 +40,24 @@ def test_a_section_of_params_does_not_change_what_a_stage_is_called(toy):
     assert found["train@three"].upstream == ("train@one",)
     assert _addresses(dag.select(found.values(), ["three"])) == ["ingest@digits", "train@one", "train@three"]
     assert "train@three" in dag.changed(found.values())
+
+
+def test_only_what_a_judge_measures_waits_for_one(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    stages = dag.read()
+    judged = {stage.item for stage in stages if any(up.startswith("judge@") for up in stage.upstream)}
+    settings = params.load()
+    assert judged == {*settings.generators, *settings.fine_tuned}
+    assert {stage.item for stage in stages if stage.kind == "judge"} == {*settings.judges}
+    assert not any(stage.kind == "judge" for stage in dag.select(stages, [*settings.models]))
+
+
+def test_a_section_that_is_missing_is_named(toy):
+    text = Path("dvc.yaml").read_text()
+    more = '  judge:\n    foreach: ${judges}\n    do:\n      cmd: date > out/${item}\n      outs: ["out/${item}"]\n'
+    Path("dvc.yaml").write_text(text + more)
+    with pytest.raises(UserError, match=r"params.yaml: judges: is missing.*put there: judges: \[\]"):
+        dag.read()
 
 
 def test_select_takes_what_is_upstream(toy):

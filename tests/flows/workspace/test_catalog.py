@@ -34,6 +34,14 @@ def test_take_moves_the_entry_and_adds_its_data_set(project):
     assert {**after.models, **after.catalog} == {**before.models, **before.catalog}
 
 
+def test_take_puts_what_a_judge_measures_where_the_judge_is(project):
+    before = params.load()
+    catalog.take(["fashion-gan"])
+    after = params.load()
+    assert after.generators["fashion-gan"] == before.catalog["fashion-gan"]
+    assert after.judges == (*before.judges, "fashion_mnist")
+
+
 def test_take_brings_along_what_the_model_starts_from(project):
     path = Path("params.yaml")
     entries = "  b: {family: cnn, dataset: digits}\n  a: {family: vae, base: b, dataset: digits}\n"

@@ -52,6 +52,15 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
             "params.yaml: models.digits-cnn.family: 'lora' starts from the weights of a 'text_to_image': it belongs",
         ),
         (
+            {"models": {"digits-cnn": {"family": "vae"}}},
+            "params.yaml: models.digits-cnn.family: 'vae' is measured by the judge of its data set: it belongs under "
+            "'generators'.",
+        ),
+        (
+            {"generators": {"digits-cnn-two": {"family": "cnn", "dataset": "digits"}}},
+            "params.yaml: generators.digits-cnn-two.family: 'cnn' needs no judge: it belongs under 'models'.",
+        ),
+        (
             {"gate": {"digits-cnn": {"thresholds": {"acuracy": {"at_least": 0.9}}}}},
             "params.yaml: gate.digits-cnn.thresholds.acuracy: classification has no such metric. Did you mean "
             "'accuracy'?",
@@ -92,7 +101,9 @@ def test_all_mistakes_are_told_at_once(project):
 
 def test_this_project_has_no_mistake(project):
     settings = load(overrides=True)
-    settings_check.check(settings.model_copy(update={"models": {}, "fine_tuned": {}, "gate": {}}))
+    settings_check.check(
+        settings.model_copy(update={"generators": {}, "models": {}, "fine_tuned": {}, "gate": {}})
+    )
     assert not list(
         overrides.wrong(settings.model_copy(update={"models": settings.models | settings.catalog}))
     )
