@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data import tensor_files
 from data.errors import UserError
 
 OPEN_FILES = 64
@@ -35,18 +36,9 @@ def write(path: Path, contents: Sequence[bytes]) -> None:
     What must be whole or absent is written into a folder or file of ``data/atomic.py``.
     """
     offsets = np.array(list(accumulate(map(len, contents), initial=0)), "<i8")
-    tensors = {
-        "offsets": {"dtype": "I64", "shape": [len(offsets)], "data_offsets": [0, offsets.nbytes]},
-        "bytes": {
-            "dtype": "U8",
-            "shape": [int(offsets[-1])],
-            "data_offsets": [offsets.nbytes, offsets.nbytes + int(offsets[-1])],
-        },
-    }
-    header = json.dumps(tensors, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # so that the tensors are aligned
+    layout = {"offsets": (np.int64, offsets.shape), "bytes": (np.uint8, (int(offsets[-1]),))}
+    header, _ = tensor_files.begin(layout)
     with path.open("wb") as file:
-        file.write(len(header).to_bytes(8, "little"))
         file.write(header)
         file.write(offsets.tobytes())
         file.writelines(contents)

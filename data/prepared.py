@@ -27,11 +27,14 @@ from pathlib import Path
 
 import numpy as np
 
-from data import kinds
+from data import kinds, tensor_files
+from data.arrays import Array, joined
 from data.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-_DTYPES = {"U8": np.uint8, "I64": np.int64, "F32": np.float32}
+
+PICTURES = ("images", "inputs", "masks")
+"""The tensors of a split that may be larger than memory; all others are small, and lie in it."""
 
 NO_OBJECT = -1
 """In place of a class: an image of detection, and a place among its boxes that holds none."""
@@ -128,7 +131,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Split:
-    """One split.
+    """One split. Its pictures may be more than memory holds: index them, by batches of rows.
 
     Attributes:
         images: uint8 [N, H, W, C].
@@ -147,15 +150,15 @@ class Split:
         captions: text to image: int64 [N, L], of each caption the tokens of its words, then 0; else None.
     """
 
-    images: np.ndarray
+    images: Array
     labels: np.ndarray
     ids: list[str]
-    inputs: np.ndarray | None = None
+    inputs: Array | None = None
     landmarks: np.ndarray | None = None
     identities: np.ndarray | None = None
     boxes: np.ndarray | None = None
     box_labels: np.ndarray | None = None
-    masks: np.ndarray | None = None
+    masks: Array | None = None
     texts: np.ndarray | None = None
     captions: np.ndarray | None = None
 
@@ -201,32 +204,15 @@ class PreparedData:
         return self._read("test")
 
     def _read(self, split: str) -> Split:
-        shards = [_map(shard) for shard in sorted(self.folder.glob(f"{split}-*.safetensors"))]
-        if len(shards) > 1:  # Arrays cannot span files: a split of several shards is copied to memory, once.
-            shards = [{name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}]
-        return Split(ids=self._ids[split], **shards[0])
+        shards = [tensor_files.maps(shard) for shard in sorted(self.folder.glob(f"{split}-*.safetensors"))]
+        large = {name: joined([shard[name] for shard in shards]) for name in shards[0].keys() & PICTURES}
+        small = {name: _in_memory([shard[name] for shard in shards]) for name in shards[0].keys() - PICTURES}
+        return Split(ids=self._ids[split], **large, **small)
 
     @cached_property
     def _ids(self) -> dict[str, list[str]]:
         return json.loads((self.folder / "ids.json").read_text())
 
 
-def _map(path: Path) -> dict[str, np.ndarray]:
-    """Map the tensors of a safetensors file (8 bytes of header length, header, data) without reading them.
-
-    The maps are copy-on-write: PyTorch takes them without a warning, and the file can never change.
-    """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    return {
-        name: np.memmap(
-            path,
-            _DTYPES[tensor["dtype"]],
-            "c",
-            8 + length + tensor["data_offsets"][0],
-            tuple(tensor["shape"]),
-        )
-        for name, tensor in header.items()
-    }
+def _in_memory(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -6,16 +6,16 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+
+from data import tensor_files
+from data.tensor_files import (
+    Layout,
+)  # here of one example: a file's tensors have an axis of examples before it
 
 SHARD_BYTES = 1 << 30
 """Images of one split beyond this go to another file."""
-
-Layout = Mapping[str, tuple[Any, tuple[int, ...]]]
-"""By a tensor's name, its dtype and the shape of one example."""
 
 
 class SplitWriter:
@@ -30,40 +30,61 @@ class SplitWriter:
         self._folder, self._name, self._layout = folder, name, layout
         sizes = [math.prod(shape) for dtype, shape in layout.values() if dtype == np.uint8]
         self._rows_per_shard = max(1, SHARD_BYTES // sum(sizes))
-        self._left, self._shard = count, 0
+        self._left, self._written = count, 0
+        self._shard: _Shard | None = None
         self._hashes = {tensor: hashlib.sha256() for tensor in layout}
         self.histogram = np.zeros((layout["images"][1][-1], 256), np.int64)
-        self._begin()
 
     def add(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Append examples: an array [n, ...] by each name of the layout."""
+        tensors = {
+            name: np.ascontiguousarray(tensors[name], dtype) for name, (dtype, _) in self._layout.items()
+        }
         count = len(tensors["images"])
         start = 0
         while start < count:
-            stop = min(count, start + len(self._tensors["images"]) - self._filled)
-            end = self._filled + stop - start
-            for name, values in tensors.items():
-                self._tensors[name][self._filled : end] = values[start:stop]
-            start, self._filled = stop, end
-            if self._filled == len(self._tensors["images"]):
-                self._end()
+            shard = self._shard = self._shard or self._begin()
+            stop = min(count, start + shard.room)
+            shard.write({name: values[start:stop] for name, values in tensors.items()})
+            start = stop
+            if not shard.room:
+                shard.close()
+                self._shard = None
+        for name, digest in self._hashes.items():
+            digest.update(tensors[name])
+        for channel, counts in enumerate(self.histogram):
+            counts += np.bincount(tensors["images"][..., channel].ravel(), minlength=256)
 
     def close(self) -> dict[str, str]:
         """Return the SHA-256 of each tensor of the whole split, however it is sharded."""
         return {name: digest.hexdigest() for name, digest in self._hashes.items()}
 
-    def _begin(self) -> None:
+    def _begin(self) -> _Shard:
         rows = min(self._left, self._rows_per_shard)
-        self._tensors = {
-            name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in self._layout.items()
-        }
-        self._filled = 0
+        path = self._folder / f"{self._name}-{self._written:05d}.safetensors"
+        self._left, self._written = self._left - rows, self._written + 1
+        return _Shard(path, rows, self._layout)
 
-    def _end(self) -> None:
-        save_file(self._tensors, self._folder / f"{self._name}-{self._shard:05d}.safetensors")
-        for name, values in self._tensors.items():
-            self._hashes[name].update(values)
-        for channel, counts in enumerate(self.histogram):
-            counts += np.bincount(self._tensors["images"][..., channel].ravel(), minlength=256)
-        self._left, self._shard = self._left - self._filled, self._shard + 1
-        self._begin()
+
+class _Shard:
+    """A file of which each tensor grows in its place: no more than what is added is in memory."""
+
+    def __init__(self, path: Path, rows: int, layout: Layout) -> None:
+        header, self._places = tensor_files.begin(
+            {name: (dtype, (rows, *shape)) for name, (dtype, shape) in layout.items()}
+        )
+        self.room = rows
+        self._file = path.open("wb")
+        self._file.write(header)
+
+    def write(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Append rows, at most ``room``."""
+        for name, values in tensors.items():
+            self._file.seek(self._places[name])
+            self._file.write(values)
+            self._places[name] += values.nbytes
+        self.room -= len(tensors["images"])
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.bundles.signature import Arrays, Predict
+from data.arrays import whole
 from data.prepared import PreparedData
 
 MAPS, QUERY_MAPS, GRADIENTS = 24, 4, 500
@@ -56,7 +57,7 @@ def memory(tell: Callable[..., Any], model: Evaluated) -> Arrays:
 
 def log_likelihood(tell: Callable[..., Any], model: Evaluated) -> Arrays:
     """Return ``log_likelihood``: nats of each test image, float64 [N]."""
-    return {"log_likelihood": tell(model.data.test.images, model.seed)}
+    return {"log_likelihood": tell(whole(model.data.test.images), model.seed)}
 
 
 def nothing_more(answers: Arrays, data: PreparedData) -> Arrays:

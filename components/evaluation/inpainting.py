@@ -13,6 +13,7 @@ from components.evaluation.hooks import Evaluated
 from components.metrics import bootstrap
 from components.metrics.measurement import Metric
 from components.metrics.nearest import nearest
+from data.arrays import whole
 from data.prepared import PreparedData
 
 IMAGES = 500
@@ -44,7 +45,7 @@ def metrics(filled: np.ndarray, data: PreparedData) -> dict[str, Metric]:
     Each is the root mean squared error of the missing pixels, on [0, 1]. What needs no model is measured with it:
     the mean training image, and the lower half of the training image whose upper half is nearest.
     """
-    images, train = data.test.images[: len(filled)], data.train.images
+    images, train = data.test.images[: len(filled)], whole(data.train.images)
     seen = images.shape[1] // 2
     mean = train[:, seen:].mean(axis=0, dtype=np.float64)
     copied = train[nearest(images[:, :seen], train[:, :seen])]

@@ -85,4 +85,5 @@ def learn(lesson: Lesson, spec: DataSpec, recipe: Augmented, name: str) -> Netwo
 @torch.no_grad()
 def in_chunks(function: Callable[[Tensor], Tensor], images_nhwc: np.ndarray) -> Tensor:
     """Return ``function`` of the images uint8 [N, H, W, C], which gets them as [n, C, H, W] in [0, 1]."""
-    return torch.cat([function(unit(chunk)) for chunk in torch.tensor(images_nhwc).split(_CHUNK)])
+    starts = range(0, len(images_nhwc), _CHUNK)
+    return torch.cat([function(unit(torch.tensor(images_nhwc[i : i + _CHUNK]))) for i in starts])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.arrays import whole
+
 FACES = 2000
 """Greatest number of training faces, evenly chosen, that are fitted to."""
 
@@ -97,4 +99,4 @@ def _evenly(count: int) -> np.ndarray:
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1) / 255
+    return whole(images).reshape(len(images), -1) / 255

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from data.arrays import Array
+
 WINDOW = 7
 """Sides of the window that structure is compared in; smaller images are compared as a whole."""
 
@@ -24,6 +26,12 @@ def absolute_error(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         ours = images if len(images) == 1 else images[part]
         parts.append(np.abs(ours.astype(np.float64) - targets[part]).mean(axis=(1, 2, 3)) / 255)
     return np.concatenate(parts)
+
+
+def mean_image(images: Array) -> np.ndarray:
+    """Return float64 [H, W, C], the mean of ``images`` uint8 [N, H, W, C]; sums of whole numbers are exact."""
+    starts = range(0, len(images), _CHUNK)
+    return sum(images[i : i + _CHUNK].sum(axis=0, dtype=np.float64) for i in starts) / len(images)
 
 
 def structural_similarity(images: np.ndarray, targets: np.ndarray) -> np.ndarray:

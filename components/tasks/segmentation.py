@@ -20,6 +20,7 @@ from components.metrics import bootstrap
 from components.metrics.bootstrap import Statistic
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.paired import SetScores
+from data.arrays import whole
 from data.errors import UserError
 from data.prepared import UNCOUNTED, DataSpec, PreparedData
 
@@ -146,7 +147,7 @@ def draw(folder: Path, answers: Arrays, data: PreparedData, measured: Measuremen
 
 
 def _truth(data: PreparedData) -> np.ndarray:
-    return data.test.masks
+    return whole(data.test.masks)
 
 
 def _per_class(answers: Arrays, data: PreparedData) -> list[dict]:

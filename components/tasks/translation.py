@@ -12,7 +12,7 @@ from components.bundles.signature import Arrays, Predict, Tensor, Tolerance
 from components.evaluation import hooks, image_inputs
 from components.evaluation.hooks import Hook
 from components.metrics import bootstrap
-from components.metrics.image_similarity import absolute_error, structural_similarity
+from components.metrics.image_similarity import absolute_error, mean_image, structural_similarity
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import nearest
 from components.metrics.paired import Scores
@@ -75,8 +75,7 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
     """
     spec, train, test = data.spec, data.train, data.test
     error, similarity = scores(answers, data), structural_similarity(answers["translated"], test.images)
-    mean_image = train.images.mean(axis=0, dtype=np.float64)[None]
-    of_mean_image = absolute_error(mean_image, test.images)
+    of_mean_image = absolute_error(mean_image(train.images)[None], test.images)
     copied = train.images[nearest(test.inputs[:COPIED], train.inputs)]
     metrics = {
         "l1": Metric.of(bootstrap.mean(error), "lower"),

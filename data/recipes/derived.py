@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data import kinds
+from data.arrays import whole
 from data.errors import UserError, nearest
 from data.image_statistics import grey
 from data.objects import Objects
@@ -127,7 +128,7 @@ def _scenes(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
     ids, sources, splits, images, objects = [], [], [], [], []
     for place, split in enumerate(SPLITS):
         part = getattr(parent, split)
-        items = np.asarray(part.images[..., 0])
+        items = np.asarray(whole(part.images)[..., 0])
         for number in range(getattr(spec.scenes, split)):
             random = np.random.default_rng([spec.scenes.seed, place, number])
             scene = scenes.draw(random, items, spec.image)

@@ -64,7 +64,7 @@ def pool(parent: PreparedData, split: str, factor: int, settings: TintedSpec) ->
     is_subject = np.array([settings.subject is not None and id == settings.subject.id for id in part.ids])
     ids = [id for id, left_out in zip(part.ids, is_subject, strict=True) if not left_out]
     labels = part.labels[~is_subject]
-    lights = enlarged(part.images[~is_subject, ..., 0], factor)
+    lights = enlarged(part.images[~is_subject][..., 0], factor)
     words = [""] * len(ids)
     if settings.inverted is not None:
         ids, words = ids * 2, words + [settings.inverted] * len(ids)
@@ -72,7 +72,7 @@ def pool(parent: PreparedData, split: str, factor: int, settings: TintedSpec) ->
         lights = np.concatenate([lights, lights])
     if settings.subject is not None:
         place = parent.train.ids.index(settings.subject.id)
-        light, shown = enlarged(parent.train.images[[place], ..., 0], factor)[0], _MOVED[split]
+        light, shown = enlarged(parent.train.images[[place]][..., 0], factor)[0], _MOVED[split]
         ids, words = ids + [settings.subject.id] * len(shown), words + [settings.subject.word] * len(shown)
         labels = np.concatenate([labels, np.full(len(shown), 2 * count + parent.train.labels[place])])
         lights = np.concatenate([lights, [moved(light, *by) for by in shown]])

@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from data.arrays import Array
 from data.prepared import Split
 
 AHEAD = 3
 """Streamed batches that are on their way while one is being computed on."""
+
+READERS = 2
+"""Threads that bring batches to memory: while one waits for its last example, the other has begun the next batch."""
+
+HELD = 256 << 20
+"""Bytes of pictures that a training on the CPU holds in memory, where they do not lie in one file as they are."""
+
+_CHUNK = 256
 
 
 def order(num: int, seed: int, epoch: int) -> Tensor:
@@ -28,9 +37,9 @@ def order(num: int, seed: int, epoch: int) -> Tensor:
 class Batches:
     """Gives batches of a split on ``device``.
 
-    A split that takes at most ``limit`` bytes lives on the device; a larger one is read batch by batch from the
-    memory map by a thread that runs ahead, through pinned memory, so that copying overlaps computing. Both give
-    the same batches. ``tensors`` names the split's tensors that a batch is of.
+    A split that takes at most ``limit`` bytes lives on the device; a larger one is read batch by batch by threads
+    that run ahead, through pinned memory, so that reading, decoding and copying overlap computing. Both give the
+    same batches, which follow from ``order`` alone. ``tensors`` names the split's tensors that a batch is of.
     """
 
     def __init__(
@@ -42,10 +51,10 @@ class Batches:
     ) -> None:
         self.split, self.device = split, device
         self._arrays = [getattr(split, name) for name in tensors]
-        limit = _room(device) if limit is None else limit
+        limit = _room(device, self._arrays) if limit is None else limit
         self.resident = sum(array.nbytes for array in self._arrays) <= limit
         if self.resident:
-            self._tensors = [torch.as_tensor(array).to(device) for array in self._arrays]
+            self._tensors = [_held(array, device) for array in self._arrays]
 
     def __len__(self) -> int:
         return len(self.split)
@@ -66,14 +75,18 @@ class Batches:
             yield from self._stream(chunks)
 
     def _stream(self, chunks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-        with ThreadPoolExecutor(1, "batches") as reader:
-            coming: deque[Future] = deque()
-            for chunk in chunks:
-                coming.append(reader.submit(self._gather, chunk.numpy()))
-                if len(coming) > AHEAD:
+        coming: deque[Future] = deque()
+        with ThreadPoolExecutor(READERS, "batches") as readers:
+            try:
+                for chunk in chunks:
+                    coming.append(readers.submit(self._gather, chunk.numpy()))
+                    if len(coming) > AHEAD:
+                        yield self._send(coming.popleft())
+                while coming:
                     yield self._send(coming.popleft())
-            while coming:
-                yield self._send(coming.popleft())
+            finally:  # a training that ends within an epoch waits for nothing
+                for batch in coming:
+                    batch.cancel()
 
     def _gather(self, index: np.ndarray) -> tuple[Tensor, ...]:
         batch = tuple(torch.from_numpy(array[index]) for array in self._arrays)
@@ -83,9 +96,20 @@ class Batches:
         return tuple(tensor.to(self.device, non_blocking=True) for tensor in batch.result())
 
 
-def _room(device: torch.device) -> int:
+def _held(array: Array, device: torch.device) -> Tensor:
+    """Bring all of ``array`` to ``device``; what lies in files by some rows at a time."""
+    if isinstance(array, np.ndarray):
+        return torch.as_tensor(array).to(device)
+    held = torch.empty(array.shape, dtype=torch.from_numpy(array[:0]).dtype, device=device)
+    for start in range(0, len(array), _CHUNK):
+        held[start : start + _CHUNK] = torch.from_numpy(array[start : start + _CHUNK])
+    return held
+
+
+def _room(device: torch.device, arrays: Sequence[Array]) -> int:
     """Return how many bytes a split may take on ``device``: half of what is free, the rest is for the training."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free // 2
-    return sys.maxsize  # the memory map is in the CPU's reach as it is
+    # A memory map of a file is in the CPU's reach as it is.
+    return sys.maxsize if all(isinstance(array, np.ndarray) for array in arrays) else HELD

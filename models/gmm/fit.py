@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from data.arrays import whole
 from data.prepared import PreparedData, Split
 from models.blocks import kmeans
 from models.blocks.by_class import ByClass
@@ -66,5 +67,5 @@ class _Fit(ByClass):
 
     def _pixels(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return pixels float64 [N, D] and labels, on the device."""
-        images, labels = torch.as_tensor(split.images), torch.as_tensor(split.labels)
+        images, labels = torch.as_tensor(whole(split.images)), torch.as_tensor(split.labels)
         return self.model.pixels(images.to(self.run.device)), labels.to(self.run.device)

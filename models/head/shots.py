@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.arrays import whole
 from data.prepared import Split
 from models.blocks.pixels import unit
 
@@ -14,7 +15,7 @@ class Shots:
     """Draws pictures of the people of a split, which live on ``device``."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
-        self._images = torch.as_tensor(split.images).to(device)
+        self._images = torch.as_tensor(whole(split.images)).to(device)
         _, person, counts = np.unique(split.identities, return_inverse=True, return_counts=True)
         order = np.argsort(person, kind="stable")  # everybody's pictures side by side
         rank = np.empty(len(order), dtype=np.int64)

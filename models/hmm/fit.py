@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data.arrays import whole
 from data.prepared import PreparedData, Split
 from models.blocks.by_class import ByClass
 from models.hmm import baum_welch, start
@@ -71,7 +72,9 @@ class _Fit(ByClass):
     def _rows(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return the levels of strips [T, N, D], and labels, on the device."""
         device = self.run.device
-        parts = [self.model.strips(part.to(device)) for part in torch.as_tensor(split.images).split(10000)]
+        parts = [
+            self.model.strips(part.to(device)) for part in torch.as_tensor(whole(split.images)).split(10000)
+        ]
         return torch.cat(parts, dim=1), torch.as_tensor(split.labels).to(device)
 
     def _state_dict(self) -> dict[str, Any]:

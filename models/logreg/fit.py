@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from data.arrays import whole
 from data.prepared import PreparedData, Split
 from models.blocks.pixels import unit
 from models.logreg.network import LogisticRegression
@@ -117,7 +118,7 @@ class _Path:
 
 def _pixels(split: Split, run: Run) -> tuple[Tensor, Tensor]:
     """Return the pixels float32 [N, D] in [0, 1] and the labels, on the device."""
-    images = unit(torch.as_tensor(split.images).to(run.device))
+    images = unit(torch.as_tensor(whole(split.images)).to(run.device))
     return images.flatten(1), torch.as_tensor(split.labels).to(run.device)
 
 

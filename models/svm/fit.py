@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from data.arrays import whole
 from data.prepared import PreparedData, Split
 from models.run import Run
 from models.svm import problem as problems
@@ -139,7 +140,7 @@ class _Path:
 
 def _examples(split: Split, run: Run) -> Examples:
     """Return the pixels and the labels, on the device."""
-    images = torch.as_tensor(split.images).to(run.device)
+    images = torch.as_tensor(whole(split.images)).to(run.device)
     return images.flatten(1), torch.as_tensor(split.labels).to(run.device)
 
 

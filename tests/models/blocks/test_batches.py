@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.arrays import ShardedArray
+from models.blocks import batches
 from models.blocks.batches import Batches
 from tests import needs
 
@@ -30,14 +36,40 @@ def test_streamed_and_resident_give_the_same_batches(digits, data):
     )
 
 
+@pytest.mark.parametrize("limit", [None, 0])
+def test_pictures_in_several_files_give_the_same_batches(digits, limit):
+    parts = replace(digits.train, images=ShardedArray(np.split(digits.train.images, [7, 90])))
+    order = batches.order(len(digits.train), seed=3, epoch=1)
+    pairs = zip(
+        Batches(parts, CPU, limit).read(order, 32), Batches(digits.train, CPU).read(order, 32), strict=True
+    )
+    for ours, theirs in pairs:
+        assert all(map(torch.equal, ours, theirs))
+
+
+def test_few_pictures_of_several_files_are_held_and_many_are_read_by_batches(digits, monkeypatch):
+    parts = replace(digits.train, images=ShardedArray(np.split(digits.train.images, [7])))
+    assert Batches(parts, CPU).resident
+    monkeypatch.setattr(batches, "HELD", parts.images.nbytes)
+    assert not Batches(parts, CPU).resident
+
+
+def test_an_epoch_that_is_left_reads_no_further(digits):
+    parts = replace(digits.train, images=ShardedArray(np.split(digits.train.images, [7])))
+    given = Batches(parts, CPU, limit=0).read(torch.arange(len(parts)), 1)
+    next(given)
+    given.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
 @pytest.mark.gpu
 def test_a_gpu_gets_the_same_batches(digits):
     needs.gpu(wanted=True)
     cuda, order = torch.device("cuda"), torch.arange(100)
     for limit in (None, 0):
-        batches = Batches(digits.train, cuda, limit=limit).read(order, 32)
+        given = Batches(digits.train, cuda, limit=limit).read(order, 32)
         for (images, labels), (expected, _) in zip(
-            batches, Batches(digits.train, CPU).read(order, 32), strict=True
+            given, Batches(digits.train, CPU).read(order, 32), strict=True
         ):
             assert images.device.type == labels.device.type == "cuda"
             assert torch.equal(images.cpu(), expected)
