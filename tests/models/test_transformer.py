@@ -34,6 +34,11 @@ def in_projection(attention, theirs: nn.MultiheadAttention) -> None:
     theirs.out_proj.load_state_dict(attention.out.state_dict())
 
 
+def _feed_forward(ours: nn.Module, layer: nn.Module) -> None:
+    layer.linear1.load_state_dict(ours.feed_forward[0].state_dict())
+    layer.linear2.load_state_dict(ours.feed_forward[3].state_dict())
+
+
 def pytorchs(model: transformer.Transformer) -> nn.Transformer:
     """Return ``torch.nn.Transformer`` with the weights of ``model``."""
     config = model.config
@@ -44,26 +49,16 @@ def pytorchs(model: transformer.Transformer) -> nn.Transformer:
     with torch.no_grad():
         for ours, layer in zip(model.encoder.layers, theirs.encoder.layers, strict=True):
             in_projection(ours.attention, layer.self_attn)
-            pairs = [
-                (layer.norm1, ours.norm_attention),
-                (layer.norm2, ours.norm_feed_forward),
-                (layer.linear1, ours.feed_forward[0]),
-                (layer.linear2, ours.feed_forward[3]),
-            ]
-            for one, other in pairs:
-                one.load_state_dict(other.state_dict())
+            _feed_forward(ours, layer)
+            layer.norm1.load_state_dict(ours.norm_attention.state_dict())
+            layer.norm2.load_state_dict(ours.norm_feed_forward.state_dict())
         for ours, layer in zip(model.decoders, theirs.decoder.layers, strict=True):
             in_projection(ours.attention, layer.self_attn)
             in_projection(ours.cross_attention, layer.multihead_attn)
-            pairs = [
-                (layer.norm1, ours.norm_attention),
-                (layer.norm2, ours.norm_cross_attention),
-                (layer.norm3, ours.norm_feed_forward),
-                (layer.linear1, ours.feed_forward[0]),
-                (layer.linear2, ours.feed_forward[3]),
-            ]
-            for one, other in pairs:
-                one.load_state_dict(other.state_dict())
+            _feed_forward(ours, layer)
+            layer.norm1.load_state_dict(ours.norm_attention.state_dict())
+            layer.norm2.load_state_dict(ours.norm_cross_attention.state_dict())
+            layer.norm3.load_state_dict(ours.norm_feed_forward.state_dict())
         theirs.encoder.norm.load_state_dict(model.encoder.norm.state_dict())
         theirs.decoder.norm.load_state_dict(model.norm.state_dict())
     return theirs

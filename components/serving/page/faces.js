@@ -1,8 +1,8 @@
 // Somebody's face from landmarks: a person by a picture, a pose by points that can be dragged or moved by keys.
 
 import { make } from "./answers.js";
-import { ask, blob, newest, to } from "./api.js";
-import { Print } from "./generators.js";
+import { ask, blob, to } from "./api.js";
+import { printed } from "./generators.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const STEP = 1;  // percent of the side that a key press moves a point
@@ -11,12 +11,7 @@ let prints = [], points = [], person = null;
 
 export async function shows(models) {
   section.hidden = !models.length;
-  prints = models.map(model => {
-    const print = new Print(model);
-    print.draw = newest(() => draw(print));
-    return print;
-  });
-  list.replaceChildren(...prints.map(print => print.item));
+  prints = printed(models, list, draw);
   if (!models.length) return;
   const [model] = models;
   const found = await Promise.all([...Array(model.examples).keys()].map(place => ask(to(model, `/examples/${place}`))));

@@ -7,7 +7,7 @@ const [seed, number, count, label, labelled, list, section] =
   ["#seed", "#seed-number", "#count", "#label", "#label-label", "#drawn", "#draw"].map(one => document.querySelector(one));
 let prints = [];
 
-export class Print {
+class Print {
   constructor(model) {
     this.model = model;
     this.item = document.querySelector("#print").content.firstElementChild.cloneNode(true);
@@ -30,17 +30,23 @@ export class Print {
   }
 }
 
-export function shows(models) {
-  section.hidden = !models.length;
-  const asked = models.filter(model => model.draws_by_class);
-  labelled.hidden = !asked.length;
-  if (asked.length) label.replaceChildren(make("option", { value: "" }, "every one in turn"), ...asked[0].classes.map(name => make("option", { value: name }, name)));
-  prints = models.map(model => {
+// A print for each model, put into `list`; `draw` asks for its pictures, and what it is asked last is what it shows.
+export function printed(models, list, draw) {
+  const prints = models.map(model => {
     const print = new Print(model);
     print.draw = newest(() => draw(print));
     return print;
   });
   list.replaceChildren(...prints.map(print => print.item));
+  return prints;
+}
+
+export function shows(models) {
+  section.hidden = !models.length;
+  const asked = models.filter(model => model.draws_by_class);
+  labelled.hidden = !asked.length;
+  if (asked.length) label.replaceChildren(make("option", { value: "" }, "every one in turn"), ...asked[0].classes.map(name => make("option", { value: name }, name)));
+  prints = printed(models, list, draw);
   prints.forEach(print => print.draw());
 }
 

@@ -1,8 +1,8 @@
 // Pictures of what a text says, by every model of a data set that draws by words.
 
-import { ask, newest, to } from "./api.js";
+import { ask, to } from "./api.js";
 import { make } from "./answers.js";
-import { Print } from "./generators.js";
+import { printed } from "./generators.js";
 
 const [section, form, field, told, chips, examples, seed, number, count, list] =
   ["#say", "#say-form", "#prompt", "#prompt-told", "#words", "#prompts", "#say-seed", "#say-number", "#say-count", "#said"].map(one => document.querySelector(one));
@@ -13,12 +13,7 @@ const words = text => text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
 export async function shows(models) {
   section.hidden = !models.length;
-  prints = models.map(model => {
-    const print = new Print(model);
-    print.draw = newest(() => draw(print));
-    return print;
-  });
-  list.replaceChildren(...prints.map(print => print.item));
+  prints = printed(models, list, draw);
   if (!models.length) return;
   const [model] = models;
   [known, longest] = [model.words, model.longest_caption];

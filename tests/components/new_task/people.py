@@ -9,7 +9,7 @@ import numpy as np
 
 from components.pipelines import image_inputs
 from components.pipelines.postprocess import Answer, Description
-from components.pipelines.tasks import Usage
+from components.pipelines.tasks import Usage, classification
 
 USAGE = Usage()
 
@@ -19,11 +19,7 @@ example = image_inputs.example
 
 def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[Answer]:
     """Return ``scores`` of each picture."""
-    classes = description["classes"]
-    return [
-        {"scores": [{"label": classes[k], "score": float(row[k])} for k in np.argsort(-row, kind="stable")]}
-        for row in outputs["scores"]
-    ]
+    return classification.read(description, {"probabilities": outputs["scores"]})
 
 
 def line(answer: Answer) -> str:

@@ -103,6 +103,13 @@ def write(
     return wrap(folder, content, TASKS.get(kind, kind), signature, given, expected, **changes)
 
 
+def write_all(folder: Path) -> dict[str, str]:
+    """Write a bundle of each kind below ``folder``; return their folders by kind."""
+    for kind in SIGNATURES:
+        write(folder / kind, kind)
+    return {kind: str(folder / kind) for kind in SIGNATURES}
+
+
 def wrap(
     folder: Path,
     content: bytes,
@@ -367,14 +374,6 @@ def _reenactment(mark: int):
 
 def _generator(mark: int, *, conditional: bool):
     """Image i shows the grey level seed + mark + label + i."""
-    constants = {
-        "zero": np.int64(0),
-        "one": np.int64(1),
-        "mark": np.array([mark]),
-        "levels": np.int64(251),
-        "axes": np.array([1, 2, 3]),
-        "tail": np.array([4, 4, 1]),
-    }
     start = ["seed", "mark", "label"] if conditional else ["seed", "mark"]
     nodes = [
         helper.make_node("Squeeze", ["count"], ["number"]),
@@ -382,27 +381,38 @@ def _generator(mark: int, *, conditional: bool):
         helper.make_node("Add", start[:2], ["marked"]),
         helper.make_node("Add", ["marked", "label"] if conditional else ["marked", "zero"], ["start"]),
         helper.make_node("Add", ["range", "start"], ["place"]),
-        helper.make_node("Mod", ["place", "levels"], ["level"]),
+    ]
+    return [*nodes, *_grey("place")], _generator_constants(mark)
+
+
+def _grey(level: str) -> list[onnx.NodeProto]:
+    """Return the nodes that make ``count`` pictures, each of one grey: ``level`` modulo the number of levels."""
+    return [
+        helper.make_node("Mod", [level, "levels"], ["level"]),
         helper.make_node("Cast", ["level"], ["grey"], to=TensorProto.UINT8),
         helper.make_node("Unsqueeze", ["grey", "axes"], ["column"]),
         helper.make_node("Concat", ["count", "tail"], ["size"], axis=0),
         helper.make_node("Expand", ["column", "size"], ["image"]),
     ]
-    return nodes, constants
+
+
+def _generator_constants(mark: int) -> dict[str, np.ndarray]:
+    return {
+        "zero": np.array(0),
+        "one": np.array(1),
+        "mark": np.array([mark]),
+        "levels": np.array(251),
+        "axes": np.array([1, 2, 3]),
+        "tail": np.array([4, 4, 1]),
+    }
 
 
 def _text_to_image(mark: int):
     """Image i shows the grey level of its caption's weighed tokens + seed + mark + i."""
-    constants = {
-        "zero": np.int64(0),
-        "one": np.int64(1),
+    constants = _generator_constants(mark) | {
         "first": np.array([0]),
         "axis": np.array([1]),
         "weights": WEIGHTS,
-        "mark": np.array([mark]),
-        "levels": np.int64(251),
-        "axes": np.array([1, 2, 3]),
-        "tail": np.array([4, 4, 1]),
     }
     nodes = [
         helper.make_node("Mul", ["prompt", "weights"], ["weighed"]),
@@ -414,13 +424,8 @@ def _text_to_image(mark: int):
         helper.make_node("Add", ["seed", "mark"], ["start"]),
         helper.make_node("Add", ["range", "start"], ["place"]),
         helper.make_node("Add", ["told", "place"], ["sum"]),
-        helper.make_node("Mod", ["sum", "levels"], ["level"]),
-        helper.make_node("Cast", ["level"], ["grey"], to=TensorProto.UINT8),
-        helper.make_node("Unsqueeze", ["grey", "axes"], ["column"]),
-        helper.make_node("Concat", ["count", "tail"], ["size"], axis=0),
-        helper.make_node("Expand", ["column", "size"], ["image"]),
     ]
-    return nodes, constants
+    return [*nodes, *_grey("sum")], constants
 
 
 def _controlled_generation(mark: int):

@@ -19,11 +19,7 @@ KINDS = tuple(kind for kind in bundles.SIGNATURES if kind != "slow")
 def every_kind(tmp_path_factory) -> Iterator[Server]:
     """A server of fixed bundles, one of each kind."""
     folder = tmp_path_factory.mktemp("kinds")
-    paths = {}
-    for kind in bundles.SIGNATURES:
-        bundles.write(folder / kind, kind)
-        paths[kind] = str(folder / kind)
-    with Server(folder, worker={"bundles": paths, "max_body": 1 << 20}) as server:
+    with Server(folder, worker={"bundles": bundles.write_all(folder), "max_body": 1 << 20}) as server:
         yield server
 
 
@@ -50,12 +46,13 @@ def served(tmp_path_factory) -> Iterator[Server]:
 def both(tmp_path_factory) -> Iterator[Server]:
     """A server of fixed bundles, one of each kind, over REST and gRPC."""
     folder = tmp_path_factory.mktemp("both")
-    paths = {}
-    for kind in bundles.SIGNATURES:
-        bundles.write(folder / kind, kind)
-        paths[kind] = str(folder / kind)
-    bounds = {"max_wait_ms": 20000}
-    settings = {"bundles": paths, "grpc_port": 0, "max_body": 1 << 20, "request_s": 2.0, "default": bounds}
+    settings = {
+        "bundles": bundles.write_all(folder),
+        "grpc_port": 0,
+        "max_body": 1 << 20,
+        "request_s": 2.0,
+        "default": {"max_wait_ms": 20000},
+    }
     with Server(folder, worker=settings) as server:
         yield server
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from components.bundles.agreement import Disagreement
 from components.evaluation.hooks import Evaluated
 from components.tasks import Task, classification, transcription
 from models.registry import FAMILIES
+from tests.components import verbs
 from tests.models.hooks import HOOKS
 
 MODULES = sorted(file.stem for file in Path(tasks.__file__).parent.glob("[!_]*.py"))
@@ -30,12 +30,7 @@ def test_there_is_a_module_for_each_task_and_each_variant():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_has_every_verb(name):
-    module = import_module(f"components.tasks.{name}")
-    assert [constant for constant in Task.__annotations__ if not hasattr(module, constant)] == []
-    for verb, function in vars(Task).items():
-        if not verb.startswith("_"):
-            wanted = list(inspect.signature(function).parameters)[1:]
-            assert list(inspect.signature(getattr(module, verb)).parameters) == wanted, verb
+    assert verbs.missing(import_module(f"components.tasks.{name}"), Task) == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -81,11 +81,6 @@ def spec(**changes) -> DatasetSpec:
     return DatasetSpec.model_validate(values | changes)
 
 
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return tiny.prepare(tmp_path_factory.mktemp("digits"))
-
-
 def test_a_line_s_items_are_of_its_own_split_and_its_text_is_their_classes(digits):
     made = derived.load("l", spec(), digits)
     assert made.splits == ["train"] * 40 + ["validation"] * 20 + ["test"] * 20

@@ -15,12 +15,6 @@ from data.recipes import derived, motifs
 from data.recipes.settings import SubjectSpec, TintedSpec
 from data.recipes.tinted import enlarged
 from tests.data.recipes.test_tinted import COLOURS, SMALL, spec
-from tests.models import tiny
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return tiny.prepare(tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture(scope="module")

@@ -153,11 +153,6 @@ def spec(tint=None, **changes) -> DatasetSpec:
     return DatasetSpec.model_validate(values | changes)
 
 
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return tiny.prepare(tmp_path_factory.mktemp("digits"))
-
-
 def test_a_picture_is_of_an_item_of_its_own_split_and_says_its_class(digits):
     made = derived.load("c", spec(), digits)
     assert made.splits == ["train"] * 40 + ["validation"] * 20 + ["test"] * 20

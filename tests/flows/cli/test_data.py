@@ -1,13 +1,14 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from components.datasets.listing import refresh
 from data.errors import UserError
 from flows.cli.data import app
+from tests.flows.cli import command
 from tests.photo_folder import darkroom_data, digest, encode, fill, photo, project, write
 
 
@@ -135,12 +136,7 @@ def beside(tmp_path, monkeypatch):
     return tmp_path / "photos"
 
 
-def data(*arguments) -> str:
-    """Run ``darkroom data`` in this process; return what it prints."""
-    done = CliRunner().invoke(app, list(map(str, arguments)))
-    if isinstance(done.exception, UserError):
-        raise done.exception
-    return done.output
+data = partial(command.call, app)
 
 
 def test_what_was_found_and_what_is_left_out_is_told_and_refusable(beside):

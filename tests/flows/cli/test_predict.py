@@ -6,18 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 from PIL import Image
-from typer.testing import CliRunner
 
 from data.errors import UserError
 from flows.cli import predict
 from flows.workspace import project
 from tests.components.serving import bundles
+from tests.flows.cli import command
 
 ROOT = Path(__file__).parents[3]
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4), dtype=np.uint8)
@@ -33,15 +34,7 @@ def call(tmp_path, monkeypatch):
         Image.fromarray(pixels).save(name)
     app = typer.Typer()
     predict.add_to(app)
-
-    def run(*arguments: str) -> str:
-        done = CliRunner().invoke(app, arguments)
-        if isinstance(done.exception, UserError):
-            raise done.exception
-        assert done.exit_code == 0, done.output
-        return done.stdout
-
-    return run
+    return partial(command.call, app)
 
 
 def test_a_line_for_each_picture(call):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from components import register
 from components.registry import mlflow_store
@@ -14,21 +14,14 @@ from data.errors import UserError
 from flows.cli import registry
 from tests.components import workspace
 from tests.components.conftest import sqlite_project, sqlite_template  # noqa: F401 -- fixtures
+from tests.flows.cli import command
 
 
 @pytest.fixture
 def call(sqlite_project):  # noqa: F811
     app = typer.Typer()
     registry.add_to(app)
-
-    def run(*arguments: str, code: int = 0) -> str:
-        done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
-        if isinstance(done.exception, UserError):
-            raise done.exception
-        assert done.exit_code == code, done.output
-        return done.output
-
-    return run
+    return partial(command.call, app)
 
 
 def _register(least: float, **settings) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
 from components.serving import supervisor
 from components.serving.settings import ModelSettings
 from data.errors import UserError
 from flows.cli import serve
 from flows.cli.app import app
+from tests.flows.cli import command
 
 serve.add_to(app)
 
@@ -33,12 +34,7 @@ def served(tmp_path, monkeypatch) -> list:
     return settings
 
 
-def call(*arguments: str) -> str:
-    done = CliRunner().invoke(app, arguments)
-    if isinstance(done.exception, UserError):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
+call = partial(command.call, app)
 
 
 def test_options_and_params_become_settings(served, tmp_path):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import typer
-from typer.testing import CliRunner
 
 from components import register
 from components.registry import versions
@@ -14,6 +14,7 @@ from flows.cli import triton
 from flows.workspace import project
 from tests.components import workspace
 from tests.components.conftest import sqlite_project, sqlite_template  # noqa: F401 -- fixtures
+from tests.flows.cli import command
 
 
 def test_says_what_was_written(sqlite_project, monkeypatch):  # noqa: F811
@@ -24,10 +25,7 @@ def test_says_what_was_written(sqlite_project, monkeypatch):  # noqa: F811
     app = typer.Typer()
     app.command()(triton.export_triton)
 
-    def call(*arguments: str) -> str:
-        done = CliRunner().invoke(app, ["repository", *arguments], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.stdout
+    call = partial(command.call, app, "repository")
 
     assert call("m") == "m version 1: written\n"
     assert Path("repository/m/1/model.onnx").is_file()

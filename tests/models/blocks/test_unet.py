@@ -22,6 +22,16 @@ def unet(**known: object) -> UNet:
     return UNet(2, 3, **({"widths": (8, 16), "depth": 1, "condition": 12, "heads": 2} | known))
 
 
+def load(theirs: nn.Module, ours: nn.Module) -> None:
+    """Give diffusers' attention the weights of ours, whose keys and values are one layer."""
+    theirs.group_norm.load_state_dict(ours.norm.state_dict())
+    theirs.to_q.load_state_dict(ours.attention.query.state_dict())
+    weight, bias = ours.attention.key_value.weight, ours.attention.key_value.bias
+    for module, w, b in zip((theirs.to_k, theirs.to_v), weight.chunk(2), bias.chunk(2), strict=True):
+        module.load_state_dict({"weight": w, "bias": b})
+    theirs.to_out[0].load_state_dict(ours.attention.out.state_dict())
+
+
 def test_waves_of_time_equal_diffusers():
     from diffusers.models.embeddings import get_timestep_embedding
 
@@ -71,12 +81,7 @@ def test_attention_between_places_equals_diffusers():
     theirs = Attention(
         16, heads=2, dim_head=8, bias=True, residual_connection=True, norm_num_groups=ours.norm.num_groups
     ).eval()
-    theirs.group_norm.load_state_dict(ours.norm.state_dict())
-    theirs.to_q.load_state_dict(ours.attention.query.state_dict())
-    weight, bias = ours.attention.key_value.weight, ours.attention.key_value.bias
-    for module, w, b in zip((theirs.to_k, theirs.to_v), weight.chunk(2), bias.chunk(2), strict=True):
-        module.load_state_dict({"weight": w, "bias": b})
-    theirs.to_out[0].load_state_dict(ours.attention.out.state_dict())
+    load(theirs, ours)
     x = torch.randn(3, 16, 4, 5)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), theirs(x), atol=1e-6, rtol=1e-5)
@@ -95,12 +100,7 @@ def test_attention_to_words_equals_diffusers():
         residual_connection=True,
         norm_num_groups=ours.norm.num_groups,
     ).eval()
-    theirs.group_norm.load_state_dict(ours.norm.state_dict())
-    theirs.to_q.load_state_dict(ours.attention.query.state_dict())
-    weight, bias = ours.attention.key_value.weight, ours.attention.key_value.bias
-    for module, w, b in zip((theirs.to_k, theirs.to_v), weight.chunk(2), bias.chunk(2), strict=True):
-        module.load_state_dict({"weight": w, "bias": b})
-    theirs.to_out[0].load_state_dict(ours.attention.out.state_dict())
+    load(theirs, ours)
     x, words = torch.randn(3, 16, 4, 5), torch.randn(3, 6, 10)
     padding = torch.arange(6) >= torch.tensor([[6], [2], [1]])
     with torch.no_grad():

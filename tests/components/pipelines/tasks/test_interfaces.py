@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from importlib import import_module
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from components.pipelines import tasks
 from components.pipelines.tasks import Interface
 from components.tasks import TASKS
 from data.errors import UserError
+from tests.components import verbs
 from tests.components.serving import bundles
 
 PARTS = {"board", "fitted board", "faces", "prompts", "seeds"}
@@ -26,11 +26,7 @@ def test_there_is_a_module_for_each_task():
 @pytest.mark.parametrize("name", TASKS)
 def test_a_module_has_every_verb(name):
     module = import_module(f"components.pipelines.tasks.{name}")
-    assert [constant for constant in Interface.__annotations__ if not hasattr(module, constant)] == []
-    for verb, function in vars(Interface).items():
-        if not verb.startswith("_"):
-            wanted = list(inspect.signature(function).parameters)[1:]
-            assert list(inspect.signature(getattr(module, verb)).parameters) == wanted, verb
+    assert verbs.missing(module, Interface) == []
     assert module.USAGE.page in PARTS and "{url}" in module.USAGE.curl
     assert set(module.SHAPES) <= set(pipelines.names())
 
