@@ -90,12 +90,12 @@ def convert(graph: nn.Module, task: Task, data: PreparedData) -> bytes:
     """
     inputs, outputs = task.signature(data.spec)
     example = prompts.tokens(task.inputs(data, "validation", 0, 2), data.spec)
-    content = onnx_export.convert(graph, prompts.signature(inputs, data.spec), outputs, example)
+    model = onnx_export.trace(graph, prompts.signature(inputs, data.spec), outputs, example)
     if any(tensor.dtype == "string" for tensor in outputs):
-        content = onnx_text.spell(content, data.spec.symbols, data.spec.separator)
+        onnx_text.spell(model, data.spec.symbols, data.spec.separator)
     if any(tensor.dtype == "string" for tensor in inputs):
-        content = onnx_text.read(content, "prompt", data.spec.words)
-    return content
+        onnx_text.read(model, "prompt", data.spec.words)
+    return onnx_export.serialize(model)
 
 
 def _describe(

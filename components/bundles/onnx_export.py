@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 import torch
+from onnxscript import ir
 from torch import nn
 
 from components.bundles.signature import Arrays, Tensor
@@ -19,7 +20,12 @@ OPSET = 20
 
 
 def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor], example: Arrays) -> bytes:
-    """Trace ``graph`` and return one self-contained ONNX graph, the same bytes every time and everywhere.
+    """Return the self-contained ONNX graph of a module without texts: :func:`trace`, then :func:`serialize`."""
+    return serialize(trace(graph, inputs, outputs, example))
+
+
+def trace(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor], example: Arrays) -> ir.Model:
+    """Trace ``graph``, and return what was traced for more operations to be put in.
 
     Args:
         graph: called with the inputs by name.
@@ -53,7 +59,12 @@ def convert(graph: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor
             )
         except torch.onnx.OnnxExporterError as error:
             raise UserError(f"the graph cannot be exported to ONNX: {error}") from error
-    model = program.model_proto
+    return program.model
+
+
+def serialize(traced: ir.Model) -> bytes:
+    """Return one self-contained ONNX graph, the same bytes every time and everywhere."""
+    model = ir.to_proto(traced)
     _strip(model)
     _enclose(model.graph)
     _undeclare(model.graph, set())

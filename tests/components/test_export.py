@@ -140,7 +140,7 @@ def test_files_can_be_read_by_another_user(measured):
     ("name", "output"), [("shapes-cnn", "probabilities"), ("shapes-gmm", "log_likelihood")]
 )
 def test_a_graph_that_disagrees_is_not_exported(measured, monkeypatch, name, output):
-    monkeypatch.setattr(onnx_export, "convert", _tampered(name))
+    monkeypatch.setattr(onnx_export, "serialize", _tampered(name))
     before = _bytes(layout.bundle(name))
     with pytest.raises(UserError, match=rf"{name}: .*at batch \d: parity failed: .* differ by"):
         export.run(name)
@@ -149,7 +149,7 @@ def test_a_graph_that_disagrees_is_not_exported(measured, monkeypatch, name, out
 
 
 def test_a_generator_that_disagrees_is_not_exported(measured, monkeypatch):
-    monkeypatch.setattr(onnx_export, "convert", _tampered("shapes-vae"))
+    monkeypatch.setattr(onnx_export, "serialize", _tampered("shapes-vae"))
     shutil.rmtree(layout.bundle("shapes-vae"))
     with pytest.raises(UserError, match=r"shapes-vae: 'image' at batch \d: parity failed"):
         export.run("shapes-vae")

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript import ir
 
-from components.bundles import golden, onnx_text
+from components.bundles import golden, onnx_export, onnx_text
 from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, sha256
 from components.bundles.signature import Tensor
 from components.bundles.triton_config import FILE as TRITON
@@ -97,9 +98,10 @@ def write(
         if values.dtype != object:
             expected[name] = values + values.dtype.type(golden_off)
     signature = SIGNATURES[kind]
-    content = _graph(kind, *signature, mark).SerializeToString()
+    model = ir.from_proto(_graph(kind, *signature, mark))
     if kind in BY_WORDS:
-        content = onnx_text.read(content, "prompt", WORDS)
+        onnx_text.read(model, "prompt", WORDS)
+    content = onnx_export.serialize(model)
     return wrap(folder, content, TASKS.get(kind, kind), signature, given, expected, **changes)
 
 
