@@ -15,7 +15,6 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save
 
 from components.bundles import onnx_export
 from components.judging import network
@@ -26,6 +25,7 @@ from components.project.command import main
 from data import atomic
 from data.kinds import KINDS
 from data.prepared import PreparedData, Split
+from data.tensor_files import encode
 
 
 def run(dataset: str) -> Path:
@@ -59,7 +59,7 @@ def _make(folder: Path, data: PreparedData) -> None:
         name: judge.embed(evenly(split.images))[0]
         for name, split in (("train", data.train), ("test", data.test))
     }
-    (folder / REFERENCES).write_bytes(save(references))
+    (folder / REFERENCES).write_bytes(encode(references))
     atomic.write_json(folder / DESCRIPTION, description | {"accuracy": _accuracy(judge, data.test)})
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save
 
 Layout = Mapping[str, tuple[Any, tuple[int, ...]]]
 """By a tensor's name, its dtype and shape."""
@@ -37,6 +38,15 @@ def begin(layout: Layout) -> tuple[bytes, dict[str, int]]:
     return len(header).to_bytes(8, "little") + header, {
         name: first + tensor["data_offsets"][0] for name, tensor in tensors.items()
     }
+
+
+def encode(tensors: Mapping[str, np.ndarray]) -> bytes:
+    """Return the bytes of a file of ``tensors``, whatever their types and their layout in memory.
+
+    safetensors 0.8.0 writes an array's memory as it lies, so that a transposed, reversed or strided array is read back
+    with other values and without an error; releases up to 0.7.0 made a copy first.
+    """
+    return save({name: np.asarray(values, order="C") for name, values in tensors.items()})
 
 
 def maps(path: Path) -> dict[str, np.ndarray]:

@@ -160,3 +160,11 @@ def _lint_contracts() -> list[dict]:
     import tomllib
 
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+
+def test_arrays_are_written_to_safetensors_in_one_place():
+    written = re.compile(r"safetensors\.numpy import .*save")
+    found = [str(file.relative_to(ROOT)) for file in SOURCES if written.search(file.read_text())]
+    assert found == ["data/tensor_files.py"], (
+        "safetensors writes a strided array wrongly; data/tensor_files.py does not"
+    )

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from components.bundles.signature import Arrays
+from data.tensor_files import encode
 
 
 def write(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> bytes:
@@ -23,7 +24,7 @@ def write(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -
     """
     tensors = {f"input/{name}": _packed(values) for name, values in inputs.items()}
     tensors |= {f"output/{name}": values for name, values in outputs.items() if values.dtype != object}
-    return save(tensors)
+    return encode(tensors)
 
 
 def read(content: bytes, texts: Collection[str]) -> tuple[Arrays, Arrays]:

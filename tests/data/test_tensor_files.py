@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from data import tensor_files
 
@@ -33,3 +33,26 @@ def test_maps_are_what_was_written_and_never_reach_the_file(tmp_path):
         np.testing.assert_array_equal(found[name], values)
         found[name][:] = 0
     np.testing.assert_array_equal(tensor_files.maps(tmp_path / "a")["images"], tensors["images"])
+
+
+_GRID = np.arange(24, dtype=np.int32).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        _GRID,
+        _GRID.transpose(2, 0, 1),
+        _GRID[:, ::-1],
+        _GRID[..., ::2],
+        np.asfortranarray(_GRID),
+        np.broadcast_to(_GRID[0], (5, 3, 4)),
+        _GRID.astype(">i4"),
+        np.float32(1.5).reshape(()),
+    ],
+    ids=["contiguous", "transposed", "reversed", "strided", "fortran", "broadcast", "big-endian", "scalar"],
+)
+def test_an_array_of_any_layout_is_read_back(values):
+    read = load(tensor_files.encode({"values": values}))["values"]
+    assert read.shape == values.shape
+    np.testing.assert_array_equal(read, values)
