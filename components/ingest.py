@@ -6,46 +6,31 @@ Nothing of the source is changed, and a file that cannot be used becomes a row t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from components.datasets import instance_masks, listing, manifest
+from components.datasets import described, image_files, instance_masks, listing, manifest
+from components.datasets.memo import Found, Memo
+from components.datasets.parts import PartWriter
 from components.project.command import main
-from components.project.layout import dataset_file, ingested, prepared
-from data import atomic, cores, spec
+from components.project.layout import dataset_file, ingest_memo, ingested, prepared
+from data import atomic, spec
 from data.captions import words
-from data.errors import UserError
-from data.image_statistics import grey, measure, measure_image
-from data.images import Colour, DecodeError, decode
-from data.objects import Objects, place
-from data.perceptual_hash import to_hex
 from data.prepared import PreparedData
 from data.recipes import derived
 from data.sources import Arrays, ImageFile, faces, imagefolder, packaged, torchvision, tuxpaint
 from data.sources.listing import Entry, printable, scan
 from data.text import parts
 
-MAX_BYTES = 256 << 20
-"""A file larger than this is no image to train on; it is not read into memory."""
-
-_BATCH = 4096
-
-Described = tuple[dict[str, Any], bytes | None]
-"""The columns of the manifest that describe an image, and its bytes unless it does not decode."""
-
-Example = tuple[dict[str, Any], *tuple[bytes | None, ...]]
-"""A row of the manifest, the image's bytes and those of its input or its masks; None for one that does not decode."""
-
 
 def run(dataset: str) -> Path:
-    """Write ``manifest.parquet`` and ``images.parquet``, of pairs ``inputs.parquet``, of masks ``masks.parquet``.
+    """Write the parts of the manifest and of the images' bytes, as ``components/datasets/manifest.py`` says.
+
+    Of a folder of images only those files are read that are new or changed since the last time.
 
     Returns:
         Their folder.
@@ -55,37 +40,63 @@ def run(dataset: str) -> Path:
     """
     settings = spec.load(dataset_file(dataset))
     entries = listing.check(dataset, settings) if settings.source == "imagefolder" else None
+    memo = Memo(ingest_memo(dataset), image_files.basis(settings))
     with atomic.folder(ingested(dataset)) as folder:
-        write(dataset, settings, folder, entries)
+        found = write(dataset, settings, folder, entries, memo)
         if entries is not None:
             listing.check(dataset, settings)  # once more: a file may have changed while the others were read
+    if found is not None:
+        memo.keep(ingested(dataset), found)
     return ingested(dataset)
 
 
-def write(dataset: str, settings: spec.DatasetSpec, folder: Path, entries: list[Entry] | None = None) -> None:
-    """Write the files of ``dataset`` into ``folder``; ``entries``: its folder's listing, if known."""
-    writer = manifest.Writer(folder, *_kind(settings))
+def write(
+    dataset: str,
+    settings: spec.DatasetSpec,
+    folder: Path,
+    entries: list[Entry] | None = None,
+    memo: Memo | None = None,
+) -> Found | None:
+    """Write the parts of ``dataset`` into ``folder``.
+
+    Args:
+        dataset: its name.
+        settings: what its ``dataset.yaml`` says.
+        folder: there, and empty.
+        entries: its folder's listing, if it has one that is known.
+        memo: what an earlier ingest found of its files.
+
+    Returns:
+        What to keep for the next ingest; None of data that are no files.
+    """
+    writer = PartWriter(folder, *_kind(settings))
     if settings.source == "imagefolder":
-        coco = settings.objects.coco if settings.objects else ()
-        listed = scan(settings.folder, coco) if entries is None else entries
-        captions = settings.captions is not None
-        files = imagefolder.load(settings.folder, listed, coco, captions=captions)
-        examples = _read_files(files, settings)
-    elif settings.source == "tuxpaint":
-        examples = _read_files(tuxpaint.load(dataset, settings), settings)
-    else:
-        examples = _read_arrays(_load(dataset, settings))
-    for row, *contents in examples:
+        return image_files.write(_listed(settings, entries), settings, writer, memo)
+    if settings.source == "tuxpaint":
+        return image_files.write(
+            [(0, file) for file in tuxpaint.load(dataset, settings)], settings, writer, memo
+        )
+    for row, *contents in _read_arrays(_load(dataset, settings)):
         if settings.text is not None and row["text"] is not None:
             row["symbols"] = parts(row["text"], settings.text.separator)
         if settings.captions is not None and row["text"] is not None:
             row["words"] = words(row["text"])
         writer.add(row, *contents)
     writer.close()
+    return None
+
+
+def _listed(settings: spec.DatasetSpec, entries: list[Entry] | None) -> list[tuple[int, ImageFile]]:
+    """Return the image files of a user's folder, each with the time of its last change; 0 of one that is not there."""
+    coco = settings.objects.coco if settings.objects else ()
+    listed = scan(settings.folder, coco) if entries is None else entries
+    changed = {printable(entry.path): entry.modified for entry in listed}
+    files = imagefolder.load(settings.folder, listed, coco, captions=settings.captions is not None)
+    return [(changed.get(file.id, 0), file) for file in files]
 
 
 def _kind(settings: spec.DatasetSpec) -> tuple[pa.Schema, tuple[str, ...]]:
-    """Return the columns of the manifest and the files of bytes beside it."""
+    """Return the columns of the manifest and the kinds of contents."""
     if settings.input_channels is not None:
         schema = manifest.PAIRED_SCHEMA if settings.captions is None else manifest.SKETCH_SCHEMA
         return schema, (manifest.IMAGES, manifest.INPUTS)
@@ -109,12 +120,12 @@ def _load(dataset: str, settings: spec.DatasetSpec) -> Arrays:
     return packaged.load(dataset)
 
 
-def _read_arrays(arrays: Arrays) -> Iterator[Example]:
-    images = _describe_arrays(arrays.images)
-    inputs = _describe_arrays(arrays.inputs) if arrays.inputs is not None else None
+def _read_arrays(arrays: Arrays) -> Iterator[image_files.Example]:
+    images = described.arrays(arrays.images)
+    inputs = described.arrays(arrays.inputs) if arrays.inputs is not None else None
     named = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
-    for index, (id, source, split, label, (described, content)) in enumerate(named):
-        row = {"id": id, "source": source, "split": split, "label": label, **described}
+    for index, (id, source, split, label, (of_image, content)) in enumerate(named):
+        row = {"id": id, "source": source, "split": split, "label": label, **of_image}
         if arrays.texts is not None:
             row["text"] = arrays.texts[index]
         if arrays.captions is not None:
@@ -123,7 +134,7 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
             row |= {"identity": arrays.identities[index], **_of_landmarks(arrays.landmarks[index])}
         if arrays.objects is not None:
             yield (
-                row | _of_objects(arrays.objects[index]),
+                row | image_files.of_objects(arrays.objects[index]),
                 content,
                 instance_masks.encode(arrays.objects[index].instances),
             )
@@ -131,132 +142,12 @@ def _read_arrays(arrays: Arrays) -> Iterator[Example]:
             yield row, content
         else:
             of_input, input_content = next(inputs)
-            yield row | _of_input({"source": source, **of_input}), content, input_content
-
-
-def _of_objects(objects: Objects) -> dict[str, Any]:
-    return {
-        "objects": len(objects.categories),
-        "object_error": objects.error,
-        "categories": list(objects.categories),
-        "boxes": objects.boxes.ravel().tolist(),
-        "crowd": list(objects.crowd),
-    }
+            yield row | image_files.of_input({"source": source, **of_input}), content, input_content
 
 
 def _of_landmarks(landmarks: np.ndarray) -> dict[str, Any]:
     ends = {"least_landmark": float(landmarks.min()), "greatest_landmark": float(landmarks.max())}
     return {"landmarks": landmarks.ravel().tolist(), **ends}
-
-
-def _describe_arrays(images_nhwc: np.ndarray) -> Iterator[Described]:
-    _, height, width, channels = images_nhwc.shape
-    shape = {"width": width, "height": height, "mode": "L" if channels == 1 else "RGB", "format": "raw"}
-    for start in range(0, len(images_nhwc), _BATCH):
-        images = images_nhwc[start : start + _BATCH]
-        statistics = measure(grey(images))
-        hashes = to_hex(statistics.phash)
-        for offset, image in enumerate(images):
-            content = image.tobytes()
-            yield (
-                shape
-                | {
-                    "bytes": len(content),
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                    "phash": hashes[offset],
-                    "decodes": True,
-                    "error": None,
-                    "brightness": statistics.brightness[offset],
-                    "contrast": statistics.contrast[offset],
-                    "sharpness": statistics.sharpness[offset],
-                },
-                content,
-            )
-
-
-def _read_files(files: list[ImageFile], settings: spec.DatasetSpec) -> Iterator[Example]:
-    ground = settings.image.ground
-    read = partial(_read_file, ground=ground)
-    if settings.input_channels is not None:
-        read = partial(_read_pair, ground=ground)
-    elif settings.objects is not None:
-        read = partial(_read_objects, ground=ground, masks=settings.objects.masks)
-    elif any(file.objects is not None for file in files):
-        raise UserError(
-            f"{settings.folder}: metadata.jsonl has 'objects', and the data set's dataset.yaml has none. Add to it: "
-            "objects: {masks: false}"
-        )
-    # Threads: Pillow and hashlib release the interpreter lock. In batches: finished bytes wait in memory.
-    with ThreadPoolExecutor(min(8, cores.available())) as pool:
-        for start in range(0, len(files), 64):
-            yield from pool.map(read, files[start : start + 64])
-
-
-def _read_file(file: ImageFile, *, ground: Colour) -> Example:
-    row, content = _describe_file(file.path, ground, file.nearest)
-    told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
-    return told | row, content
-
-
-def _read_pair(file: ImageFile, *, ground: Colour) -> Example:
-    row, content = _read_file(file, ground=ground)
-    if file.input is None:
-        lacking = {"decodes": False, "error": "the metadata name no input_file_name for it"}
-        return row | _of_input(lacking), content, None
-    described, input_content = _describe_file(file.input.path, ground, file.input.nearest)
-    return row | _of_input({"source": file.input.id, **described}), content, input_content
-
-
-def _read_objects(file: ImageFile, *, ground: Colour, masks: bool) -> Example:
-    """Return the row of an image with objects, its bytes and, with ``masks``, what each object covers."""
-    row, content = _read_file(file, ground=ground)
-    nothing: tuple[None, ...] = (None,) if masks else ()
-    if file.objects is None:
-        return row | {"object_error": "nothing says which objects are in it"}, content, *nothing
-    if not row["decodes"]:
-        return row | {"objects": len(file.objects)}, content, *nothing
-    objects = place(file.objects, row["width"], row["height"], masks=masks)
-    found = _of_objects(objects)
-    size = (row["width"], row["height"])
-    if file.size not in (None, size):
-        found["object_error"] = (
-            f"is {size[0]} x {size[1]} pixels, and was annotated as {file.size[0]} x {file.size[1]}"
-        )
-    return row | found, content, *([instance_masks.encode(objects.instances)] if masks else ())
-
-
-def _of_input(described: dict[str, Any]) -> dict[str, Any]:
-    return {f"{manifest.INPUT}{name}": value for name, value in described.items()}
-
-
-def _describe_file(path: Path, ground: Colour, nearest: str | None) -> Described:
-    """Describe a file; where it is not there, ``nearest`` is named, the file that may have been meant."""
-    row = dict.fromkeys(manifest.DESCRIPTION) | {"decodes": False}
-    try:
-        row["bytes"] = path.stat().st_size
-        if row["bytes"] > MAX_BYTES:
-            return row | {"error": f"larger than {MAX_BYTES >> 20} MiB"}, None
-        content = path.read_bytes()
-    except OSError as error:
-        hint = f"; the nearest name is {printable(nearest)!r}" if nearest else ""
-        return row | {"error": f"cannot be read: {error.strerror}{hint}"}, None
-    row["sha256"] = hashlib.sha256(content).hexdigest()
-    try:
-        image, row["format"] = decode(content)
-        statistics = measure_image(image, ground)
-    except DecodeError as error:
-        return row | {"error": str(error)}, None
-    measured = {
-        "width": image.width,
-        "height": image.height,
-        "mode": image.mode,
-        "phash": to_hex(statistics.phash)[0],
-        "decodes": True,
-        "brightness": statistics.brightness[0],
-        "contrast": statistics.contrast[0],
-        "sharpness": statistics.sharpness[0],
-    }
-    return row | measured, content
 
 
 if __name__ == "__main__":

@@ -67,6 +67,11 @@ class EncodedImages(Sequence[bytes]):
         """How many bytes the images are, all together."""
         return sum(header.nbytes for header in self._headers)
 
+    @property
+    def starts(self) -> np.ndarray:
+        """The index of the first image of each shard, int64 [S]."""
+        return self._ends - [header.count for header in self._headers]
+
     def __len__(self) -> int:
         return int(self._ends[-1]) if self.paths else 0
 

@@ -51,17 +51,15 @@ def grey(images_nhwc: np.ndarray) -> np.ndarray:
     return ((images_nhwc @ _LUMA + 0x8000) >> 16).astype(np.uint8)
 
 
-def measure_image(image: Image.Image, ground: Colour = WHITE) -> Statistics:
-    """Measure one decoded image; a large one is first averaged down to at most ``MAX_SIDE`` a side.
+def grey_of(image: Image.Image, ground: Colour = WHITE) -> np.ndarray:
+    """Return what of a decoded image is measured, uint8 [H, W]: a large one averaged down to ``MAX_SIDE`` a side.
 
     Raises:
         DecodeError: its pixels cannot be brought to grey.
     """
     grey = flatten(image, "L", ground)
     factor = -(-max(grey.size) // MAX_SIDE)
-    if factor > 1:
-        grey = grey.reduce(factor)
-    return measure(np.asarray(grey)[None])
+    return np.asarray(grey.reduce(factor) if factor > 1 else grey)
 
 
 def _sharpness(images_nhw: np.ndarray) -> np.ndarray:

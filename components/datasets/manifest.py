@@ -1,26 +1,39 @@
-"""``manifest.parquet`` and the files of bytes beside it: their columns, and how they are written and read.
+"""The manifest of a data set and the images' bytes beside it: columns, and how they are read.
 
-They are written with fixed options, so that the same rows give the same bytes.
+An ``ingest`` folder is a list of parts, each of some hundred examples (``components/datasets/parts.py``): a file
+of rows in ``manifest/`` and a shard of bytes in ``images/`` (``data/image_shards.py``), each named by the SHA-256 of
+its content. The manifest is the rows of all parts, in the order of ``id``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.errors import UserError
+from data.image_shards import EncodedImages
 
-MANIFEST = "manifest.parquet"
-IMAGES = "images.parquet"
-INPUTS = "inputs.parquet"
-"""The images that those of ``IMAGES`` are translations of; only data for translation has it."""
-MASKS = "masks.parquet"
-"""The masks of the objects (``components/datasets/instance_masks.py``); only data for detection may have it."""
+MANIFEST = "manifest"
+"""The folder of the files of rows."""
+
+SHARDS = "images"
+"""The folder of the shards of bytes."""
+
+IMAGES = "images"
+INPUTS = "inputs"
+"""The images that those of ``IMAGES`` are translations of; only data for translation has them."""
+MASKS = "masks"
+"""The masks of the objects (``components/datasets/instance_masks.py``); only data for detection may have them."""
+
+PLACES = {IMAGES: "row", INPUTS: "input_row", MASKS: "mask_row"}
+"""The column that says where in the ``shard`` of its row each kind of content lies; null where there is none."""
 
 DESCRIPTION = (
     "width", "height", "mode", "format", "bytes", "sha256", "phash", "decodes", "error",
@@ -48,15 +61,19 @@ SCHEMA = pa.schema(
         "brightness": pa.float64(),
         "contrast": pa.float64(),
         "sharpness": pa.float64(),
+        "shard": pa.string(),
+        "row": pa.int32(),
     }
 )
-"""A row per example. What cannot be known of a file that does not decode is null."""
+"""A row per example. What cannot be known of a file that does not decode is null.
+
+``shard`` is the name of a file in ``SHARDS``, ``row`` the place of the image in it."""
 
 PAIRED_SCHEMA = pa.schema(
     [
         *SCHEMA,
         pa.field(f"{INPUT}source", pa.string()),
-        *(SCHEMA.field(name).with_name(f"{INPUT}{name}") for name in DESCRIPTION),
+        *(SCHEMA.field(name).with_name(f"{INPUT}{name}") for name in (*DESCRIPTION, "row")),
     ]
 )
 """Of data for translation: the image, and the input that it is the translation of."""
@@ -89,83 +106,90 @@ OBJECT_SCHEMA = pa.schema(
         pa.field("categories", pa.list_(pa.string())),
         pa.field("boxes", pa.list_(pa.float64())),
         pa.field("crowd", pa.list_(pa.bool_())),
+        pa.field("mask_row", pa.int32()),
     ]
 )
 """Of data for detection: how many objects lie in the image, what is wrong with them if anything is, and of each in turn
 its class, its box (x0, y0, x1, y1 in pixels of the original, as annotated), and whether it is a crowd."""
 
-IMAGE_SCHEMA = pa.schema({"id": pa.string(), "bytes": pa.large_binary()})
-"""The bytes of each example, in the order of the manifest; null for one that does not decode."""
-
 _GROUP_BYTES = 64 << 20
+_GROUP_ROWS = 4096
 
 
-class Writer:
-    """Writes the files as the rows come; about 64 MiB of image bytes are in memory at a time."""
-
-    def __init__(self, folder: Path, schema: pa.Schema = SCHEMA, files: tuple[str, ...] = (IMAGES,)) -> None:
-        """Begin the manifest and ``files`` in ``folder``, which exists."""
-        self._schema = schema
-        self._manifest = _open(folder / MANIFEST, self._schema)
-        self._contents = {file: _open(folder / file, IMAGE_SCHEMA) for file in files}
-        self._rows: list[dict] = []
-        self._pending: dict[str, list[bytes | None]] = {file: [] for file in files}
-        self._bytes = 0
-
-    def add(self, row: dict, *contents: bytes | None) -> None:
-        """Append a row of the manifest and its bytes in each of the files."""
-        self._rows.append(row)
-        for pending, content in zip(self._pending.values(), contents, strict=True):
-            pending.append(content)
-            self._bytes += len(content or b"")
-        if self._bytes >= _GROUP_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        """Finish the files."""
-        self._flush()
-        for file in (self._manifest, *self._contents.values()):
-            file.close()
-
-    def _flush(self) -> None:
-        if self._rows:
-            ids = [row["id"] for row in self._rows]
-            self._manifest.write_table(pa.Table.from_pylist(self._rows, self._schema))
-            for name, file in self._contents.items():
-                file.write_table(pa.table({"id": ids, "bytes": self._pending[name]}, IMAGE_SCHEMA))
-        self._rows, self._pending, self._bytes = [], {name: [] for name in self._pending}, 0
-
-
-def read(folder: Path) -> pd.DataFrame:
+def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Return the manifest of an ``ingest`` folder, in its order, with index 0 to N - 1.
+
+    Args:
+        folder: the ``ingest`` folder.
+        columns: those that are read; without it all are.
 
     Raises:
         UserError: there is none.
     """
-    try:
-        return pq.read_table(folder / MANIFEST).to_pandas()
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no {MANIFEST} there. Run the ingest stage first.") from None
+    return _table(folder, columns).to_pandas()
 
 
-def read_images(folder: Path, name: str = IMAGES) -> Iterator[list[bytes | None]]:
-    """Yield the bytes of ``IMAGES``, ``INPUTS`` or ``MASKS`` of an ``ingest`` folder, a group of rows at a time.
+class Contents(Sequence[bytes | None]):
+    """The contents of one kind, in the manifest's order; read when they are asked for, by many threads if need be."""
 
-    They are in the manifest's order, and all files have the same groups.
+    def __init__(self, folder: Path, kind: str = IMAGES) -> None:
+        """Look at the shards of an ``ingest`` folder; ``kind`` is one of ``PLACES``.
+
+        Raises:
+            UserError: there is no manifest, or a shard is not there or damaged.
+        """
+        table = _table(folder, ["shard", PLACES[kind]])
+        shards = table["shard"].combine_chunks().dictionary_encode()
+        rows = table[PLACES[kind]].combine_chunks()
+        self._images = EncodedImages([folder / SHARDS / name for name in shards.dictionary.to_pylist()])
+        # Of a row without content the numbers are of no account; -1 marks it.
+        shard, row = (np.asarray(values.fill_null(0)) for values in (shards.indices, rows))
+        starts = np.append(self._images.starts, 0)
+        self._places = np.where(rows.is_valid(), starts[shard] + row, -1)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> bytes | None:
+        """Return the content of row ``index`` of the manifest; None of one that has none."""
+        place = int(self._places[index])
+        return None if place < 0 else self._images[place]
+
+
+def read_images(folder: Path, kind: str = IMAGES) -> Iterator[list[bytes | None]]:
+    """Yield the contents of one of ``PLACES``, a group of rows at a time: about 64 MiB of images.
+
+    They are in the manifest's order, and all kinds have the same groups.
     """
-    file = pq.ParquetFile(folder / name)
-    for group in range(file.num_row_groups):
-        yield file.read_row_group(group, columns=["bytes"]).column("bytes").to_pylist()
+    contents = Contents(folder, kind)
+    sizes = np.asarray(_table(folder, ["bytes"])["bytes"].combine_chunks().fill_null(0))
+    start = 0
+    while start < len(contents):
+        filled = np.cumsum(sizes[start : start + _GROUP_ROWS])
+        stop = start + 1 + int(np.searchsorted(filled[:-1], _GROUP_BYTES))
+        yield [contents[index] for index in range(start, stop)]
+        start = stop
 
 
 def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 of the manifest file of an ``ingest`` folder."""
-    with (folder / MANIFEST).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of the manifest of an ``ingest`` folder: of its files of rows, in the order of their names."""
+    found = hashlib.sha256()
+    for path in _files(folder):
+        found.update(path.name.encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
-def _open(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    # Contents and hashes do not repeat: dictionaries and statistics would only cost time.
-    return pq.ParquetWriter(
-        path, schema, compression="zstd", compression_level=1, use_dictionary=False, write_statistics=False
-    )
+def _table(folder: Path, columns: list[str] | None) -> pa.Table:
+    files = _files(folder)
+    if not files:
+        raise UserError(f"{folder}: no {MANIFEST} there. Run the ingest stage first.")
+    order = ["id", "sha256"]  # The hash makes the order certain, should two ids be the same.
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *order]))
+    table = pq.ParquetDataset(files).read(wanted, use_threads=False)
+    table = table.take(pc.sort_indices(table, [(name, "ascending") for name in order]))
+    return table if columns is None else table.select(columns)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted((folder / MANIFEST).glob("*.parquet"))

@@ -25,7 +25,7 @@ def suite_file(dataset: str) -> Path:
 
 
 def ingested(dataset: str) -> Path:
-    """Folder with ``manifest.parquet`` (a row per example) and ``images.parquet`` (their bytes)."""
+    """Folder of the manifest (a row per example) and the images' bytes, as ``components/datasets/manifest.py`` says."""
     return Path("artifacts/data") / dataset / "ingest"
 
 
@@ -67,6 +67,11 @@ def bundle(model: str) -> Path:
 def listing_file(dataset: str) -> Path:
     """The listing that ``listing:`` of ``dataset.yaml`` is the hash of; serves only to say what changed since."""
     return STATE / "listings" / f"{dataset}.json"
+
+
+def ingest_memo(dataset: str) -> Path:
+    """Folder of what the last ingest of a folder of images found: it saves work, and no result depends on it."""
+    return STATE / "ingest" / dataset
 
 
 def failed_validation_file(dataset: str) -> Path:

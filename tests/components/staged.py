@@ -65,7 +65,7 @@ class Staged:
         atomic.write_text(Path("models") / self.family / "__init__.py", "")
         own = Path(__file__).parents[2] / layout.dataset_file(self.dataset)
         atomic.write_text(layout.dataset_file(self.dataset), self.dataset_file or own.read_text())
-        atomic.write_bytes(layout.ingested(self.dataset) / "manifest.parquet", b"a manifest")
+        atomic.write_bytes(layout.ingested(self.dataset) / "manifest/part.parquet", b"a manifest")
         found = manifest.fingerprint(layout.ingested(self.dataset))
         verdict = {"success": True, "manifest": found, "suite": "5" * 64, "expectations": []}
         atomic.write_json(layout.validation_file(self.dataset), verdict)

@@ -148,7 +148,7 @@ def test_data_without_a_validation_is_not_promoted(sqlite_project):
     (reason,) = gate.run("m").reasons
     assert "failed its validation" in reason
     workspace.validate()
-    atomic.write_bytes(layout.ingested("shapes") / "manifest.parquet", b"changed since")
+    atomic.write_bytes(layout.ingested("shapes") / "manifest/part.parquet", b"changed since")
     (reason,) = gate.run("m").reasons
     assert "is about another manifest" in reason
     workspace.validate()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from components.datasets import manifest
-from components.ingest import MAX_BYTES
+from components.datasets.described import MAX_BYTES
 from components.ingest import write as write_manifest
 from data import spec
 from tests.data.test_images import bomb

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import ingest, prepare
+from components import prepare
 from components.bundles.bundle import Bundle
+from components.datasets import described
 from components.pipelines import pictures
 from components.project import layout
 from data.image_statistics import measure
-from data.sources import ImageFile
 from data.spec import ImageSpec
 from tests.components import workspace
 from tests.data.test_images import BROKEN_EXIF
@@ -68,13 +68,13 @@ def everywhere(content: bytes, channels: int, bundle: Bundle, folder: Path) -> d
     path = folder / "picture"
     path.write_bytes(content)
     image = ImageSpec(height=8, width=9, channels=channels, ground=GROUND)
-    row, _ = ingest._read_file(ImageFile(id="a", path=path, split="", label=None), ground=GROUND)
+    ((row, _),) = described.files([(path, None)], GROUND)
     assert row["error"] is None
-    described = prepare._Described("images.parquet", *(row[key] for key in prepare._Described._fields[1:]))
+    told = prepare._Described("images", "picture", *(row[key] for key in prepare._Described._fields[2:]))
     mode = {"mode": "L" if channels == 1 else "RGB"}
     bundle.description["image"] |= image.to_json() | mode
     return {
-        "prepare": prepare._to_array(described, content, image),
+        "prepare": prepare._to_array(told, content, image),
         "bundle": bundle.prepare_image(Image.open(io.BytesIO(content)))[0],
         "pipeline": bundle.prepare_image(pictures.opened(content))[0],
         "pipeline, of an image": bundle.prepare_image(pictures.opened(Image.open(path)))[0],
@@ -102,10 +102,10 @@ def test_16_bits_are_the_same_picture_as_8(bundle, tmp_path):
 def test_ingest_measures_what_prepare_makes(tmp_path, name):
     path = tmp_path / "picture.png"
     path.write_bytes(PICTURES[name])
-    row, _ = ingest._read_file(ImageFile(id="a", path=path, split="", label=None), ground=GROUND)
-    described = prepare._Described("images.parquet", *(row[key] for key in prepare._Described._fields[1:]))
+    ((row, _),) = described.files([(path, None)], GROUND)
+    told = prepare._Described("images", "picture", *(row[key] for key in prepare._Described._fields[2:]))
     image = ImageSpec(height=30, width=40, channels=1, ground=GROUND)
-    expected = measure(prepare._to_array(described, PICTURES[name], image)[None, ..., 0])
+    expected = measure(prepare._to_array(told, PICTURES[name], image)[None, ..., 0])
     assert row["brightness"] == expected.brightness[0] and row["contrast"] == expected.contrast[0]
 
 

@@ -3,8 +3,6 @@
 import json
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
@@ -117,11 +115,11 @@ def test_a_validation_of_other_data_does_not_count(root, tmp_path):
 
 
 def test_damaged_bytes_are_noticed(root):
-    folder = root / "artifacts/data/mine/ingest"
-    rows = pq.read_table(folder / manifest.IMAGES).to_pylist()
-    damaged = [row | {"bytes": row["bytes"][::-1]} for row in rows]
-    pq.write_table(pa.Table.from_pylist(damaged, manifest.IMAGE_SCHEMA), folder / manifest.IMAGES)
-    with pytest.raises(UserError, match=r"images\.parquet: the bytes of cat/00\.png"):
+    (shard,) = (root / "artifacts/data/mine/ingest/images").iterdir()
+    content = bytearray(shard.read_bytes())
+    content[-9] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=r"images: the bytes of \w+/\d+\.\w+ are not those of the manifest"):
         prepare.run("mine")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -49,21 +48,18 @@ def sketches(tmp_path_factory):
 
 def test_the_manifest_has_the_columns_of_pairs_and_of_captions(sketches):
     ingested, _, made = sketches
-    table = pq.read_table(ingested / "manifest.parquet")
-    assert table.schema.names == manifest.SKETCH_SCHEMA.names
+    found = manifest.read(ingested)
+    assert list(found.columns) == manifest.SKETCH_SCHEMA.names
     assert set(manifest.SKETCH_SCHEMA.names) == {
         *manifest.PAIRED_SCHEMA.names,
         *manifest.CAPTION_SCHEMA.names,
     }
-    assert {file.name for file in ingested.iterdir()} == {
-        "manifest.parquet",
-        manifest.IMAGES,
-        manifest.INPUTS,
-    }
+    assert {file.name for file in ingested.iterdir()} == {manifest.MANIFEST, manifest.SHARDS}
+    assert (found["row"].notna() & found["input_row"].notna()).all()
     told = dict(zip(made.ids, made.captions, strict=True))
-    rows = table.to_pylist()
+    rows = found.to_dict("records")
     assert {row["id"]: row["text"] for row in rows} == told
-    assert all(row["words"] == list(words(row["text"])) for row in rows)
+    assert all(list(row["words"]) == list(words(row["text"])) for row in rows)
     assert {(row["input_width"], row["input_height"], row["input_mode"]) for row in rows} == {(18, 16, "L")}
 
 

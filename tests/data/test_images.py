@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from data.image_statistics import measure, measure_image
+from data.image_statistics import grey_of, measure
 from data.images import MAX_PIXELS, DecodeError, decode, flatten, to_array, upright
 from tests.photo_folder import encode, photo
 
@@ -106,7 +106,9 @@ def test_16_bits_are_scaled(mode):
     assert image.mode == mode
     np.testing.assert_array_equal(flatten(image, "L"), grey)
     np.testing.assert_array_equal(flatten(image, "RGB"), np.stack([grey] * 3, axis=2))
-    assert measure_image(image).brightness == measure_image(Image.fromarray(grey)).brightness
+    assert (
+        measure(grey_of(image)[None]).brightness == measure(grey_of(Image.fromarray(grey))[None]).brightness
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,10 @@ def test_what_is_transparent_is_laid_on_the_ground(kind):
     np.testing.assert_array_equal(
         flatten(image, "RGB", (10, 20, 30)), np.where(clear[..., None], [10, 20, 30], 0)
     )
-    assert measure_image(image).brightness == 0.5 and measure_image(image, (0, 0, 0)).brightness == 0
+    assert (
+        measure(grey_of(image)[None]).brightness == 0.5
+        and measure(grey_of(image, (0, 0, 0))[None]).brightness == 0
+    )
 
 
 def test_what_is_half_transparent_is_mixed_with_the_ground():
@@ -178,7 +183,7 @@ def test_statistics_agree_with_numpy():
 
 def test_statistics_of_a_large_image_are_of_its_reduction():
     large = photo(6, 1500, 2100)
-    found = measure_image(large)
+    found = measure(grey_of(large)[None])
     np.testing.assert_allclose(found.brightness, np.asarray(large.convert("L")).mean() / 255, atol=0.01)
 
 

@@ -29,7 +29,7 @@ stages:
     foreach: ${datasets}
     do:
       cmd: python -m tests.flows.toy_stage validate ${key}
-      deps: ["artifacts/data/${key}/ingest/manifest.parquet"]
+      deps: ["artifacts/data/${key}/ingest/manifest"]
       outs: ["artifacts/data/${key}/validation.json"]
   prepare:
     foreach: ${datasets}

@@ -29,7 +29,7 @@ def main(stage: str, name: str) -> None:
     while sleep.exists() and time.monotonic() < give_up:
         time.sleep(0.05)
     {
-        "ingest": lambda: atomic.write_bytes(layout.ingested(name) / "manifest.parquet", b"a manifest"),
+        "ingest": lambda: atomic.write_bytes(layout.ingested(name) / "manifest/part.parquet", b"a manifest"),
         "validate": workspace.validate,
         "prepare": workspace.prepare,
         "train": lambda: _train(name),

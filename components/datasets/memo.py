@@ -1,0 +1,190 @@
+"""What the last ingest of a folder of images found, so that the next one reads the files that are new.
+
+DVC removes a stage's outs before it runs the stage, so this lies beside them: hard links to the parts, and an index of
+the files that they were made of. A file is known by its path, size, times and inode. No result depends on the memo:
+what is missing, cut or damaged in it, as hashes tell, is read from the files again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from components.datasets.described import Described
+from components.datasets.manifest import DESCRIPTION, INPUT, MANIFEST, SHARDS
+from components.datasets.parts import Part, digest, link
+from data import atomic
+from data.image_shards import EncodedImages
+
+KEY = 16
+"""Bytes of a key."""
+
+UNKNOWN = bytes(KEY)
+"""The key of what nothing can be known by."""
+
+_FORGOTTEN = b"\xff" * KEY
+"""What ``UNKNOWN`` is kept as: one unknown file is not another."""
+
+_SETTLED = 2_000_000_000
+"""Nanoseconds after a change within which another change may leave the same times."""
+
+_OPEN_PARTS = 4
+_INDEX = "index"
+
+_PREFIXES = ("", INPUT)
+"""Of the columns that describe the first and the second file of an example."""
+
+
+class Found(NamedTuple):
+    """What an ingest found.
+
+    Attributes:
+        parts: the parts, in the order of the examples.
+        examples: the keys of all examples, ``UNKNOWN`` of those that are to be read again.
+        files: likewise the keys of their images, and of their inputs.
+    """
+
+    parts: list[Part]
+    examples: bytes
+    files: list[bytes]
+
+
+def key(path: Path) -> bytes:
+    """Return the key of a file; ``UNKNOWN`` of one that is not there or was changed a moment ago."""
+    try:
+        found = path.stat()
+    except OSError:
+        return UNKNOWN
+    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _SETTLED:
+        return UNKNOWN
+    state = (str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return hashlib.sha256(repr(state).encode()).digest()[:KEY]
+
+
+class Memo:
+    """The memo of one data set.
+
+    Args:
+        folder: where it lies.
+        basis: what descriptions depend on beside the files: code and settings. A memo of another basis is not used.
+    """
+
+    def __init__(self, folder: Path, basis: str) -> None:
+        self.folder, self._basis = folder, basis
+        self._parts, self._examples, files = _load(folder / _INDEX, basis)
+        ends = accumulate((part.count * KEY for part in self._parts), initial=0)
+        self._begins = list(ends)[:-1]
+        self._at = {self._examples[begin : begin + KEY]: place for place, begin in enumerate(self._begins)}
+        self._files: dict[bytes, tuple[int, int, int]] = {}
+        row = 0
+        for place, part in enumerate(self._parts):
+            for number in range(part.count):
+                for kind, keys in enumerate(files):
+                    self._files[keys[row * KEY : (row + 1) * KEY]] = (place, number, kind)
+                row += 1
+        self._files.pop(_FORGOTTEN, None)
+        self._open: OrderedDict[int, tuple[list[dict], EncodedImages | None] | None] = OrderedDict()
+
+    def part_at(self, examples: bytes, position: int) -> Part | None:
+        """Return the part that the examples from ``position`` on are the whole of, if it is known and sound.
+
+        Args:
+            examples: keys of all examples, in their order.
+            position: an example that begins a part.
+        """
+        start = position * KEY
+        place = self._at.get(examples[start : start + KEY])
+        if place is None:
+            return None
+        part = self._parts[place]
+        begin, stop = self._begins[place], start + part.count * KEY
+        if examples[start:stop] != self._examples[begin : begin + part.count * KEY]:
+            return None
+        # The last one may have ended for want of examples.
+        if place == len(self._parts) - 1 and stop != len(examples):
+            return None
+        return part if self._is_sound(part) else None
+
+    def knows(self, keys: Iterable[bytes]) -> bool:
+        """Return whether all these files were described, as they are."""
+        return all(one in self._files for one in keys)
+
+    def described(self, keys: Iterable[bytes]) -> list[Described] | None:
+        """Return what is known of files; None if something is not known, or is damaged."""
+        found = []
+        for one in keys:
+            place, number, kind = self._files.get(one, (-1, 0, 0))
+            opened = self._opened(place) if place >= 0 else None
+            if opened is None:
+                return None
+            rows, images = opened
+            row, prefix = rows[number], _PREFIXES[kind]
+            described = {name: row[f"{prefix}{name}"] for name in DESCRIPTION}
+            content = None if row[f"{prefix}row"] is None else images[row[f"{prefix}row"]]
+            found.append((described, content))
+        return found
+
+    def keep(self, folder: Path, found: Found) -> None:
+        """Replace the memo by what the ingest that wrote ``folder`` found; the files of the folder are linked."""
+        content = b"".join(map(_forget, (found.examples, *found.files)))
+        parts = [list(vars(part).values()) for part in found.parts]
+        told = {"basis": self._basis, "parts": parts, "files": len(found.files)}
+        content = json.dumps(told).encode() + b"\n" + content
+        with atomic.folder(self.folder) as temporary:
+            for kind, names in (
+                (MANIFEST, {part.rows for part in found.parts}),
+                (SHARDS, _shards(found.parts)),
+            ):
+                (temporary / kind).mkdir()
+                for name in names:
+                    link(folder / kind / name, temporary / kind / name)
+            (temporary / _INDEX).write_bytes(hashlib.sha256(content).digest() + content)
+
+    def _opened(self, place: int) -> tuple[list[dict[str, Any]], EncodedImages | None] | None:
+        if place not in self._open:
+            part = self._parts[place]
+            self._open[place] = None
+            if self._is_sound(part):
+                rows = pq.read_table(self.folder / MANIFEST / part.rows).to_pylist()
+                shard = [self.folder / SHARDS / part.shard] if part.shard else []
+                self._open[place] = rows, EncodedImages(shard)
+            if len(self._open) > _OPEN_PARTS:
+                self._open.popitem(last=False)
+        return self._open[place]
+
+    def _is_sound(self, part: Part) -> bool:
+        paths = [self.folder / MANIFEST / part.rows]
+        if part.shard is not None:
+            paths.append(self.folder / SHARDS / part.shard)
+        return all(path.is_file() and digest(path) == path.stem for path in paths)
+
+
+def _load(path: Path, basis: str) -> tuple[list[Part], bytes, list[bytes]]:
+    """Return the parts, the examples' keys and the files' keys of an index; nothing of one that cannot be used."""
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        return [], b"", []
+    head, _, keys = content[32:].partition(b"\n")
+    told = json.loads(head)
+    if told["basis"] != basis:
+        return [], b"", []
+    parts = [Part(*values) for values in told["parts"]]
+    size = sum(part.count for part in parts) * KEY
+    return parts, keys[:size], [keys[size * n : size * (n + 1)] for n in range(1, told["files"] + 1)]
+
+
+def _forget(keys: bytes) -> bytes:
+    each = (keys[start : start + KEY] for start in range(0, len(keys), KEY))
+    return b"".join(_FORGOTTEN if one == UNKNOWN else one for one in each)
+
+
+def _shards(parts: list[Part]) -> set[str]:
+    return {part.shard for part in parts if part.shard is not None}
