@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from data import perceptual_hash as perceptual_hash_module
 from data.perceptual_hash import from_hex, near_pairs, perceptual_hash, to_hex
 
 GREY = arrays(
@@ -38,9 +39,9 @@ def test_hexadecimal_round_trip(values):
 @given(
     arrays(np.uint64, st.integers(0, 300), elements=st.integers(0, 15)),
     arrays(np.uint64, st.integers(0, 300), elements=st.integers(0, 15)),
-    st.integers(0, 3),
+    st.integers(0, 9),
 )
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_near_pairs_are_all_pairs_within_the_distance(left, right, distance):
     rows, columns = near_pairs(left, right, distance)
     expected = [
@@ -50,6 +51,19 @@ def test_near_pairs_are_all_pairs_within_the_distance(left, right, distance):
         if (int(a) ^ int(b)).bit_count() <= distance
     ]
     assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
+
+
+def test_near_pairs_of_many_hashes_are_found_a_part_at_a_time(monkeypatch):
+    random = np.random.default_rng(0)
+    left = random.integers(0, 1 << 63, 400, np.uint64)
+    right = np.concatenate(
+        [left[::3] ^ np.uint64(0b1011), random.integers(0, 1 << 63, 200, np.uint64), left[:5]]
+    )
+    whole = near_pairs(left, right, 4)
+    differing = np.bitwise_count(left[:, None] ^ right[None])
+    np.testing.assert_array_equal(whole, np.nonzero(differing <= 4))
+    monkeypatch.setattr(perceptual_hash_module, "_PART", 7)
+    np.testing.assert_array_equal(near_pairs(left, right, 4), whole)
 
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
