@@ -37,9 +37,8 @@ def run(name: str) -> Measurement:
     """Evaluate the model ``name`` and write its evaluate folder.
 
     Raises:
-        UserError: there is no such model, checkpoint or prepared data, the two do not belong together, or an
-        answer
-            is not finite.
+        UserError: there is no such model, checkpoint or prepared data, the two do not belong together, or
+            an answer is not finite.
     """
     everything = params.load()
     settings, where = everything.model(name), everything.where(name)

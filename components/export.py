@@ -39,9 +39,8 @@ def run(name: str) -> Bundle:
     """Export the model ``name``; return its bundle, opened.
 
     Raises:
-        UserError: a stage before this one has not run, the graph cannot be exported, or parity fails: the
-        message names
-            the worst output, batch size and difference, and what was exported before stays.
+        UserError: a stage before this one has not run, the graph cannot be exported, or parity fails: the message
+            names the worst output, batch size and difference, and what was exported before stays.
     """
     settings = params.load().model(name)
     trained, data = open_trained(name, settings)

@@ -35,8 +35,7 @@ def run(dataset: str) -> Path:
 
     Raises:
         UserError: the data is not validated, a label is no class, a class has too few images for every split,
-            or
-            ``image`` of ``dataset.yaml`` does not fit the images.
+            or ``image`` of ``dataset.yaml`` does not fit the images.
     """
     settings = spec.load(dataset_file(dataset))
     rows = manifest.read(ingested(dataset))

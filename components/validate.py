@@ -31,8 +31,7 @@ def run(dataset: str) -> Path:
 
     Raises:
         UserError: an expectation does not hold. The message names it and the offending files; the verdict is
-            kept
-            in ``.darkroom/validation/``. Or ``suite.yaml`` or ``dataset.yaml`` is wrong.
+            kept in ``.darkroom/validation/``. Or ``suite.yaml`` or ``dataset.yaml`` is wrong.
     """
     settings = spec.load(dataset_file(dataset))
     chosen = suite.load(suite_file(dataset))

@@ -78,8 +78,8 @@ def measure(answers: Arrays, data: PreparedData) -> Measurement:
         "calibration_error": Metric.of(calibration_error(probabilities.max(axis=1), right), "lower"),
     }
     if data.spec.num_classes > TOP:
-        likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-        among = (likeliest == labels[:, None]).any(axis=1)
+        most_likely = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+        among = (most_likely == labels[:, None]).any(axis=1)
         metrics[f"top_{TOP}_accuracy"] = Metric.of(bootstrap.proportion(among), "higher")
     return Measurement("accuracy", metrics, per_class(table, data.spec.classes))
 

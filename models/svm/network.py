@@ -21,17 +21,17 @@ class SupportVectorMachine(nn.Module):
     are of pixels, [D, K].
 
     For ``hinge`` the landmarks are the support vectors, sorted by class, ``counts`` int64 [K] of each; ``coefficients``
-    [M, K] are of each in its class's duel against each class, and ``bias`` is [K, K]. Linear, they are [D, K * K].
+    [M, K] are of each against each other class, and ``bias`` is [K, K]. Linear, they are [D, K * K].
     """
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config = config
         dim, self.num_classes = math.prod(spec.shape), spec.num_classes
-        duels = config.loss == "hinge"
+        one_versus_one = config.loss == "hinge"
         height = dim if config.kernel == "linear" else 0
-        width = self.num_classes**2 if duels and config.kernel == "linear" else self.num_classes
-        bias = (self.num_classes,) * (2 if duels else 1)
+        width = self.num_classes**2 if one_versus_one and config.kernel == "linear" else self.num_classes
+        bias = (self.num_classes,) * (2 if one_versus_one else 1)
         self.register_buffer("centre", torch.zeros(dim, dtype=torch.float64))
         self.register_buffer("landmarks", torch.zeros(0, dim, dtype=torch.uint8))
         self.register_buffer("counts", torch.zeros(self.num_classes, dtype=torch.int64))
@@ -58,7 +58,8 @@ class SupportVectorMachine(nn.Module):
     def scores(self, images_nhwc: Tensor) -> Tensor:
         """Map uint8 [N, H, W, C] to [N, K], which tells the classes apart: the highest is the predicted one.
 
-        Of duels, by how much a class falls short in those that it loses: finer than their count, which has ties.
+        For ``hinge``, by how much a class falls short where it loses one versus one: finer than the count of losses,
+        which has ties.
         """
         decisions = self(images_nhwc)
         return decisions.clamp(max=0).sum(dim=2) if self.config.loss == "hinge" else decisions
@@ -84,7 +85,7 @@ class SupportVectorMachine(nn.Module):
         self.gamma.fill_(gamma)
 
     def _sides(self, x: Tensor) -> Tensor:
-        """Return what each class's images add to its duel against each other: [N, K, K]."""
+        """Return what each class's images add to its classifier against each other class: [N, K, K]."""
         if self.config.kernel == "linear":
             shape = (self.num_classes, self.num_classes)
             return (self._features(x, self.landmarks) @ self.coefficients).unflatten(1, shape)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from models.svm import dual, kernel, primal
 from models.svm.config import Config
-from models.svm.duels import Duels
 from models.svm.kernel import WHITE
 from models.svm.network import SupportVectorMachine
+from models.svm.one_versus_one import Classifiers
 from models.svm.rows import Rows
 
 Examples = tuple[Tensor, Tensor]
@@ -38,12 +38,12 @@ class Dual:
     def __init__(self, config: Config, train: Examples, num_classes: int, gamma: float) -> None:
         self.images, labels = train
         self.tolerance, self.gamma = config.tolerance, gamma
-        self.duels = Duels(labels, num_classes)
+        self.classifiers = Classifiers(labels, num_classes)
         self.centre = kernel.centre(self.images)
         dtype = torch.float64 if config.tolerance < FINE else torch.float32
         self.linear = config.kernel == "linear"
         x = self.images.to(dtype) - self.centre.to(dtype)
-        self.rows = Rows(x, self.duels, None if self.linear else gamma, 2 * dual.WORKING)
+        self.rows = Rows(x, self.classifiers, None if self.linear else gamma, 2 * dual.WORKING)
 
     def solver(self, cost: float, start: dual.Solver | None) -> dual.Solver:
         """See :class:`Problem`."""
@@ -51,11 +51,13 @@ class Dual:
 
     def put(self, model: SupportVectorMachine, solver: dual.Solver) -> None:
         """See :class:`Problem`."""
-        duels = self.duels
-        alpha = duels.by_image(solver.beta, len(self.images)).abs().double()
-        own = [members[:count] for members, count in zip(duels.members, duels.counts, strict=True)]
+        classifiers = self.classifiers
+        alpha = classifiers.by_image(solver.beta, len(self.images)).abs().double()
+        own = [
+            members[:count] for members, count in zip(classifiers.members, classifiers.counts, strict=True)
+        ]
         bias = alpha.new_zeros(len(own), len(own))
-        bias[duels.classes[:, 0], duels.classes[:, 1]] = solver.bias()
+        bias[classifiers.classes[:, 0], classifiers.classes[:, 1]] = solver.bias()
         bias = bias - bias.T
         if self.linear:  # from a weight of each image to one of each pixel
             x = (self.images.double() - self.centre) / WHITE
@@ -63,7 +65,7 @@ class Dual:
             model.put(self.centre, sides.flatten(1), bias, None, self.gamma)
             return
         own = [images[(alpha[images] != 0).any(dim=1)] for images in own]
-        support, counts = torch.cat(own), duels.counts.new_tensor([len(images) for images in own])
+        support, counts = torch.cat(own), classifiers.counts.new_tensor([len(images) for images in own])
         model.put(self.centre, alpha[support], bias, self.images[support], self.gamma, counts)
 
 

@@ -7,8 +7,8 @@ import itertools
 import torch
 from torch import Tensor
 
-from models.svm.duels import Duels
 from models.svm.kernel import WHITE
+from models.svm.one_versus_one import Classifiers
 
 ROOM = 4e9
 """Bytes that rows may take; when they are full, all are forgotten. Pages that hold none yet cost a CPU no memory."""
@@ -17,35 +17,36 @@ ROOM = 4e9
 class Rows:
     """The kernel of single training images with all images of single classes.
 
-    A duel needs an image's kernel with its own class and with the other; the first serves its other duels, too. A row
-    has the same bits whichever rows are computed together, so that a resumed training computes the same ones.
+    A classifier of two classes needs an image's kernel with its own class and with the other; the first serves the
+    class's other classifiers, too. A row has the same bits whichever rows are computed together, so that a
+    resumed training computes the same ones.
 
     Args:
         x: float32 or float64 [N, D], the training images' whole grey levels, centred.
-        duels: who takes part.
+        classifiers: one versus one.
         gamma: the width of ``rbf`` for pixels in [0, 1]; None for the linear kernel.
         least: number of rows that have room in any case.
     """
 
-    def __init__(self, x: Tensor, duels: Duels, gamma: float | None, least: int) -> None:
-        self.x, self.duels, self.gamma = x, duels, gamma
+    def __init__(self, x: Tensor, classifiers: Classifiers, gamma: float | None, least: int) -> None:
+        self.x, self.classifiers, self.gamma = x, classifiers, gamma
         self.columns = _exact_columns(x)
         self.lengths = x.double().square().sum(dim=1).to(x.dtype)
-        num_classes = len(duels.counts)
-        room = max(least, int(ROOM / (duels.length * x.element_size())))
-        self.pool = x.new_empty(min(room, len(x) * num_classes), duels.length)
+        num_classes = len(classifiers.counts)
+        room = max(least, int(ROOM / (classifiers.length * x.element_size())))
+        self.pool = x.new_empty(min(room, len(x) * num_classes), classifiers.length)
         self.table = torch.full((len(x), num_classes), -1, device=x.device)
         self.used = 0
 
-    def duels_at_once(self, working: int) -> int:
-        """Return for how many duels the rows of ``working`` places have room at a time."""
+    def classifiers_at_once(self, working: int) -> int:
+        """Return for how many classifiers the rows of ``working`` places have room at a time."""
         everything = len(self.pool) == self.table.numel()
-        return len(self.duels.classes) if everything else len(self.pool) // (2 * working)
+        return len(self.classifiers.classes) if everything else len(self.pool) // (2 * working)
 
-    def slots(self, duels: Tensor, places: Tensor) -> Tensor:
-        """Return where in the pool the rows of ``places`` [A, Q] of ``duels`` [A] are: int64 [A, Q, 2], by half."""
-        images = self.duels.images(duels, places)[:, :, None]
-        classes = self.duels.classes[duels][:, None, :]
+    def slots(self, classifiers: Tensor, places: Tensor) -> Tensor:
+        """Return where the pool has the rows of ``places`` [A, Q] of ``classifiers`` [A]: int64 [A, Q, 2], by half."""
+        images = self.classifiers.images(classifiers, places)[:, :, None]
+        classes = self.classifiers.classes[classifiers][:, None, :]
         wanted = torch.zeros_like(self.table, dtype=torch.bool)
         wanted[images, classes] = True
         missing = wanted & (self.table < 0)
@@ -59,9 +60,9 @@ class Rows:
 
     def among(self, slots: Tensor, places: Tensor) -> Tensor:
         """Return the kernel [A, Q, Q] of the images at ``places`` [A, Q] with each other; ``slots`` are theirs."""
-        half, position = places // self.duels.length, places % self.duels.length
+        half, position = places // self.classifiers.length, places % self.classifiers.length
         rows = slots.gather(2, half[:, None, :].expand(-1, places.shape[1], -1))
-        return self.pool.flatten()[rows * self.duels.length + position[:, None, :]]
+        return self.pool.flatten()[rows * self.classifiers.length + position[:, None, :]]
 
     def combine(self, slots: Tensor, weights: Tensor) -> Tensor:
         """Return the sum of the rows in ``slots`` [A, Q, 2] by ``weights`` [A, Q]: [A, 2 L]."""
@@ -74,7 +75,7 @@ class Rows:
         return torch.cat(halves, dim=1)
 
     def _compute(self, images: Tensor, label: int) -> None:
-        others = self.duels.members[label, : int(self.duels.counts[label])]
+        others = self.classifiers.members[label, : int(self.classifiers.counts[label])]
         x, z = self.x[images], self.x[others]
         products = sum(x[:, part] @ z[:, part].T for part in self.columns)
         stop = self.used + len(images)

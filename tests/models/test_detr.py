@@ -109,7 +109,7 @@ def test_pictures_are_halved_as_often_as_their_objects_allow(digit_scenes, heigh
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_surest_cells_become_queries(digit_scenes, kind):
-    """Of all cells twice as many as a picture may have objects: where one is likeliest, with what is seen there."""
+    """Of all cells twice as many as a picture may have objects: where one is most likely, with what is seen there."""
     model = network(digit_scenes.spec, queries_per_object=2, classification=kind).eval()
     x_bchw, *_ = batch(digit_scenes)
     with torch.no_grad():

@@ -22,7 +22,7 @@ from models.run import Run
 from models.svm import dual, kernel, rows
 from models.svm import problem as problems
 from models.svm.calibration import temperature
-from models.svm.duels import Duels
+from models.svm.one_versus_one import Classifiers
 from tests.models import tiny
 
 GAMMA, COST = 0.1, 3.0
@@ -59,7 +59,7 @@ def one_against_the_rest(make, x, labels, held_out) -> np.ndarray:
 @pytest.mark.parametrize("name", ["rbf", "linear"])
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-4])  # in float64 and in float32
 def test_hinge_is_the_machine_of_scikit_learn(split, name, tolerance, working, monkeypatch):
-    """``working`` 512 holds every duel whole, 16 a third of it."""
+    """``working`` 512 holds every classifier whole, 16 a third of it."""
     monkeypatch.setattr(dual, "WORKING", working)
     images, labels, held_out = split
     machine = SVC(kernel=name, C=COST, gamma=GAMMA, tol=1e-6, decision_function_shape="ovo")
@@ -108,13 +108,13 @@ def test_hinge_ends_at_the_optimality_conditions(seed, cost, working):
     labels = torch.from_numpy(random.permutation(np.repeat(np.arange(3), [5, 15, 20])))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dual, "WORKING", working)
-        duels = Duels(labels, 3)
-        solver = dual.Solver(rows.Rows(images, duels, 1.0, 2 * working), cost, 1e-6)
+        classifiers = Classifiers(labels, 3)
+        solver = dual.Solver(rows.Rows(images, classifiers, 1.0, 2 * working), cost, 1e-6)
         while solver.violation > 1e-6:
             assert solver.step()
     gram = rbf_kernel(images.numpy() / 255, gamma=1.0)
-    alpha = duels.by_image(solver.beta, 40).abs().numpy()
-    for (first, second), bias in zip(duels.classes.tolist(), solver.bias().tolist(), strict=True):
+    alpha = classifiers.by_image(solver.beta, 40).abs().numpy()
+    for (first, second), bias in zip(classifiers.classes.tolist(), solver.bias().tolist(), strict=True):
         part = np.isin(labels, [first, second])
         signs = np.where(labels[part] == first, 1.0, -1.0)
         multipliers = np.where(signs > 0, alpha[part, second], alpha[part, first])
@@ -131,8 +131,8 @@ def test_hinge_ends_at_the_optimality_conditions(seed, cost, working):
 def test_float32_rows_have_the_same_bits_whichever_are_computed_together(seed):
     random = np.random.default_rng(seed)
     x = torch.from_numpy(random.integers(-255, 256, size=(60, 784))).float()
-    duels = Duels(torch.arange(60) % 2, 2)
-    together, apart = (rows.Rows(x, duels, 0.01, 4) for _ in range(2))
+    classifiers = Classifiers(torch.arange(60) % 2, 2)
+    together, apart = (rows.Rows(x, classifiers, 0.01, 4) for _ in range(2))
     assert len(together.columns) > 1
     places = torch.arange(60)[None]
     slots = together.slots(torch.tensor([0]), places)
@@ -141,8 +141,8 @@ def test_float32_rows_have_the_same_bits_whichever_are_computed_together(seed):
         assert torch.equal(apart.pool[single[0, 0]], together.pool[slots[0, place]])
 
 
-def test_the_fewest_duels_lost_by_the_least_win(split):
-    """On all but near ties the class is the one that most duels are won by, which is what LIBSVM takes."""
+def test_the_class_that_falls_short_least_wins(split):
+    """On all but near ties the class is the one that wins most classifiers, which is what LIBSVM takes."""
     images, labels, held_out = split
     machine = SVC(C=COST, gamma=GAMMA).fit(images / 255, labels)
     ours = torch.from_numpy(decisions(split, 1e-4, loss="hinge")).clamp(max=0).sum(dim=2).argmax(dim=1)
@@ -252,7 +252,7 @@ def test_large_coefficients_that_cancel_keep_the_probabilities_exact(digits):
 
 @pytest.mark.parametrize("overrides", [{"loss": "hinge"}, {"kernel": "linear"}])
 def test_resumed_at_any_step_gives_the_same_bits(digits, tmp_path, overrides, monkeypatch):
-    monkeypatch.setattr(dual, "WORKING", 16)  # several steps for each duel
+    monkeypatch.setattr(dual, "WORKING", 16)  # several steps for each classifier
     whole, points = _fit(digits, tmp_path / "none", overrides, stop=None)
     for stop in range(1, points, max(1, points // 4)):
         with pytest.raises(KeyboardInterrupt):

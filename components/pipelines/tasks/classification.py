@@ -34,9 +34,9 @@ def line(answer: Answer) -> str:
     return "  ".join(f"{one['label']} {one['score']:.3f}" for one in answer["scores"][:SHOWN])
 
 
-def likeliest(description: Description, answer: Answer, shown: Any, top_k: int) -> Any:
+def most_likely(description: Description, answer: Answer, shown: Any, top_k: int) -> Any:
     """Return the ``top_k`` most likely classes."""
     return answer["scores"][:top_k]
 
 
-SHAPES = {"image-classification": likeliest}
+SHAPES = {"image-classification": most_likely}

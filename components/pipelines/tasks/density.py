@@ -40,4 +40,4 @@ def whole(description: Description, answer: Answer, shown: Any, top_k: int) -> A
     return answer
 
 
-SHAPES = {"image-classification": classification.likeliest, "density": whole}
+SHAPES = {"image-classification": classification.most_likely, "density": whole}

@@ -86,7 +86,7 @@ def test_examples_and_metrics_that_agree(measured):
 def test_one_other_class_is_found(measured):
     data = PreparedData(layout.prepared(workspace.DATASET))
     answers = classification.answer(Bundle.open(layout.bundle("shapes-cnn")).predict, data)
-    # The two likeliest classes change places: the confidence stays, the class does not.
+    # The two most likely classes change places: the confidence stays, the class does not.
     row = answers["probabilities"][17]
     first, second = np.argsort(-row)[:2]
     row[[first, second]] = row[[second, first]]

@@ -31,7 +31,7 @@ def target(version: str, kind: str = "classification", mark: int = 0) -> Target:
 @pytest.mark.parametrize("share", [1.0, 0.25])
 def test_a_challenger_is_tried_unseen(tmp_path, monkeypatch, share):
     monkeypatch.chdir(tmp_path)
-    # The challenger's likeliest class is another one as soon as the pixels sum up to less than its mark.
+    # The challenger's most likely class is another one as soon as the pixels sum up to less than its mark.
     champion, challenger = target("1"), target("2", mark=1000)
     StateFile().write(State({"m": champion}, {"m": challenger}, complete=True))
     bright = {"image": np.full((1, 4, 4, 1), 200, np.uint8)}

@@ -1,4 +1,4 @@
-"""One class against one other, for every two of them (Knerr, Personnaz & Dreyfus 1990): who takes part in each duel."""
+"""One versus one, a classifier for every two classes (Knerr, Personnaz & Dreyfus 1990): on which images."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 
-class Duels:
-    """The K (K - 1) / 2 duels, in scikit-learn's order, and the training images that each is fought over.
+class Classifiers:
+    """The K (K - 1) / 2 classifiers, in scikit-learn's order, and the training images of each.
 
-    A *place* is a column of a duel's vectors: ``half * L + position``, the ``position``-th training image of the first
-    class (half 0) or of the second (half 1). All halves are as long as the largest class; the rest is padding.
+    A *place* is a column of a classifier's vectors: ``half * L + position``, the ``position``-th training image of its
+    first class (half 0) or of its second (half 1). All halves are as long as the largest class; the rest is padding.
 
     Attributes:
-        classes: int64 [P, 2], the two classes of each duel.
+        classes: int64 [P, 2], the two classes of each classifier.
         members: int64 [K, L], the training images of each class, padded with image 0.
         counts: int64 [K], how many they are.
         signs: float64 [P, 2 L]: 1 for places of the first class, -1 of the second, 0 for padding.
@@ -32,17 +32,17 @@ class Duels:
         first, second = (real[self.classes[:, half]].double() for half in (0, 1))
         self.signs = torch.cat([first, -second], dim=1)
 
-    def images(self, duels: Tensor, places: Tensor) -> Tensor:
-        """Return which training images stand at ``places`` [A, Q] of ``duels`` [A]: int64 [A, Q]."""
-        classes = self.classes[duels].gather(1, places // self.length)
+    def images(self, classifiers: Tensor, places: Tensor) -> Tensor:
+        """Return which training images stand at ``places`` [A, Q] of ``classifiers`` [A]: int64 [A, Q]."""
+        classes = self.classes[classifiers].gather(1, places // self.length)
         return self.members[classes, places % self.length]
 
     def by_image(self, values: Tensor, num_images: int) -> Tensor:
-        """Return ``values`` [P, 2 L] as [N, K]: of each training image, in its duel against each class."""
+        """Return ``values`` [P, 2 L] as [N, K]: of each training image, in its classifier against each class."""
         table = values.new_zeros(num_images, len(self.counts))
-        for duel, (first, second) in enumerate(self.classes.tolist()):
+        for classifier, (first, second) in enumerate(self.classes.tolist()):
             for half, own, other in ((0, first, second), (1, second, first)):
                 count = int(self.counts[own])
                 start = half * self.length
-                table[self.members[own, :count], other] = values[duel, start : start + count]
+                table[self.members[own, :count], other] = values[classifier, start : start + count]
         return table
