@@ -243,6 +243,7 @@ def attack(
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
     found = json.loads(done.stdout.strip().splitlines()[-1])
     return {
+        "requests": found["requests"],
         "per_s": 1e6 * found["requests"] / found["us"],
         "p50_ms": found["p50_us"] / 1e3,
         "p99_ms": found["p99_us"] / 1e3,

@@ -1,0 +1,66 @@
+"""Two checkouts of Darkroom side by side: how benchmarks start the server of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server: its ports, and the process that answers."""
+
+    port: int
+    grpc_port: int
+    worker: psutil.Process
+
+
+@contextmanager
+def running(checkout: Path, bundles: Mapping[str, Path]) -> Iterator[Running]:
+    """Run a checkout's ``darkroom serve`` with fixed bundles until the block ends, in its own environment."""
+    served = [part for name, folder in bundles.items() for part in ("--bundle", f"{name}={folder}")]
+    command = [
+        checkout / ".venv/bin/python",
+        "-m",
+        "flows",
+        "serve",
+        "--port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--json",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
+        for file in ("dvc.yaml", "params.yaml"):  # what makes a folder a project
+            shutil.copy(checkout / file, folder)
+        server = subprocess.Popen(
+            [*command, *served],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        try:
+            line = server.stdout.readline()
+            if not line:
+                log.seek(0)
+                sys.exit(f"{checkout}: the server did not start:\n{log.read()[-3000:]}")
+            told = json.loads(line)
+            (worker,) = psutil.Process(server.pid).children()
+            yield Running(told["port"], told["grpc_port"], worker)
+        finally:
+            server.terminate()
+            server.wait(60)
