@@ -12,8 +12,12 @@ from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 
 _LONGEST = 256  # characters of a model's name in the log
-_LIMITS = {Reason.TOO_LARGE: "413", Reason.BUSY: "503"}  # the counter's label, the same for both protocols
-_LEVELS = {Reason.FAILED: logging.ERROR, Reason.BUSY: logging.WARNING}
+_LIMITS = {  # the counter's label, the same for both protocols
+    Reason.TOO_LARGE: "413",
+    Reason.BUSY: "503",
+    Reason.NO_ROOM: "503",
+}
+_LEVELS = {Reason.FAILED: logging.ERROR, Reason.BUSY: logging.WARNING, Reason.NO_ROOM: logging.WARNING}
 
 log = logging.getLogger("darkroom.serving")
 

@@ -34,6 +34,8 @@ class Reason(Enum):
     """The server, or the model, failed."""
     BUSY = auto()
     """The server cannot answer now; a later try may succeed."""
+    NO_ROOM = auto()
+    """Requests hold all memory that they may; a later try may succeed."""
 
 
 class RequestError(Exception):

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from components.serving.engine.thread_pool import ThreadPool
+from components.serving.http.body import Budget
 from components.serving.http.tokens import Tokens
 from components.serving.rollout.reconciler import Reconciler
 from components.serving.rollout.repository import Repository
@@ -30,6 +31,7 @@ class Service:
 
     Attributes:
         settings: what the server was told.
+        budget: what holds large requests, of HTTP and gRPC together.
         metrics: what is counted.
         repository: which versions answer.
         reconciler: keeps the repository as the registry has it.
@@ -41,6 +43,7 @@ class Service:
     def __init__(self, settings: Settings, number: int = 0) -> None:
         """Put the parts of worker ``number`` together; call it in the event loop's thread."""
         self.settings = settings
+        self.budget = Budget(settings.max_held)
         self.metrics = Metrics()
         self.repository = Repository(self.metrics)
         self.tokens = Tokens(settings.tokens) if settings.tokens else None

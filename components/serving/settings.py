@@ -52,7 +52,7 @@ class Settings:
         request_s: seconds in which a request has to arrive whole; then it is refused, and its connection ends.
         max_body: most bytes of a request.
         max_held: most bytes of large requests in one worker, from their arrival to their answer; further ones are
-            refused with 503.
+            refused with 503, or wait and are then refused with RESOURCE_EXHAUSTED.
         max_connections: most connections of one worker; on further ones all but probes and operators get 503.
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
         webhook_secret: file of the secret that signs MLflow's webhooks; without it none are taken.

@@ -45,7 +45,7 @@ log = logging.getLogger("darkroom.serving")
 async def serve(settings: Settings, listener: socket.socket, number: int) -> None:
     """Serve on ``listener`` until the end, as worker ``number`` of the server."""
     service = Service(settings, number)
-    server = Server(Application(service), settings)
+    server = Server(Application(service), settings, service.budget)
     grpc = _grpc(service)
 
     def end() -> None:

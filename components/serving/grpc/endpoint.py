@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import grpc
@@ -10,17 +9,25 @@ from google.protobuf.message import DecodeError, Message
 
 from components.serving.data_plane import DataPlane
 from components.serving.grpc import weight
+from components.serving.grpc.arrivals import Arrivals
 from components.serving.grpc.errors import CODES, details, trailing
 from components.serving.grpc.methods import Call, Method
-from components.serving.request_error import Reason, RequestError, too_slow
+from components.serving.http.body import Budget
+from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
+
+_PATIENCE_S = 2.0
+_PROBE_PATIENCE_S = 0.25
 
 
 class Endpoint:
     """Answers the calls of all methods."""
 
     def __init__(self, service: Service) -> None:
-        self._plane, self._request_s = DataPlane(service), service.settings.request_s
+        self._plane, settings = DataPlane(service), service.settings
+        self._arrivals = Arrivals(service.budget, settings.max_body, settings.request_s, _PATIENCE_S)
+        # Probes come from anybody, and find room whatever is asked besides: one at a time, and small.
+        self._probes = Arrivals(Budget(0), settings.max_body, settings.request_s, _PROBE_PATIENCE_S)
 
     def handler(self, method: Method) -> grpc.RpcMethodHandler:
         """Return what gRPC calls for ``method``.
@@ -49,43 +56,42 @@ class Endpoint:
         id, call, answer, refused = self._plane.id_of(headers), Call(), b"", None
         try:
             self._plane.admit(method.access, headers)
-            asked = _parsed(method, await self._content(context))
-            call.timeout_s = context.time_remaining()
-            answer = (await method.handler(asked, call)).SerializeToString()
+            answer = await self._computed(method, call, context)
         except Exception as error:
-            refused = self._plane.error_of(error, id, method.name)
+            refused = _alone(self._plane.error_of(error, id, method.name))
         self._record(id, method, call, refused, time.perf_counter() - came)
         await _end(context, id, refused)
         return answer
+
+    async def _computed(self, method: Method, call: Call, context: grpc.aio.ServicerContext) -> bytes:
+        arrivals = self._arrivals_of(method)
+        content, held = await arrivals.take(lambda: _message(context))
+        try:
+            asked = _parsed(method, content)
+            del content
+            call.timeout_s = context.time_remaining()
+            return (await method.handler(asked, call)).SerializeToString()
+        finally:
+            arrivals.release(held)
 
     async def _stream(self, method: Method, context: grpc.aio.ServicerContext) -> None:
         came = time.perf_counter()
         headers = _headers(context)
         id, refused = self._plane.id_of(headers), None
+        arrivals = self._arrivals_of(method)
         try:
             self._plane.admit(method.access, headers)
-            async for answer in method.handler(_parsed(method, await self._content(context))):
+            content, held = await arrivals.take(lambda: _message(context))
+            arrivals.release(held)  # what asks for many answers is small
+            async for answer in method.handler(_parsed(method, content)):
                 await context.write(answer.SerializeToString())
         except Exception as error:
-            refused = self._plane.error_of(error, id, method.name)
+            refused = _alone(self._plane.error_of(error, id, method.name))
         self._record(id, method, Call(), refused, time.perf_counter() - came)
         await _end(context, id, refused)
 
-    async def _content(self, context: grpc.aio.ServicerContext) -> bytes:
-        """Return the message.
-
-        Raises:
-            RequestError: it does not arrive in time (TOO_SLOW), or there is none (INVALID).
-        """
-        limit_s = self._request_s
-        try:
-            async with asyncio.timeout(limit_s):
-                content = await context.read()
-        except TimeoutError:
-            raise too_slow(limit_s) from None
-        if content is grpc.aio.EOF:
-            raise RequestError(Reason.INVALID, "the call has no message")
-        return content
+    def _arrivals_of(self, method: Method) -> Arrivals:
+        return self._probes if method.access == "open" else self._arrivals
 
     def _record(
         self, id: str, method: Method, call: Call, refused: RequestError | None, seconds: float
@@ -96,6 +102,19 @@ class Endpoint:
             self._plane.count_rejected(call.model[0], refused)
         if refused or self._plane.access_log:
             self._plane.log(id, "gRPC", method.name, status, refused, call.model, seconds)
+
+
+async def _message(context: grpc.aio.ServicerContext) -> bytes:
+    content = await context.read()
+    if content is grpc.aio.EOF:
+        raise RequestError(Reason.INVALID, "the call has no message")
+    return content
+
+
+def _alone(error: RequestError) -> RequestError:
+    """Return ``error`` without the frames that it came through: they hold the message until the collector runs."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 async def _end(context: grpc.aio.ServicerContext, id: str, refused: RequestError | None) -> None:

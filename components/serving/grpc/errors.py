@@ -20,6 +20,7 @@ CODES = {
     Reason.HEADERS_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.FAILED: grpc.StatusCode.INTERNAL,
     Reason.BUSY: grpc.StatusCode.UNAVAILABLE,
+    Reason.NO_ROOM: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 """The code of each reason."""
 

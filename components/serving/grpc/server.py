@@ -28,6 +28,8 @@ class GrpcServer:
                 ("grpc.so_reuseport", 1),
                 ("grpc.max_receive_message_length", self._settings.max_body),
                 ("grpc.max_send_message_length", -1),
+                # Windows stay small until a message may arrive (arrivals.py): they do not grow with the line.
+                ("grpc.http2.bdp_probe", 0),
                 # Compressed ones are not taken: the limit of size would hold before they are large.
                 ("grpc.compression_enabled_algorithms_bitset", _IDENTITY),
                 ("grpc.server_handshake_timeout_ms", int(1e3 * self._settings.request_s)),

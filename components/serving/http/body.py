@@ -6,6 +6,8 @@ a call of the parser all the same, a body of very many is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from components.serving.request_error import Reason, RequestError
 
 FREE = 64 << 10
@@ -16,7 +18,7 @@ FREE_PIECES, LEAST = 1 << 16, 256
 
 
 class Budget:
-    """Bytes of large bodies that a worker holds, from their arrival to their answer.
+    """Bytes of large bodies and messages that a worker holds, from their arrival to their answer.
 
     Attributes:
         held: the bytes now.
@@ -24,16 +26,25 @@ class Budget:
 
     def __init__(self, most: int) -> None:
         self._most, self.held, self._highest = most, 0, 0
+        self._on_release: list[Callable[[], None]] = []
+
+    def fits(self, size: int) -> bool:
+        """Whether there is room for ``size`` bytes more."""
+        return self.held + size <= self._most
+
+    def on_release(self, call: Callable[[], None]) -> None:
+        """Call ``call`` whenever less is held."""
+        self._on_release.append(call)
 
     def take(self, size: int) -> None:
         """Hold ``size`` bytes more.
 
         Raises:
-            RequestError: they are more than there is room for (BUSY).
+            RequestError: they are more than there is room for (NO_ROOM).
         """
-        if self.held + size > self._most:
+        if not self.fits(size):
             raise RequestError(
-                Reason.BUSY, f"requests hold {self._most} bytes already; try again", retry_after_s=1
+                Reason.NO_ROOM, f"requests hold {self._most} bytes already; try again", retry_after_s=1
             )
         self.held += size
         self._highest = max(self._highest, self.held)
@@ -41,6 +52,8 @@ class Budget:
     def release(self, size: int) -> None:
         """Hold ``size`` bytes less."""
         self.held -= size
+        for call in self._on_release:
+            call()
 
     def fallen(self, size: int) -> bool:
         """Whether it holds ``size`` bytes less than it has held since this was true last."""
@@ -79,7 +92,7 @@ class Body:
         """Join what was added, and count it.
 
         Raises:
-            RequestError: it is too large, or comes in too small pieces (TOO_LARGE); there is no room for it (BUSY).
+            RequestError: it is too large, or comes in too small pieces (TOO_LARGE); there is no room for it (NO_ROOM).
         """
         pieces, size = self._pieces, self.size
         added = len(pieces) - self._settled

@@ -19,6 +19,7 @@ STATUS = {
     Reason.HEADERS_TOO_LARGE: 431,
     Reason.FAILED: 500,
     Reason.BUSY: 503,
+    Reason.NO_ROOM: 503,
 }
 """The status of each reason."""
 

@@ -33,13 +33,14 @@ log = logging.getLogger("darkroom.serving")
 class Server:
     """The connections of a worker."""
 
-    def __init__(self, application: Answers, settings: Settings) -> None:
+    def __init__(self, application: Answers, settings: Settings, budget: Budget) -> None:
+        """Serve ``application``; ``budget`` holds the bodies of all connections."""
         self._most = descriptors.for_connections()
         # What is refused by a response needs a descriptor for it.
         room = min(settings.max_connections, max(1, self._most * 3 // 4))
         self._application, self._settings = application, replace(settings, max_connections=room)
         self._connections: set[Connection] = set()
-        self._budget = Budget(settings.max_held)
+        self._budget = budget
         self._listening: asyncio.Server | None = None
         self._ending = asyncio.Event()
 

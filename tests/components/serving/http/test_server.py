@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from components.serving.http import descriptors, server
+from components.serving.http.body import Budget
 from components.serving.http.listening import listen
 from components.serving.http.messages import Request
 from components.serving.http.server import Server
@@ -36,7 +37,7 @@ def address(monkeypatch):
     listener, served = listen("127.0.0.1", 0), []
 
     async def serve() -> None:
-        served.extend((asyncio.get_running_loop(), Server(Full(), Settings())))
+        served.extend((asyncio.get_running_loop(), Server(Full(), Settings(), Budget(1 << 20))))
         await served[1].serve(listener)
 
     thread = threading.Thread(target=lambda: uvloop.run(serve()))
