@@ -17,7 +17,7 @@ from data.errors import UserError
 from flows.prefect_api import address
 from flows.processes import locks
 from flows.retraining import machine
-from flows.stages import dag, fork_server
+from flows.stages import cache_check, dag, fork_server
 from flows.workspace import pins, settings_check
 
 PYTHONS = ((3, 11), (3, 12))
@@ -42,8 +42,11 @@ class Finding:
     mend: str = ""
 
 
-def examine() -> Iterator[Finding]:
-    """Yield what is found, one look after the other; a look that fails is a finding, too."""
+def examine(*, cache: bool = False) -> Iterator[Finding]:
+    """Yield what is found, one look after the other; a look that fails is a finding, too.
+
+    With ``cache``, every object of DVC's cache is hashed as well, which takes a second for some hundred megabytes.
+    """
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
         "python": _python,
         "libraries": _libraries,
@@ -57,6 +60,8 @@ def examine() -> Iterator[Finding]:
         "disk": _disk,
         "locks": _locks,
     }
+    if cache:
+        looks["cache"] = _cache
     for about, look in looks.items():
         try:
             yield from look()
@@ -141,6 +146,18 @@ def _dvc() -> Iterator[Finding]:
         else f"{len(stages)} stages are up to date"
     )
     yield Finding("dvc", "good", f"{state}; remote {remote}: {repo.config['remote'][remote]['url']}")
+
+
+def _cache() -> Iterator[Finding]:
+    from dvc.repo import Repo
+
+    folder = Path(Repo(".").cache.local.path)
+    bad = list(cache_check.damaged(folder))
+    for file in bad:
+        mend = f"rm -f {file}, and darkroom run makes or fetches it again"
+        yield Finding("cache", "bad", f"{file} holds other bytes than its name says", mend)
+    if not bad:
+        yield Finding("cache", "good", f"{folder}: every object is what its name says")
 
 
 def _fork_server() -> Iterator[Finding]:

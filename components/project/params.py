@@ -179,7 +179,7 @@ class Params(BaseModel):
 
     def where(self, name: str) -> str:
         """Return where a message says that the entry of ``name`` is: ``params.yaml: models.digits-cnn``."""
-        return f"{FILE}: {next(key for key in KEPT if name in getattr(self, key))}.{name}"
+        return f"{FILE}: {next(key for key in (*KEPT, 'catalog') if name in getattr(self, key))}.{name}"
 
 
 class _ServeAlone(BaseModel):

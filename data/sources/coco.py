@@ -10,6 +10,7 @@ exports of label tools look like.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -21,6 +22,9 @@ from data.errors import UserError, nearest
 from data.objects import Annotation, Polygons, Runs
 from data.sources.file_names import FileNames, is_writable, only
 from data.sources.split_names import split_in
+
+Id = int | str
+"""Of an image or a category: a whole number, or a text where a tool writes such."""
 
 KEYS = ("images", "annotations", "categories")
 
@@ -89,9 +93,7 @@ def categories(files: tuple[Path, ...]) -> list[str]:
     Raises:
         UserError: a file is not as it must be.
     """
-    return list(
-        dict.fromkeys(name for file in files for _, name in sorted(_categories(file, _read(file)).items()))
-    )
+    return list(dict.fromkeys(name for file in files for name in _categories(file, _read(file)).values()))
 
 
 def _jsons(paths: Iterable[Path]) -> list[Path]:
@@ -187,48 +189,51 @@ def _load(folder: Path, file: Path, there: FileNames) -> dict[str, Listed]:
     values = _read(file)
     names = _categories(file, values)
     images = _images(folder, file, values["images"], there)
-    objects: dict[int, list[Annotation]] = {id: [] for id in images}
+    objects: dict[Id, list[Annotation]] = {id: [] for id in images}
     for index, annotation in enumerate(values["annotations"]):
         where = f"{file}: annotations.{index}"
         if isinstance(annotation, dict) and "id" in annotation:
             where = f"{where} (id {annotation['id']})"
-        image = _get(where, annotation, "image_id", int)
+        image = _id(where, annotation, "image_id")
         if image not in objects:
-            raise UserError(f"{where}: image_id: {image} is no id of 'images'.")
+            raise UserError(f"{where}: image_id: {image!r} is no id of 'images'.")
         objects[image].append(_annotation(where, annotation, names))
     return {path: replace(image, objects=tuple(objects[id])) for id, (path, image) in images.items()}
 
 
-def _categories(file: Path, values: dict[str, list[Any]]) -> dict[int, str]:
-    """Return the names by their ids; a name may be there twice where annotations use one of its ids at most."""
-    names: dict[int, str] = {}
+def _categories(file: Path, values: dict[str, list[Any]]) -> dict[Id, str]:
+    """Return the names by their ids, in their order.
+
+    A name may be there twice where annotations use one of its ids at most.
+    """
+    names: dict[Id, str] = {}
     used = [one.get("category_id") for one in values["annotations"] if isinstance(one, dict)]
-    used_ids = {id for id in used if type(id) is int}
+    used_ids = {_known(id) for id in used if type(id) in (int, str)}
     for index, category in enumerate(values["categories"]):
         where = f"{file}: categories.{index}"
-        id, name = _get(where, category, "id", int), _get(where, category, "name", str)
+        id, name = _id(where, category, "id"), _get(where, category, "name", str)
         name = unicodedata.normalize("NFC", name)
         if not name.strip():
             raise UserError(f"{where}: name: is empty.")
         alike = {other for other, known in names.items() if known == name} | {id}
         # Roboflow puts the project's name first, which may be that of its one class.
         if id in names or len(alike & used_ids) > 1:
-            raise UserError(f"{where}: its id {id} or its name {name!r} is another category's too.")
+            raise UserError(f"{where}: its id {id!r} or its name {name!r} is another category's too.")
         names[id] = name
-    return names
+    return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _images(folder: Path, file: Path, images: list[Any], there: FileNames) -> dict[int, tuple[str, Listed]]:
+def _images(folder: Path, file: Path, images: list[Any], there: FileNames) -> dict[Id, tuple[str, Listed]]:
     """Return the path of each image and what is said of it, by its id, without objects."""
-    found: dict[int, tuple[str, Listed]] = {}
+    found: dict[Id, tuple[str, Listed]] = {}
     paths: set[str] = set()
     place = _Place(folder, file, there)
     missing = 0
     for index, image in enumerate(images):
         where = f"{file}: images.{index}"
-        id, name = _get(where, image, "id", int), _get(where, image, "file_name", str)
+        id, name = _id(where, image, "id"), _get(where, image, "file_name", str)
         if id in found:
-            raise UserError(f"{where}: id: {id} is another image's too, {found[id][0]!r}.")
+            raise UserError(f"{where}: id: {id!r} is another image's too, {found[id][0]!r}.")
         if not place.is_sound(name):
             raise UserError(f"{where}: file_name: {name!r} is no path in the folder.")
         path = place.find(f"{where}: file_name", name)
@@ -260,11 +265,11 @@ def _size(where: str, image: dict[str, Any]) -> tuple[int, int] | None:
     return None if width is None or height is None else (int(width), int(height))
 
 
-def _annotation(where: str, values: dict[str, Any], names: dict[int, str]) -> Annotation:
-    category = _get(where, values, "category_id", int)
+def _annotation(where: str, values: dict[str, Any], names: dict[Id, str]) -> Annotation:
+    category = _id(where, values, "category_id")
     if category not in names:
-        known = ", ".join(f"{id} {name}" for id, name in sorted(names.items())[:20])
-        raise UserError(f"{where}: category_id: {category} is no id of 'categories': {known}.")
+        known = ", ".join(f"{id} {name}" for id, name in list(names.items())[:20])
+        raise UserError(f"{where}: category_id: {category!r} is no id of 'categories': {known}.")
     return Annotation(
         where=where,
         category=names[category],
@@ -344,6 +349,18 @@ def _decompress(where: str, text: str) -> list[int]:
     if shift:
         raise UserError(f"{where}: ends in the middle of a number.")
     return runs
+
+
+def _id(where: str, values: Any, key: str) -> Id:
+    if not isinstance(values, dict) or type(values.get(key)) not in (int, str) or values[key] == "":
+        found = values.get(key) if isinstance(values, dict) else values
+        raise UserError(f"{where}: {key}: must be a whole number or a text (got {found!r}).")
+    return _known(values[key])
+
+
+def _known(id: Id) -> Id:
+    """Return an id by which it is known: some tools write numbers as texts, in one place or in all."""
+    return int(id) if isinstance(id, str) and re.fullmatch(r"0|[1-9][0-9]{0,17}", id) else id
 
 
 def _get(where: str, values: Any, key: str, kind: type) -> Any:

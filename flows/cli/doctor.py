@@ -15,12 +15,16 @@ def doctor(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")
     ] = False,
+    cache: Annotated[
+        bool,
+        typer.Option(help="Hash every object of DVC's cache, too: dvc checkout and dvc repro trust it."),
+    ] = False,
 ) -> None:
     """Look at the machine and the project, and say what to mend. Exit status 1 when something is wrong."""
     from flows import doctor as examination
 
     found = []
-    for finding in examination.examine():
+    for finding in examination.examine(cache=cache):
         found.append(finding)
         if not as_json:
             typer.echo(f"{_MARKS[finding.state]}  {finding.about}: {finding.says}")

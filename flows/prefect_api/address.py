@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 from data.errors import UserError
 
@@ -20,5 +21,8 @@ def tidy() -> str | None:
         return None
     if not given.startswith(("http://", "https://")):
         raise UserError(f"{VARIABLE}={given}: is no address of a server; one is http://127.0.0.1:4200/api.")
-    os.environ[VARIABLE] = given.rstrip("/")
-    return os.environ[VARIABLE]
+    url = given.rstrip("/")
+    if not urlsplit(url).path:
+        raise UserError(f"{VARIABLE}={given}: is Prefect's page; its API is {url}/api.")
+    os.environ[VARIABLE] = url
+    return url

@@ -16,7 +16,7 @@ from models.settings import configure
 
 def wrong(settings: Params) -> Iterator[str]:
     """Yield what is wrong, with the file, the key, and what could be meant."""
-    for name, entry in settings.all_models.items():
+    for name, entry in (settings.catalog | settings.all_models).items():
         if entry.overrides:
             config = models.family(entry.family).Config
             try:

@@ -71,9 +71,7 @@ def _families(settings: Params) -> Iterator[str]:
 def _metrics(settings: Params) -> Iterator[str]:
     """Yield the thresholds of metrics that a model's task does not measure."""
     for name, policy in settings.gate.items():
-        if name not in settings.all_models:
-            continue
-        task = task_of(settings.model(name).family)
+        task = task_of((settings.catalog | settings.all_models)[name].family)
         known = tasks.of(task).METRICS
         for metric in policy.thresholds:
             if metric not in known:
@@ -82,8 +80,11 @@ def _metrics(settings: Params) -> Iterator[str]:
 
 
 def _overrides(settings: Params) -> Iterator[str]:
-    """Yield the settings that a family does not have or cannot take, as another process finds them, with PyTorch."""
-    if not any(entry.overrides for entry in settings.all_models.values()):
+    """Yield the settings that a family does not have or cannot take, as another process finds them, with PyTorch.
+
+    Those of the catalog, too: who takes a model from there should not find out then.
+    """
+    if not any(entry.overrides for entry in (settings.catalog | settings.all_models).values()):
         return
     programs = fork_server.programs()
     python = str(programs / "python") if programs else sys.executable

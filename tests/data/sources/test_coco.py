@@ -44,6 +44,31 @@ def test_objects_come_with_their_image(tmp_path):
     assert coco.categories((file,)) == ["ant", "zebra"]  # by id
 
 
+def test_ids_may_be_texts(tmp_path):
+    """Of numbers, in some places or in all, or of anything else; each is told from the others."""
+    coco_folder.fill(tmp_path / "numbers")
+    wanted = load(tmp_path / "numbers", tmp_path / "numbers/instances.json")
+    for name, spelled in (("decimal", str), ("words", "img-{:03d}".format), ("some", str)):
+        values = coco_folder.described()
+        for image in values["images"] if name != "some" else ():
+            image["id"] = spelled(image["id"])
+        for category in values["categories"]:
+            category["id"] = str(category["id"])
+        for annotation in values["annotations"]:
+            annotation["image_id"] = spelled(annotation["image_id"])
+        folder = tmp_path / name
+        coco_folder.fill(folder, values)
+        found = load(folder, folder / "instances.json")
+        assert {path: [one.category for one in image.objects] for path, image in found.items()} == {
+            path: [one.category for one in image.objects] for path, image in wanted.items()
+        }
+        assert coco.categories((folder / "instances.json",)) == ["ant", "zebra"]
+    values["images"][1]["id"] = str(values["images"][0]["id"])
+    coco_folder.fill(tmp_path / "twice", values)
+    with pytest.raises(UserError, match=r"images.1: id: .* is another image's too"):
+        load(tmp_path / "twice", tmp_path / "twice/instances.json")
+
+
 def test_images_that_are_not_listed_are_no_examples_and_listed_ones_that_are_missing_are(tmp_path):
     values = coco_folder.described()
     values["images"][5]["file_name"] = "gone.png"
@@ -272,7 +297,10 @@ def test_a_name_of_two_categories_is_one_where_annotations_use_one_of_them(tmp_p
             r"images.3: file_name: '../02.png' is no path in",
         ),
         (lambda v: put(v, "images", 3, file_name=7), r"images.3: file_name: must be a text \(got 7\)"),
-        (lambda v: drop(v, "images", 3, "id"), r"images.3: id: must be a whole number \(got None\)"),
+        (
+            lambda v: drop(v, "images", 3, "id"),
+            r"images.3: id: must be a whole number or a text \(got None\)",
+        ),
         (lambda v: put(v, "categories", 1, id=7), r"categories.1: its id 7 or its name 'ant' is another"),
         (
             lambda v: put(v, "annotations", 2, image_id=99),

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from dvc.config import Config
 
 from data.errors import UserError
 from flows.stages import verified_remotes
@@ -47,6 +48,31 @@ def test_only_what_says_nothing_is_set_and_comments_stay(tmp_path, monkeypatch):
     assert Path(".dvc/config").read_text() == config + "    verify = true\n" + meant
     assert Path(".dvc/config.local").read_text() == here.replace("comma\n", "comma\n    verify = true\n")
     assert verified_remotes.verify() == []
+
+
+def test_a_remote_of_the_account_is_verified_in_this_project(tmp_path, monkeypatch):
+    for level in ("system", "global"):
+        monkeypatch.setenv(f"DVC_{level.upper()}_CONFIG_DIR", str(tmp_path / level))
+        (tmp_path / level).mkdir()
+        text = f"['remote \"{level}\"']\n    url = /{level}\n['remote \"meant\"']\n    url = /m\n    verify = false\n"
+        (tmp_path / level / "config").write_text(text)
+    assert [str(file.parent) for file in verified_remotes.outer_files()] == [
+        Config.get_dir(level) for level in ("system", "global")
+    ]
+    (tmp_path / "project/.dvc").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    assert sorted(told.split(" set ")[0] for told in verified_remotes.verify()) == [
+        ".dvc/config.local: remote 'global':",
+        ".dvc/config.local: remote 'system':",
+    ]
+    remotes = Config(".dvc")["remote"]
+    assert {name: remotes[name].get("verify") for name in ("system", "global", "meant")} == {
+        "system": True,
+        "global": True,
+        "meant": False,
+    }
+    assert verified_remotes.verify() == []
+    assert (tmp_path / "global/config").read_text() == text.replace("system", "global")
 
 
 def test_a_config_that_cannot_be_read_is_told(tmp_path, monkeypatch):

@@ -29,8 +29,9 @@ def project(tmp_path, monkeypatch) -> Path:
 def load(models: dict | None = None, overrides: bool = False, **sections: dict) -> Params:
     """Write this project's ``params.yaml`` with some entries changed; without overrides, which take PyTorch's time."""
     values = copy.deepcopy(REAL)
-    for entry in values["models"].values() if not overrides else ():
-        entry.pop("overrides", None)
+    for section in (*params.KEPT, "catalog") if not overrides else ():
+        for entry in values[section].values():
+            entry.pop("overrides", None)
     for name, changes in (models or {}).items():
         values["models"][name] |= changes
     for section, entries in sections.items():
@@ -66,6 +67,10 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
             "'accuracy'?",
         ),
         (
+            {"gate": {"fashion-cnn": {"thresholds": {"ap50": {"at_least": 0.9}}}}},
+            "params.yaml: gate.fashion-cnn.thresholds.ap50: classification has no such metric.",
+        ),
+        (
             {"schedules": {"yearly": {"cron": "0 3 30 2 *"}}},
             "params.yaml: schedules.yearly.cron: '0 3 30 2 *' never comes: no month has such a day.",
         ),
@@ -85,10 +90,14 @@ def test_all_mistakes_are_told_at_once(project):
             "digits-mlp": {"overrides": {"dropout": 2, "epochs": "many"}},
         },
         schedules={"yearly": {"cron": "0 3 31 4 *"}},
+        catalog={"later": {"family": "cnn", "dataset": "digits", "overrides": {"epoch": 1}}},
     )
     with pytest.raises(UserError) as error:
         settings_check.check(settings)
-    schedule, cnn, *mlp = str(error.value).splitlines()
+    schedule, later, cnn, *mlp = str(error.value).splitlines()
+    assert later.startswith(
+        "params.yaml: catalog.later.overrides.epoch: unknown setting. Did you mean 'epochs'?"
+    )
     assert "schedules.yearly.cron" in schedule
     assert cnn.startswith(
         "params.yaml: models.digits-cnn.overrides.epocs: unknown setting. Did you mean 'epochs'?"
@@ -104,7 +113,5 @@ def test_this_project_has_no_mistake(project):
     settings_check.check(
         settings.model_copy(update={"generators": {}, "models": {}, "fine_tuned": {}, "gate": {}})
     )
-    assert not list(
-        overrides.wrong(settings.model_copy(update={"models": settings.models | settings.catalog}))
-    )
+    assert not list(overrides.wrong(settings))
     assert not list(settings_check._families(settings)) and not list(settings_check._metrics(settings))

@@ -49,7 +49,7 @@ def test_what_finds_no_room_is_refused_and_what_goes_makes_room():
     second.add(b"1" + bytes(FREE))
     with pytest.raises(RequestError, match="requests hold 196608 bytes already; try again") as refused:
         second.settle()
-    assert refused.value.reason is Reason.BUSY and refused.value.retry_after_s == 1
+    assert refused.value.reason is Reason.NO_ROOM and refused.value.retry_after_s == 1
     first.drop()
     second.drop()
     assert budget.held == 0 and budget.fallen(2 * FREE) and not budget.fallen(1)
