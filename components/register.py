@@ -48,6 +48,7 @@ def run(name: str) -> Registration:
         known = versions.model(name).of_bundle(sha256)
         number = None if known else _create(name, folder)
         version = known[0] if len(known) == 1 else _settle(name, sha256)
+        version_record.trace(version)
         _point_challenger(versions.model(name), version)
     return Registration(name, version.number, sha256, version.number == number)
 

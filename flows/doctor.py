@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import urllib.error
@@ -89,15 +90,20 @@ def _libraries() -> Iterator[Finding]:
             "libraries",
             "note",
             f"{name} {installed}; {pins.LOCK} says {pinned}",
-            f"pip install -r {pins.LOCK}",
+            f"{_pip()} --no-deps -r {pins.LOCK}",
         )
+
+
+def _pip() -> str:
+    """Return what to type so that pip installs for this Python, whichever the shell has."""
+    return f"{shlex.quote(os.path.relpath(sys.executable))} -m pip install"
 
 
 def _git() -> Iterator[Finding]:
     commit = git.ask("rev-parse", "--short", "HEAD")
     if commit is None:
         yield Finding(
-            "git", "bad", "no commit here", "Versions are traced to commits: git init, git add, git commit."
+            "git", "bad", "no commit here", "Versions are traced to commits: git init; git add .; git commit"
         )
     elif git.is_changed():
         told = "What is registered now cannot be made again by darkroom reproduce: commit first."
@@ -182,11 +188,17 @@ def _gpu() -> Iterator[Finding]:
             "Is the driver new enough? nvidia-smi says.",
         )
     elif "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        yield Finding("gpu", "bad", "ONNX Runtime has no CUDA provider", "pip install onnxruntime-gpu")
+        yield Finding("gpu", "bad", "ONNX Runtime has no CUDA provider", _onnxruntime())
     else:
         yield Finding(
             "gpu", "good", ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
         )
+
+
+def _onnxruntime() -> str:
+    """Return what to type for ONNX Runtime with CUDA: the package without it has the same files."""
+    pinned = [line for line in pins.LOCK.read_text().splitlines() if line.startswith("onnxruntime-gpu==")]
+    return f"{_pip()} --force-reinstall --no-deps {' '.join(pinned) or 'onnxruntime-gpu'}"
 
 
 def _mlflow() -> Iterator[Finding]:

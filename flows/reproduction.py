@@ -104,12 +104,13 @@ def _commit(version: Version) -> str:
     """Return the commit of a version's code."""
     told = f"{version.name} version {version.number}"
     commit = version.tags.get("git_commit", "none")
+    again = f"Commit what it is made of, and make it again: darkroom run --force {version.name}"
     if commit == "none":
-        raise UserError(f"{told}: no git commit is on record for it.")
+        raise UserError(f"{told}: no git commit is on record for it. {again}")
     if version.tags.get("git_dirty") != "false":
         raise UserError(
             f"{told}: was made of files that were not committed to git ({commit[:12]} and changes), so git "
-            "does not have its code. Commit and run darkroom run; the version that it registers can be reproduced."
+            f"does not have its code. {again}"
         )
     if git.ask("cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise UserError(f"{told}: this repository has no commit {commit[:12]}. Get it: git fetch --all")

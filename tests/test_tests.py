@@ -7,8 +7,8 @@ import functools
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-ASSERTING = {"refuse", "refuses"}
-"""Helpers that assert for the test that calls them: ``pytest.raises`` and what is said."""
+ASSERTING = {"mends", "refuse", "refuses"}
+"""Helpers that assert for the test that calls them: ``pytest.raises`` and what is said, or that it mends."""
 SKIPPING = {"skip", "skipif", "importorskip", "xfail"}
 
 

@@ -173,7 +173,7 @@ def _check_name(name: str) -> None:
     if path.exists():
         if spec.load(path).source != "imagefolder":
             raise UserError(f"{path}: is there already, and is no folder of images. Choose another --name.")
-    elif path.parent.exists():
+    elif any(path.parent.glob("*.py")):  # a suite.yaml alone is what is left where dataset.yaml was lost
         raise UserError(f"{path.parent}: is there already, and is no data set. Choose another --name.")
 
 

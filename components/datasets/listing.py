@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def check(dataset: str, settings: spec.DatasetSpec) -> list[Entry]:
         raise UserError(
             f"{dataset_file(dataset)}: listing: {settings.folder} is not as it was when it was added:"
             f" {changes or f'{len(entries):,} files now'}. To take it as it is now, run:"
-            f" darkroom data add {settings.folder} --name {dataset}"
+            f" darkroom data add {shlex.quote(str(settings.folder))} --name {dataset}"
         )
     return entries
 

@@ -17,7 +17,7 @@ from mlflow.types import Schema, TensorSpec
 
 from components.project import git, layout, params
 from components.registry import bundle_copies, mlflow_store
-from components.registry.versions import MODEL_PATH
+from components.registry.versions import MODEL_PATH, Version
 
 _WEIGHTS = "model.safetensors"
 _MODEL_DATA = "bundle/1/model.onnx"
@@ -30,12 +30,25 @@ def lineage(facts: dict[str, Any]) -> dict[str, str]:
         "family": facts["family"],
         "dataset": facts["dataset"],
         "data_sha256": facts["data"],
-        "git_commit": git.ask("rev-parse", "HEAD") or "none",
-        "git_dirty": str(git.is_changed()).lower(),
+        **_commit(),
         "dvc_lock_sha256": _file_sha256(Path("dvc.lock")),
         bundle_copies.DVC_TAG: bundle_copies.dvc_name(facts["name"]),
         "trained_on": trained_on(facts["name"]),
     }
+
+
+def _commit() -> dict[str, str]:
+    return {
+        "git_commit": git.ask("rev-parse", "HEAD") or "none",
+        "git_dirty": str(git.is_changed()).lower(),
+    }
+
+
+def trace(version: Version) -> None:
+    """Name the commit of a version that was made of uncommitted files, when its bundle comes of committed ones now."""
+    if version.tags.get("git_dirty") != "false" and (found := _commit())["git_dirty"] == "false":
+        for key, value in found.items():
+            mlflow_store.client().set_model_version_tag(version.name, str(version.number), key, value)
 
 
 def trained_on(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from dataclasses import asdict, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,14 +89,13 @@ class Settings:
         if not is_loopback(self.host) and not self.tokens:
             raise UserError(
                 f"--host {self.host}: others than this machine may ask there: make a token first "
-                "(darkroom serve-token NAME) and name the file with --tokens."
+                "(darkroom serve-token NAME --file FILE) and name its file (--tokens FILE)."
             )
         if self.tokens and not Path(self.tokens).is_file():
-            raise UserError(f"--tokens {self.tokens}: not found. Make it: darkroom serve-token NAME.")
+            mend = f"darkroom serve-token NAME --file {shlex.quote(self.tokens)}"
+            raise UserError(f"--tokens {self.tokens}: not found. Make it: {mend}")
         if self.grpc_port is not None and find_spec("grpc") is None:
-            raise UserError(
-                f"--grpc-port {self.grpc_port}: gRPC is not installed: pip install 'darkroom[grpc]'."
-            )
+            raise UserError(f"--grpc-port {self.grpc_port}: gRPC is not installed: pip install -e '.[grpc]'")
         if self.webhook_secret and not _holds_something(Path(self.webhook_secret)):
             raise UserError(f"--webhook-secret {self.webhook_secret}: no file there, or an empty one.")
         if self.device not in DEVICES:

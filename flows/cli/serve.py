@@ -103,12 +103,15 @@ def serve(
 def serve_token(
     name: Annotated[str, typer.Argument(help="Who it is for.")],
     admin: Annotated[bool, typer.Option(help="Also allow loading and unloading models.")] = False,
-    file: Annotated[Path, typer.Option(help="File of hashed tokens.")] = TOKENS,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="File of hashed tokens; .darkroom/tokens.json of the project by default."),
+    ] = None,
 ) -> None:
     """Make a bearer token for darkroom serve --tokens and print it once. Only its hash is kept."""
     from components.serving.http import tokens
 
-    typer.echo(tokens.make(file, name, "admin" if admin else "read"))
+    typer.echo(tokens.make(CALLED_FROM / file if file else TOKENS, name, "admin" if admin else "read"))
 
 
 def _bounds() -> dict[str, ModelSettings]:

@@ -19,8 +19,9 @@ from data import atomic
 from data.errors import UserError
 from flows.processes import locks
 
-STARTUP_LIMIT = 120.0
-"""Seconds for the embedded server to answer; the first start on a slow disk migrates its database."""
+STARTUP_LIMIT = 300.0
+"""Seconds for the embedded server to answer: ten of work, which a machine that others keep busy was seen to take two
+minutes for. One that ends is told at once."""
 
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",

@@ -7,7 +7,9 @@ addresses of other servers are set, there is nothing to make.
 from __future__ import annotations
 
 import os
+import sys
 
+from data.errors import UserError
 from flows.prefect_api import server
 from flows.workspace import project
 
@@ -24,5 +26,8 @@ def make() -> None:
 
 
 if __name__ == "__main__":
-    project.enter()
-    make()
+    try:
+        project.enter()
+        make()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -61,6 +61,21 @@ def test_a_version_carries_all_that_it_is_traced_back_to(project):
         assert (kept / path).exists(), path
 
 
+def test_a_version_of_uncommitted_files_gets_the_commit_of_its_bundle(sqlite_project):
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (sqlite_project / ".gitignore").write_text("/.darkroom\n/artifacts\n")
+    workspace.export()
+    register.run("m")
+    assert versions.find("m", 1).tags["git_dirty"] == "true"
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "all"], check=True)
+    assert not register.run("m").created
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    tags = versions.find("m", 1).tags
+    assert (tags["git_commit"], tags["git_dirty"]) == (head.stdout.strip(), "false")
+
+
 def test_mlflow_loads_the_version_by_its_alias(sqlite_project):
     import mlflow
 

@@ -88,6 +88,11 @@ def test_what_cannot_be_had_again_is_told(pipeline):
     dirty = reproduce(pipeline, "one")
     assert dirty.returncode == 2
     assert "was made of files that were not committed to git" in dirty.stderr
+    commit(pipeline)
+    again = dirty.stderr.strip().rpartition("make it again: darkroom ")[2].split()
+    assert again == ["run", "--force", "one"]
+    assert pipeline.run(*again[1:]).returncode == 0
+    assert reproduce(pipeline, "one").returncode == 0
     assert "one: has no staging. It can be: champion" in reproduce(pipeline, "one@staging").stderr
     assert "no version 7" in reproduce(pipeline, "models:/one/7").stderr
     assert "Give NAME, NAME@champion, NAME@3 or NAME/3" in reproduce(pipeline, "a/b/c").stderr
