@@ -70,6 +70,8 @@ def run(name: str) -> Bundle:
             data.spec,
             json.loads((evaluated / "metrics.json").read_text()),
         )
+        if trained.origin is not None:
+            description["pretrained"] = trained.origin
         description["parity"] = report
         description["golden"] = {
             "tolerances": {name: tolerance.to_json() for name, tolerance in task.TOLERANCES.items()}

@@ -48,6 +48,7 @@ def run(name: str) -> Path:
             family.start(model, base)
         family.fit(model, data, training)
         speed = training.speed()
+    origin = base_model.origin(entry)
     with atomic.folder(layout.trained(name)) as folder:
         checkpoint.save(
             folder,
@@ -57,6 +58,7 @@ def run(name: str) -> Path:
             seed=entry.seed,
             model=model,
             outcome=training.outcome,
+            origin=origin,
         )
         if hasattr(family, "save_pretrained"):
             family.save_pretrained(model, folder / "huggingface")
@@ -71,7 +73,8 @@ def run(name: str) -> Path:
 
 def _settings(where: str, entry: ModelParams, base: Checkpoint | None) -> tuple[ModuleType, Settings]:
     family = models.family(entry.family)
-    config = configure(family.Config, entry.preset, entry.overrides, f"{where}.overrides")
+    overrides = entry.overrides | base_model.settings(entry)
+    config = configure(family.Config, entry.preset, overrides, f"{where}.overrides")
     if base is None:
         return family, config
     return family, config.model_copy(update={"base": base.config})
@@ -80,9 +83,8 @@ def _settings(where: str, entry: ModelParams, base: Checkpoint | None) -> tuple[
 def _key(entry: ModelParams, config: Settings, spec: DataSpec, device: torch.device) -> str:
     """Return a hash of everything that the training depends on: another key never resumes this training."""
     root = Path(models.__file__).parent
-    families = [entry.family] + ([models.family(entry.family).BASE] if entry.base else [])
+    families = [entry.family, getattr(models.family(entry.family), "BASE", entry.family)]
     code = [file for folder in (".", "blocks", *families) for file in root.glob(f"{folder}/*.py")]
-    start = [layout.trained(entry.base) / checkpoint.WEIGHTS] if entry.base else []
     recipe = {
         "config": config.model_dump(mode="json"),
         "data": spec.to_json(),
@@ -90,7 +92,7 @@ def _key(entry: ModelParams, config: Settings, spec: DataSpec, device: torch.dev
         "threads": entry.threads,
         "device": processor(device),
         "torch": torch.__version__,
-        "files": [_sha256(file) for file in (*sorted(code), Path(__file__), *start)],
+        "files": [_sha256(file) for file in (*sorted(set(code)), Path(__file__), *base_model.files(entry))],
     }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -44,6 +44,7 @@ class Checkpoint:
         seed: the training's seed.
         steps: optimizer steps or iterations taken.
         best: what "best" means, as in :class:`models.run.Outcome`.
+        origin: of one that started from other weights: their ``name``, ``source``, ``sha256``, ``licence``; else None.
     """
 
     model: nn.Module
@@ -53,6 +54,7 @@ class Checkpoint:
     seed: int
     steps: int
     best: dict[str, Any]
+    origin: dict[str, Any] | None = None
 
 
 def save(
@@ -64,8 +66,12 @@ def save(
     seed: int,
     model: nn.Module,
     outcome: Outcome,
+    origin: dict[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint into ``folder``, which exists; the same training gives the same bytes."""
+    """Write a checkpoint into ``folder``, which exists; the same training gives the same bytes.
+
+    ``origin`` says which weights the training started from, as :class:`Checkpoint` has it.
+    """
     _save_weights(folder / WEIGHTS, model.state_dict())
     _save_weights(folder / "last.safetensors", outcome.last)
     description = {
@@ -75,6 +81,7 @@ def save(
         "seed": seed,
         "steps": outcome.steps,
         "best": outcome.best,
+        **({"origin": origin} if origin else {}),
     }
     atomic.write_json(folder / DESCRIPTION, description)
 
@@ -106,7 +113,14 @@ def load(folder: Path) -> Checkpoint:
         raise _stale(weights, f"does not fit {description['family']!r}", " ".join(told[1:3])) from None
     model.eval()
     return Checkpoint(
-        model, family, config, spec, description["seed"], description["steps"], description["best"]
+        model,
+        family,
+        config,
+        spec,
+        description["seed"],
+        description["steps"],
+        description["best"],
+        description.get("origin"),
     )
 
 

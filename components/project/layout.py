@@ -50,7 +50,10 @@ def judge(dataset: str) -> Path:
 
 
 def trained(model: str) -> Path:
-    """Folder with ``model.safetensors``, ``last.safetensors``, ``checkpoint.json``, ``history.csv``."""
+    """Folder with ``model.safetensors``, ``last.safetensors``, ``checkpoint.json``, ``history.csv``.
+
+    Of pre-trained weights: ``model.safetensors`` or its parts, ``origin.json``, and JSON files that came with them.
+    """
     return Path("artifacts/models") / model / "train"
 
 

@@ -16,7 +16,7 @@ from data import yaml_file
 from data.errors import UserError, nearest
 
 FILE = Path("params.yaml")
-KEPT = ("generators", "models", "fine_tuned")
+KEPT = ("generators", "models", "fine_tuned", "pretrained")
 """The sections of models that the pipeline keeps up to date."""
 
 OLD_CATALOG = "shelf"
@@ -25,7 +25,7 @@ OLD_CATALOG = "shelf"
 NAME = re.compile(r"\w[\w-]*")
 """Names of data sets and models: they stand in paths, addresses, stages of DVC and command lines."""
 
-StageName = Literal["ingest", "validate", "prepare", "judge", "train", "evaluate", "export"]
+StageName = Literal["ingest", "validate", "prepare", "judge", "weights", "train", "evaluate", "export"]
 
 
 class ModelParams(BaseModel):
@@ -33,7 +33,7 @@ class ModelParams(BaseModel):
 
     Attributes:
         family: a folder of ``models/``.
-        base: of ``fine_tuned:``, the model whose weights this one starts from; None elsewhere.
+        base: of ``fine_tuned:`` and ``pretrained:``, the entry whose weights this one starts from; None elsewhere.
         dataset: an entry of ``datasets:``.
         preset: ``quick`` (two CPU cores, up to about a minute) or ``full`` (one GPU).
         overrides: settings of the family's ``Config`` in place of the preset's.
@@ -52,6 +52,24 @@ class ModelParams(BaseModel):
     seed: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=1, ge=1)
+
+
+class WeightsParams(BaseModel):
+    """One entry of ``weights:``: what others have trained, which a model of ``pretrained:`` names as its ``base``.
+
+    Attributes:
+        source: a file (``.safetensors``, ``.pth``), a folder as transformers writes it, ``package:NAME/PATH`` in an
+            installed Python package, or a name on the Hugging Face hub (``name@revision`` pins it).
+        sha256: what is pinned: the file's SHA-256, or of weights in several files that of their digests. The stage
+            ``weights`` says what it is where it is missing.
+        licence: under which they may be used; it goes with every bundle that is made from them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(min_length=1)
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    licence: str = Field(min_length=1)
 
 
 class Threshold(BaseModel):
@@ -141,9 +159,12 @@ class Params(BaseModel):
         judges: data sets that have a judge: those of ``generators`` and ``fine_tuned``.
         generators: models that the pipeline keeps up to date, those that the judge of their data set measures.
         models: those that need no judge. Sections are what they are because DVC gives every item of one the same deps.
-        fine_tuned: those that start from the weights of one of ``generators`` or ``models``.
+        fine_tuned: those that start from the whole of one of ``generators`` or ``models``.
+        pretrained: those that fit weights into a network of their own: of ``weights``, or of one of ``models``.
+        weights: what others have trained.
         gate: promotion policy of each model.
         catalog: ready-made entries that ``darkroom run NAME`` moves to the section they belong to.
+        catalog_weights: weights that those start from: what is used of them is written to ``weights``.
         serve: bounds of a model's queue in the server, in place of the defaults.
         schedules: when ``darkroom schedule`` retrains.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
@@ -156,16 +177,19 @@ class Params(BaseModel):
     generators: dict[str, ModelParams] = Field(default_factory=dict)
     models: dict[str, ModelParams] = Field(default_factory=dict)
     fine_tuned: dict[str, ModelParams] = Field(default_factory=dict)
+    pretrained: dict[str, ModelParams] = Field(default_factory=dict)
+    weights: dict[str, WeightsParams] = Field(default_factory=dict)
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
     catalog: dict[str, ModelParams] = Field(default_factory=dict)
+    catalog_weights: dict[str, WeightsParams] = Field(default_factory=dict)
     serve: dict[str, ServePolicy] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
     time_limits: dict[StageName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
     @property
     def all_models(self) -> dict[str, ModelParams]:
-        """``generators``, ``models`` and ``fine_tuned``."""
-        return self.generators | self.models | self.fine_tuned
+        """``generators``, ``models``, ``fine_tuned`` and ``pretrained``."""
+        return self.generators | self.models | self.fine_tuned | self.pretrained
 
     def model(self, name: str) -> ModelParams:
         """Return the entry of ``generators:``, ``models:`` or ``fine_tuned:`` called ``name``.
@@ -250,7 +274,7 @@ def families() -> list[str]:
 
 
 def _check_spelling(path: Path, params: Params) -> None:
-    for section in ("datasets", *KEPT, "catalog", "schedules"):
+    for section in ("datasets", *KEPT, "weights", "catalog", "catalog_weights", "schedules"):
         for name in getattr(params, section):
             if not NAME.fullmatch(name):
                 raise UserError(
@@ -287,7 +311,7 @@ def _check_names(path: Path, params: Params) -> None:
                 where = f"{path}: schedules.{schedule}.models"
                 known = nearest(name, params.all_models)
                 raise UserError(f"{where}: no model {name!r} under 'models'.{known}")
-    for first, second in combinations(KEPT, 2):
+    for first, second in combinations((*KEPT, "weights"), 2):
         for name in getattr(params, first).keys() & getattr(params, second).keys():
             raise UserError(f"{path}: {name!r} is there twice, under {first!r} and under {second!r}.")
     _check_judges(path, params)
@@ -310,8 +334,16 @@ def _check_base(where: str, section: str, model: ModelParams, params: Params) ->
         raise UserError(f"{where}.base: what starts from another model's weights belongs under 'fine_tuned'.")
     if section == "fine_tuned" and model.base is None:
         raise UserError(f"{where}.base: is missing: the model whose weights it starts from.")
+    if section == "pretrained" and model.base is None:
+        raise UserError(
+            f"{where}.base: is missing: the entry of 'weights', or the model, that it starts from."
+        )
     from_nothing = params.generators | params.models
-    known = from_nothing if section == "fine_tuned" else from_nothing | params.catalog
+    known = {
+        "fine_tuned": from_nothing,
+        "pretrained": params.models | params.weights,
+        "catalog": from_nothing | params.catalog | params.weights | params.catalog_weights,
+    }.get(section, {})
     if model.base is not None and model.base not in known:
         raise UserError(f"{where}.base: no model {model.base!r}.{nearest(model.base, known)}")
     if model.base is not None and "base" in model.overrides:
@@ -344,6 +376,8 @@ def _fields(location: tuple) -> list[str]:
     owners: dict[str, type[BaseModel]] = {
         **dict.fromkeys(KEPT, ModelParams),
         "catalog": ModelParams,
+        "weights": WeightsParams,
+        "catalog_weights": WeightsParams,
         "gate": GatePolicy,
         "serve": ServePolicy,
         "schedules": SchedulePolicy,

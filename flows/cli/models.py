@@ -15,7 +15,7 @@ def show(as_json: bool) -> None:
     if as_json:
         sections = {
             name: {key: entry.model_dump() for key, entry in getattr(settings, name).items()}
-            for name in (*params.KEPT, "catalog")
+            for name in (*params.KEPT, "weights", "catalog", "catalog_weights")
         }
         print(json.dumps({**sections, "families": FAMILIES}, indent=2))
         return
@@ -23,6 +23,7 @@ def show(as_json: bool) -> None:
         "generators: kept up to date, measured by the judge of their data set": settings.generators,
         "models: kept up to date": settings.models,
         "fine_tuned: kept up to date, each from the weights of its base": settings.fine_tuned,
+        "pretrained: kept up to date, each fits its base's weights into a network of its own": settings.pretrained,
         "catalog: `darkroom run NAME` takes one into use": settings.catalog,
     }
     for title, models in sections.items():

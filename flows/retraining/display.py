@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 DATA_COLUMNS = ("ingest", "validate", "prepare", "judge")
+WEIGHTS_COLUMNS = ("weights",)
 MODEL_COLUMNS = ("train", "evaluate", "export", "register", "gate")
 _STYLES = {"ran": "green", "restored": "green", "unchanged": "dim", "failed": "bold red", "stopped": "yellow"}
 
@@ -69,8 +70,14 @@ class Display:
 
     def _tables(self) -> Table:
         grid = Table.grid(padding=(0, 0))
-        for title, columns in (("data set", DATA_COLUMNS), ("model", MODEL_COLUMNS)):
+        for title, columns in (
+            ("data set", DATA_COLUMNS),
+            ("pretrained", WEIGHTS_COLUMNS),
+            ("model", MODEL_COLUMNS),
+        ):
             items = [step.split("@")[1] for step in self._steps if step.startswith(f"{columns[0]}@")]
+            if columns == WEIGHTS_COLUMNS and not items:
+                continue
             table = Table(title, *columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
             for item in items:
                 table.add_row(item, *(self._cell(f"{kind}@{item}") for kind in columns))

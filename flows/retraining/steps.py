@@ -130,7 +130,11 @@ class Retraining:
     def _threads(self, stage: dag.Stage) -> int:
         if stage.kind in ("ingest", "prepare"):
             return self._machine.cores
-        return 1 if stage.kind in ("validate", "judge") else self._plan.settings.model(stage.item).threads
+        return (
+            1
+            if stage.kind in ("validate", "judge", "weights")
+            else self._plan.settings.model(stage.item).threads
+        )
 
     def _wants_gpu(self, stage: dag.Stage) -> bool:
         return stage.kind in ("train", "evaluate") and self._plan.settings.model(stage.item).device != "cpu"

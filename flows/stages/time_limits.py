@@ -9,6 +9,7 @@ MINUTES = {
     "validate": 60.0,
     "prepare": 120.0,
     "judge": 240.0,
+    "weights": 240.0,
     "train": 1440.0,
     "evaluate": 120.0,
     "export": 60.0,

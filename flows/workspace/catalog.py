@@ -11,10 +11,10 @@ from flows.workspace import settings_check
 
 
 def take(names: Iterable[str]) -> list[str]:
-    """Move those of ``names`` that are in the catalog to ``generators``, ``models`` or ``fine_tuned``.
+    """Move those of ``names`` that are in the catalog to the section they belong to.
 
     Their data sets, and what those are made from, go to ``datasets``, those with a judge to ``judges``; a model that
-    one of them starts from comes along.
+    one of them starts from comes along, and weights that others have trained are written to ``weights``.
 
     Returns:
         The names that were moved.
@@ -35,11 +35,16 @@ def take(names: Iterable[str]) -> list[str]:
     yaml.width = 4096
     document = yaml.load(params.FILE.read_text())
     catalog = document["catalog" if "catalog" in document else params.OLD_CATALOG]
+    for base in dict.fromkeys(bases):
+        if base in settings.catalog_weights and base not in settings.weights:
+            document.setdefault("weights", {})[base] = document["catalog_weights"][base]
     for name in wanted:
         entry = catalog.pop(name)
         section = settings_check.section_of(settings.catalog[name])
         document.setdefault(section, {})[name] = entry
-        if section != "models" and entry["dataset"] not in document.setdefault("judges", []):
+        if section in ("generators", "fine_tuned") and entry["dataset"] not in document.setdefault(
+            "judges", []
+        ):
             document["judges"].append(entry["dataset"])
         for dataset, reads in lineage.entries(entry["dataset"]).items():
             document["datasets"].setdefault(dataset, reads)

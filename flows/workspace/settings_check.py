@@ -54,18 +54,34 @@ def _families(settings: Params) -> Iterator[str]:
         except UserError as error:
             yield str(error)
         wanted = _constant(_FAMILIES / entry.family / "__init__.py", "BASE")
-        if wanted is None and entry.base is not None:
+        if section_of(entry) == "pretrained":
+            yield from _of_weights(settings, name, where)
+        elif wanted is None and entry.base is not None:
             section = "generators" if task_of(entry.family) in kinds.JUDGED else "models"
             yield f"{where}.family: {entry.family!r} starts from nothing: it belongs under {section!r}."
         elif wanted is not None and entry.base is None:
             told = f"starts from the weights of a {wanted!r}: it belongs under 'fine_tuned', with a 'base'"
             yield f"{where}.family: {entry.family!r} {told}."
-        elif entry.base is not None and (family := settings.model(entry.base).family) != wanted:
+        elif entry.base in settings.all_models and (family := settings.model(entry.base).family) != wanted:
             told = f"{entry.base!r} is a {family!r}, but {entry.family!r} starts from a {wanted!r}"
             yield f"{where}.base: {told}."
         elif name not in getattr(settings, section := section_of(entry)):
-            told = "is measured by the judge of its data set" if section == "generators" else "needs no judge"
+            told = {
+                "generators": "is measured by the judge of its data set",
+                "fine_tuned": f"starts from a {wanted!r} as a whole",
+            }.get(section, "needs no judge")
             yield f"{where}.family: {entry.family!r} {told}: it belongs under {section!r}."
+
+
+def _of_weights(settings: Params, name: str, where: str) -> Iterator[str]:
+    """Yield what is wrong with a model that fits weights into a network of its own."""
+    entry = settings.model(name)
+    if name not in settings.pretrained:
+        told = "fits the weights of its base into a network of its own"
+        yield f"{where}.family: {entry.family!r} {told}: it belongs under 'pretrained'."
+    elif entry.base in settings.models and (family := settings.models[entry.base].family) != entry.family:
+        told = f"{entry.base!r} is a {family!r}"
+        yield f"{where}.base: {told}; a {entry.family!r} starts from its own kind or from 'weights'."
 
 
 def _metrics(settings: Params) -> Iterator[str]:
@@ -100,9 +116,10 @@ def _overrides(settings: Params) -> Iterator[str]:
 
 
 def section_of(entry: ModelParams) -> str:
-    """Return the section of ``params.yaml`` that a model belongs to, by its family's task."""
+    """Return the section of ``params.yaml`` that a model belongs to, by its family's task and what it starts from."""
     if entry.base is not None:
-        return "fine_tuned"
+        fits_in = _constant(_FAMILIES / entry.family / "__init__.py", "PRETRAINED")
+        return "pretrained" if fits_in else "fine_tuned"
     return "generators" if task_of(entry.family) in kinds.JUDGED else "models"
 
 

@@ -62,6 +62,10 @@ class Recipe(Settings):
     clip: float = Field(default=1.0, gt=0)
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
 
+    def rates(self, names: Sequence[str]) -> dict[str, float]:
+        """Return of each parameter, by name, the share of the learning rate that it gets: all of it."""
+        return dict.fromkeys(names, 1.0)
+
 
 def train(
     model: nn.Module,
@@ -128,7 +132,8 @@ class _Training:
         self.model.train()
         self.run.done = self.steps.share
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.steps.done, self.steps.total, self.recipe)
+            rate = learning_rate(self.steps.done, self.steps.total, self.recipe)
+            group["lr"] = rate * group["share"]
         with self.run.autocast():
             value = loss(self.model, x_bchw, *targets)
         self.optimizer.zero_grad(set_to_none=True)
@@ -205,10 +210,16 @@ def _lay_out_contiguously(model: nn.Module) -> None:
 
 def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """Return AdamW (Loshchilov & Hutter 2019) that decays matrices and kernels, not biases and scales."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    shares = recipe.rates(list(named))
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [p for name, p in named.items() if shares[name] == share and (p.ndim >= 2) == decays],
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+            "share": share,
+        }
+        for share in dict.fromkeys(shares.values())
+        for decays in (True, False)
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True

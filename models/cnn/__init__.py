@@ -3,13 +3,15 @@
 LeCun et al. 1998; He et al. 2016, "Identity mappings in deep residual networks"; Zagoruyko & Komodakis 2016.
 
 Shapes: image uint8 [N, H, W, C] -> stem [N, w0, H, W] -> stages, each after the first halving the picture and
-widening it -> mean over the picture [N, w_last] -> logits [N, K].
+widening it -> mean over the picture [N, w_last] -> logits [N, K]. With ``backbone`` a network of torchvision, or
+EfficientNet-Lite0, is in the place of stem and stages.
 """
 
 from models.cnn.config import Config
 from models.cnn.fit import fit
-from models.cnn.network import ResNet, build, graph
+from models.cnn.network import ResNet, Transferred, build, graph
 
 TASK = "classification"
+PRETRAINED = True
 
-__all__ = ["TASK", "Config", "ResNet", "build", "fit", "graph"]
+__all__ = ["PRETRAINED", "TASK", "Config", "ResNet", "Transferred", "build", "fit", "graph"]

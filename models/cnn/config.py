@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from data.errors import UserError
+from models.blocks import backbones
 from models.blocks.augment import Augmented
+from models.blocks.fine_tuning import FineTuning
 
 
-class Config(Augmented):
+class Config(FineTuning, Augmented):
     """What a ``cnn`` can be told.
 
     Attributes:
+        backbone: a network whose weights others have trained, in place of the one that ``widths``, ``depth`` and
+            ``stem_stride`` describe: ``efficientnet_lite0``, or the name of a convolutional classifier of torchvision.
+            It reads colours, as many pixels as the data has, standardised as it was trained.
         widths: channels of each stage; the picture is halved between stages.
         depth: residual blocks in each stage.
         stem_stride: how much the first convolution shrinks pictures of 16 or more pixels.
@@ -18,11 +24,22 @@ class Config(Augmented):
         label_smoothing: probability taken from the right class and spread over all (Szegedy et al. 2016).
     """
 
+    backbone: str | None = None
     widths: tuple[int, ...] = Field(default=(32, 64, 128), min_length=1)
     depth: int = Field(default=1, ge=1)
     stem_stride: int = Field(default=2, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
+
+    @field_validator("backbone")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                backbones.check(name)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return name
 
     @classmethod
     def quick(cls) -> Config:

@@ -7,12 +7,18 @@ from functools import partial
 from torch.nn import functional
 
 from data.prepared import PreparedData
-from models.blocks import classify
-from models.cnn.network import ResNet
+from models.blocks import classify, fine_tuning, shots
+from models.cnn.network import ResNet, Transferred
 from models.run import Run
 
 
-def fit(model: ResNet, data: PreparedData, run: Run) -> None:
-    """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
+def fit(model: ResNet | Transferred, data: PreparedData, run: Run) -> None:
+    """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights.
+
+    Raises:
+        UserError: the weights that it is to start from do not fit.
+    """
+    fine_tuning.begin(model)
+    data = shots.few(data, model.config.shots, run.seed)
     criterion = partial(functional.cross_entropy, label_smoothing=model.config.label_smoothing)
     classify.train(model, data, run, model.config, criterion)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
+from models.blocks.backbones import Backbone
 from models.blocks.dropout import Dropout
+from models.blocks.fine_tuning import Transferable
 from models.blocks.pixels import ClassifierGraph, Standardise
 from models.cnn.config import Config
 
@@ -31,7 +33,7 @@ class Block(nn.Module):
         return self.residual(active) + (x if self.shortcut is None else self.shortcut(active))
 
 
-class ResNet(nn.Module):
+class ResNet(Transferable):
     """Images [N, C, H, W] in [0, 1] to logits [N, K]."""
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
@@ -53,11 +55,27 @@ class ResNet(nn.Module):
         return self.classify(self.features(self.standardise(x_bchw)).mean(dim=(2, 3)))
 
 
-def build(config: Config, spec: DataSpec) -> ResNet:
+class Transferred(Transferable):
+    """A backbone that others have trained, and a new last layer: images [N, C, H, W] in [0, 1] to logits [N, K]."""
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.features = Backbone(config.backbone)
+        self.classify = nn.Sequential(
+            Dropout(config.dropout), nn.Linear(self.features.width, spec.num_classes)
+        )
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.classify(self.features(x_bchw))
+
+
+def build(config: Config, spec: DataSpec) -> ResNet | Transferred:
     """Return the network with random weights."""
-    return ResNet(config, spec)
+    return ResNet(config, spec) if config.backbone is None else Transferred(config, spec)
 
 
-def graph(model: ResNet) -> ClassifierGraph:
+def graph(model: ResNet | Transferred) -> ClassifierGraph:
     """Return the module to export: uint8 [N, H, W, C] to probabilities [N, K]."""
     return ClassifierGraph(model).eval()

@@ -15,5 +15,6 @@ from models.hf_classifier.folder import save_pretrained
 from models.hf_classifier.network import FineTuned, build, graph
 
 TASK = "classification"
+PRETRAINED = True
 
-__all__ = ["TASK", "Config", "FineTuned", "build", "fit", "graph", "save_pretrained"]
+__all__ = ["PRETRAINED", "TASK", "Config", "FineTuned", "build", "fit", "graph", "save_pretrained"]

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from data.errors import UserError
 from data.prepared import PreparedData
-from models.blocks import classify, loop
-from models.hf_classifier import folder, shots
+from models.blocks import classify, loop, shots
+from models.hf_classifier import folder
 from models.hf_classifier.config import OWN, Config
 from models.hf_classifier.network import FineTuned
 from models.run import Run

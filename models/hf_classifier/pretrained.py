@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from data.errors import UserError, nearest
+from models.blocks import weight_files
 from models.settings import Settings
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
-FILES = ["*.json", "*.safetensors"]
-"""What is brought from the hub. No pickled weights: they can run code."""
 
 
 class Pretrained(Settings):
@@ -39,14 +37,11 @@ def read(base: str) -> Pretrained:
     for name, what in ((CONFIG, "network"), (PROCESSOR, "image processor")):
         if not (folder / name).is_file():
             raise UserError(f"base: {base}: no {name} there, so it holds no {what}.{_nearest_folder(folder)}")
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = weight_files.in_folder(folder)
     if not weights:
         raise UserError(f"base: {base}: no weights there (*.safetensors; pickled ones are not read).")
-    digest = hashlib.sha256()
-    for file in weights:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
     return Pretrained(
-        config=_config(base, folder), processor=_processor(base, folder), sha256=digest.hexdigest()
+        config=_config(base, folder), processor=_processor(base, folder), sha256=weight_files.sha256(weights)
     )
 
 
@@ -56,25 +51,7 @@ def locate(base: str) -> Path:
     Raises:
         UserError: there is no such folder, and no such name where it can be looked up.
     """
-    if Path(base).expanduser().is_dir():
-        return Path(base).expanduser()
-    from huggingface_hub import constants, errors, snapshot_download
-
-    cached = [folder.name.split("--", 1)[1].replace("--", "/") for folder in _cache(constants)]
-    valid = nearest(base, ["own", "scratch", "a folder", *cached])
-    name, _, revision = base.partition("@")
-    try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=FILES))
-    except errors.HFValidationError:
-        raise UserError(f"base: {base}: no such folder, and no name on the hub.{valid}") from None
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
-        offline = constants.HF_HUB_OFFLINE or isinstance(error, errors.LocalEntryNotFoundError)
-        why = "not in the cache, and the hub is offline (HF_HUB_OFFLINE)" if offline else "not on the hub"
-        raise UserError(f"base: {base}: no such folder; as a name it is {why}.{valid}") from None
-
-
-def _cache(constants: Any) -> list[Path]:
-    return sorted(Path(constants.HF_HUB_CACHE).glob("models--*"))
+    return weight_files.locate(base, "base", ("own", "scratch"))
 
 
 def _nearest_folder(folder: Path) -> str:

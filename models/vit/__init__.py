@@ -10,5 +10,6 @@ from models.vit.network import VisionTransformer, build, graph
 from models.vit.rollout import attention
 
 TASK = "classification"
+PRETRAINED = True
 
-__all__ = ["TASK", "Config", "VisionTransformer", "attention", "build", "fit", "graph"]
+__all__ = ["PRETRAINED", "TASK", "Config", "VisionTransformer", "attention", "build", "fit", "graph"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from models.blocks.fine_tuning import FineTuning
 from models.blocks.patches import Patched
 
 
-class Config(Patched):
+class Config(FineTuning, Patched):
     """What a ``vit`` can be told. A side that the patches do not fill is padded with the mean colour.
 
     Attributes:

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from data.prepared import DataSpec
 from models.blocks.dropout import Dropout
 from models.blocks.encoder import Encoder
+from models.blocks.fine_tuning import Transferable
 from models.blocks.patches import PatchEmbedding, waves
 from models.blocks.pixels import ClassifierGraph, Standardise
 from models.vit.config import Config
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(Transferable):
     """Images [N, C, H, W] in [0, 1] to logits [N, K]."""
 
     def __init__(self, config: Config, spec: DataSpec) -> None:

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 import models
-from models.blocks import classify
+from models.blocks import classify, shots
 from models.blocks.batches import Batches
-from models.hf_classifier import shots
 from models.run import Run
 from models.settings import configure
 from tests.models import tiny

@@ -53,6 +53,16 @@ def test_take_brings_along_what_the_model_starts_from(project):
     assert not {"a", "b"} & after.catalog.keys()
 
 
+def test_take_brings_along_the_weights_that_the_model_starts_from(project):
+    before = params.load()
+    comments = [line for line in Path("params.yaml").read_text().splitlines() if line.startswith("#")]
+    assert not before.weights and catalog.take(["stamps-cnn"]) == ["stamps-cnn"]
+    after, text = params.load(), Path("params.yaml").read_text()
+    assert after.pretrained["stamps-cnn"] == before.catalog["stamps-cnn"]
+    assert after.weights == before.catalog_weights == after.catalog_weights
+    assert after.datasets["stamps"] == "data/stamps/dataset.yaml" and all(line in text for line in comments)
+
+
 def test_take_keeps_every_comment(project):
     comments = [line for line in Path("params.yaml").read_text().splitlines() if line.startswith("#")]
     catalog.take(["fashion-cnn"])

@@ -14,6 +14,7 @@ from data.errors import UserError
 from flows.workspace import overrides, settings_check
 
 ROOT = Path(__file__).parents[3]
+WEIGHTS = {"source": "w.pth", "sha256": "0" * 64, "licence": "MIT"}
 REAL = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
@@ -73,6 +74,29 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
         (
             {"schedules": {"yearly": {"cron": "0 3 30 2 *"}}},
             "params.yaml: schedules.yearly.cron: '0 3 30 2 *' never comes: no month has such a day.",
+        ),
+        (
+            {
+                "weights": {"w": WEIGHTS},
+                "pretrained": {"f": {"family": "lora", "base": "w", "dataset": "digit_negatives"}},
+            },
+            "params.yaml: pretrained.f.family: 'lora' starts from a 'text_to_image' as a whole: it belongs under",
+        ),
+        (
+            {"pretrained": {"f": {"family": "cnn", "base": "digits-vit", "dataset": "digits"}}},
+            "params.yaml: pretrained.f.base: 'digits-vit' is a 'vit'; a 'cnn' starts from its own kind or from 'weights'.",
+        ),
+        (
+            {"fine_tuned": {"f": {"family": "cnn", "base": "digits-cnn", "dataset": "digits"}}},
+            "params.yaml: fine_tuned.f.family: 'cnn' fits the weights of its base into a network of its own: it belongs "
+            "under 'pretrained'.",
+        ),
+        (
+            {
+                "weights": {"w": WEIGHTS},
+                "pretrained": {"f": {"family": "mlp", "base": "w", "dataset": "digits"}},
+            },
+            "params.yaml: pretrained.f.family: 'mlp' starts from nothing: it belongs under 'models'.",
         ),
         ({"schedules": {"often": {"cron": "61 * * * *"}}}, "params.yaml: schedules.often.cron: Invalid cron string"),
     ],
