@@ -21,25 +21,43 @@ class Progress:
         self._stage, self._model = stage, model
         self._file = os.environ.get(VARIABLE)
         self._written = -math.inf
+        self._began: dict[str, tuple[float, float]] = {}
         self._bar = None if self._file or not sys.stderr.isatty() else _Bar(f"{stage} {model}")
 
-    def update(self, done: float, total: float, unit: str, metrics: dict[str, float]) -> None:
+    def update(
+        self, done: float, total: float, unit: str, metrics: dict[str, float], phase: str = ""
+    ) -> None:
         """Show ``done`` of ``total`` ``unit`` (``step``, ``iteration``) and the latest ``metrics``.
 
         The file is written at most twice a second, and always when all is done.
+
+        Args:
+            done: how much of ``total``.
+            total: all of it, of this phase.
+            unit: what is counted, singular.
+            metrics: by name.
+            phase: its name, where a training has several.
         """
         if self._bar:
-            self._bar.update(done, total, unit, metrics)
+            self._bar.update(done, total, f"{phase} {unit}".strip(), metrics)
         elif self._file and (time.monotonic() - self._written >= 0.5 or done >= total):
-            self._written = time.monotonic()
+            self._written = now = time.monotonic()
+            # A training that goes on from a resume point has not done in this time what it had done before.
+            since, first = self._began.setdefault(phase, (now, done))
             finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
             report = {"stage": self._stage, "model": self._model, "done": done, "total": total, "unit": unit}
-            atomic.write_json(Path(self._file), report | {"metrics": finite})
+            report |= {"phase": phase, "metrics": finite} | _pace(now - since, done - first, total - done)
+            atomic.write_json(Path(self._file), report)
 
     def close(self) -> None:
         """Give the terminal back."""
         if self._bar:
             self._bar.close()
+
+
+def _pace(seconds: float, done: float, left: float) -> dict[str, float]:
+    """Return how many seconds are left of a phase, once there is a pace to tell it by."""
+    return {"left": seconds * left / done} if done > 0 and left > 0 else {}
 
 
 class _Bar:

@@ -134,7 +134,7 @@ class Run:
 
     def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
         """Show how far the training is; ``unit`` is singular (``step``, ``iteration``)."""
-        self._progress.update(done, total, unit, metrics)
+        self._progress.update(done, total, unit, metrics, self.phase)
 
     def save_due(self) -> bool:
         """Say whether it is time for a resume point."""

@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from flows.retraining import durations
+
 DATA_COLUMNS = ("ingest", "validate", "prepare", "judge")
 WEIGHTS_COLUMNS = ("weights",)
 MODEL_COLUMNS = ("train", "evaluate", "export", "register", "gate")
@@ -22,9 +24,25 @@ _STYLES = {"ran": "green", "restored": "green", "unchanged": "dim", "failed": "b
 class Display:
     """Shows steps as they start, go on and end: a live table on a terminal, a line for each event elsewhere."""
 
-    def __init__(self, steps: Iterable[str], progress: Path, console: Console) -> None:
-        """Show ``steps`` (``kind@item``); running stages write their progress to ``progress/<step>.json``."""
+    def __init__(
+        self,
+        steps: Iterable[str],
+        progress: Path,
+        console: Console,
+        to_run: Iterable[str] = (),
+        lanes: int = 1,
+    ) -> None:
+        """Show ``steps`` (``kind@item``); running stages write their progress to ``progress/<step>.json``.
+
+        Args:
+            steps: their addresses, in order.
+            progress: a folder.
+            console: where to.
+            to_run: those of ``steps`` that are expected to run, by which the time that is left is estimated.
+            lanes: how many run side by side.
+        """
         self._steps = list(steps)
+        self._to_run, self._lanes, self._known = set(to_run), lanes, durations.load()
         self._progress = progress
         self._console = console
         self._cells: dict[str, tuple[str, float]] = {}
@@ -35,11 +53,15 @@ class Display:
     def __enter__(self) -> Display:
         if self._is_live:
             self._live.start()
+        elif left := self._left():
+            self._console.print(f"{left}, by how long these steps took last time", highlight=False)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._is_live:
             self._live.stop()
+        with self._lock:
+            durations.save({step: seconds for step, (how, seconds) in self._cells.items() if how == "ran"})
 
     def started(self, step: str) -> None:
         """Say that ``step`` runs from now on."""
@@ -82,7 +104,15 @@ class Display:
             for item in items:
                 table.add_row(item, *(self._cell(f"{kind}@{item}") for kind in columns))
             grid.add_row(table)
+        grid.add_row(Text(self._left(), style="dim"))
         return grid
+
+    def _left(self) -> str:
+        with self._lock:
+            cells, now = dict(self._cells), time.monotonic()
+        waiting = self._to_run - cells.keys()
+        running = {step: now - mark for step, (state, mark) in cells.items() if state == "running"}
+        return durations.left(waiting, running, self._known, self._lanes)
 
     def _cell(self, step: str) -> Text:
         state, mark = self._cells.get(step, ("waiting", 0.0))
@@ -101,4 +131,8 @@ class Display:
         metrics = " ".join(
             f"{name} {value:.3g}" for name, value in list(progress.get("metrics", {}).items())[:1]
         )
-        return f"▸ {progress['done']}/{progress['total']} {progress.get('unit', '')} {metrics}".rstrip()
+        done, total = progress["done"], progress["total"]
+        parts = [progress.get("phase", ""), f"{done}/{total} {progress.get('unit', '')}".rstrip(), metrics]
+        if "left" in progress:
+            parts.append(f"{durations.in_words(progress['left'])} left")
+        return " ".join(["▸", *filter(None, parts)])

@@ -47,7 +47,8 @@ class Retraining:
             "report": self._report,
         }
         after = [f"{kind}@{model}" for model in self.models for kind in ("register", "gate")]
-        self.display = Display([*self.stages, *after], self.folder, console)
+        to_run = [stage.address for stage in plan.may_run]
+        self.display = Display([*self.stages, *after], self.folder, console, to_run, self._machine.cores)
 
     def __enter__(self) -> Retraining:
         self.folder.mkdir(parents=True, exist_ok=True)

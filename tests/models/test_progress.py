@@ -19,8 +19,24 @@ def test_the_file_says_how_far(tmp_path, monkeypatch):
         "done": 3,
         "total": 10,
         "unit": "step",
+        "phase": "",
         "metrics": {"loss": 0.5},
     }
+
+
+def test_each_phase_has_its_name_and_its_own_pace(tmp_path, monkeypatch):
+    """What was done before a resume point took none of this time."""
+    now = iter([100.0, 110.0, 200.0])
+    monkeypatch.setattr("models.progress.time.monotonic", lambda: clock)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "progress.json"))
+    progress = Progress("train", "m")
+    told = []
+    for phase, done in (("source", 50), ("source", 60), ("fine-tuning", 10)):
+        clock = next(now)
+        progress.update(done, 100, "step", {}, phase)
+        report = json.loads((tmp_path / "progress.json").read_text())
+        told.append((report["phase"], report.get("left")))
+    assert told == [("source", None), ("source", 40.0), ("fine-tuning", None)]
 
 
 def test_the_file_is_written_at_most_twice_a_second_and_at_the_end(tmp_path, monkeypatch):
