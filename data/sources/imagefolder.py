@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from data.errors import UserError, nearest
 from data.sources import ImageFile, InputFile, coco, metadata
@@ -81,7 +81,7 @@ def load(
         ImageFile(
             id=printable(path),
             path=folder / path,
-            split=_split(folder / path, splits.get(_top(path), ""), line.split),
+            split=_split(folder, path, splits.get(_top(path), ""), line.split),
             label=line.label,
             input=_input(folder, line),
             objects=line.objects,
@@ -125,10 +125,10 @@ def _input(folder: Path, line: Line) -> InputFile | None:
     return InputFile(id=printable(line.input), path=folder / line.input, nearest=line.nearest_input)
 
 
-def _split(path: Path, by_folder: str, by_file: str) -> str:
+def _split(folder: Path, path: str, by_folder: str, by_file: str) -> str:
     if by_folder and by_file and by_folder != by_file:
         raise UserError(
-            f"{path}: is in {by_folder} by its folder, and in {by_file} by the JSON that lists it."
+            f"{folder / path}: is in {by_folder} by its folder, and in {by_file} by the JSON that lists it."
         )
     return by_folder or by_file
 
@@ -138,12 +138,10 @@ def _top(path: str) -> str:
 
 
 def _label_by_folder(path: str, splits: dict[str, str]) -> str | None:
-    parent = PurePosixPath(path).parent
-    return (
-        None
-        if parent == PurePosixPath(".") or str(parent) in splits
-        else unicodedata.normalize("NFC", parent.name)
-    )
+    parent, _, _ = path.rpartition("/")
+    if not parent or parent in splits:
+        return None
+    return unicodedata.normalize("NFC", parent[parent.rfind("/") + 1 :])
 
 
 def _labelled_by_folder(folder: Path, lines: dict[str, Line], splits: dict[str, str]) -> dict[str, Line]:

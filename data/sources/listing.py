@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from data.errors import UserError
 
@@ -62,10 +62,10 @@ def scan(folder: Path, files: Iterable[Path] = ()) -> list[Entry]:
         if not file.is_file():
             raise UserError(f"{file}: no such file.")
     told = (_entry(file, Path(os.path.relpath(file, folder)).as_posix()) for file in files)
-    # A dangling link has no target to stat: the link itself is listed, and ingest says it cannot be read.
+    # A dangling link is listed, too, and ingest says that it cannot be read.
     own = (
-        _entry(folder / path, path)
-        for path in _walk(folder, folder, frozenset())
+        _entry(item, path)
+        for path, item in _walk(folder, "", frozenset())
         if is_metadata(path) or suffix(path) in _LISTED
     )
     return sorted([*own, *told])
@@ -78,7 +78,7 @@ def unused(folder: Path, used: Iterable[str]) -> dict[str, int]:
         ``{".heif": 7, "without an ending": 5}``, the most first. Metadata and hidden files are not counted.
     """
     known = set(used)
-    paths = (path for path in _walk(folder, folder, frozenset()) if not is_metadata(path))
+    paths = (path for path, _ in _walk(folder, "", frozenset()) if not is_metadata(path))
     counts = Counter(_kind(path) for path in paths if printable(path) not in known)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
@@ -96,7 +96,9 @@ def is_metadata(path: str) -> bool:
 
 def suffix(path: str) -> str:
     """Return the ending of a path in lower case, with its dot; empty without one."""
-    return PurePosixPath(path).suffix.lower()
+    name = path[path.rfind("/") + 1 :]
+    dot = name.rfind(".")
+    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
 
 
 def fingerprint(entries: list[Entry]) -> str:
@@ -128,26 +130,31 @@ def _kind(path: str) -> str:
     return printable(ending) or "without an ending"
 
 
-def _walk(folder: Path, root: Path, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Yield the paths of all files below ``folder`` but hidden ones, relative to ``root``."""
-    status = folder.stat()
+def _walk(
+    folder: str | Path, prefix: str, above: frozenset[tuple[int, int]]
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the paths of all files below ``folder`` but hidden ones, each after ``prefix``."""
+    status = Path(folder).stat()
     identity = (status.st_dev, status.st_ino)
     if identity in above:  # A link to a folder that it lies in.
         return
     try:
-        items = sorted(os.scandir(folder), key=lambda item: item.name)
+        with os.scandir(folder) as found:
+            items = sorted(found, key=lambda item: item.name)
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed: {error.strerror}.") from None
     for item in items:
         if item.name.startswith("."):
             continue
-        path = Path(item.path)
         if item.is_dir():
-            yield from _walk(path, root, above | {identity})
+            yield from _walk(item.path, f"{prefix}{item.name}/", above | {identity})
         else:
-            yield path.relative_to(root).as_posix()
+            yield prefix + item.name, item
 
 
-def _entry(path: Path, name: str) -> Entry:
-    status = path.stat(follow_symlinks=path.is_file())
+def _entry(file: Path | os.DirEntry[str], name: str) -> Entry:
+    try:
+        status = file.stat()
+    except OSError:  # A link to nothing, or to what may not be looked at: the link itself is listed.
+        status = file.stat(follow_symlinks=False)
     return Entry(name, status.st_size, status.st_mtime_ns)
