@@ -10,7 +10,7 @@ import numpy as np
 from data.objects import Annotation, Objects
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Arrays:
     """Images of one size that lie in memory.
 
@@ -42,7 +42,7 @@ class Arrays:
     captions: list[str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InputFile:
     """The image that another one is the translation of; ``id``, ``path`` and ``nearest`` as of an
     :class:`ImageFile`."""
@@ -52,7 +52,7 @@ class InputFile:
     nearest: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImageFile:
     """One image file of a folder.
 

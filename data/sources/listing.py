@@ -23,7 +23,7 @@ _LISTED = SUFFIXES | {"", ".avif", ".heif"}
 """Endings of what metadata may name: a change of such a file is a change of the data."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Entry:
     """One file: path relative to the folder, ``/`` between parts; size in bytes; change time in ns."""
 

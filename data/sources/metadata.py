@@ -23,7 +23,7 @@ from data.sources import coco
 from data.sources.file_names import FileNames, is_writable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """What is said of an image: its class, its input (a path in the folder), its objects, its size and its text.
 
