@@ -1,6 +1,6 @@
 """What ingest, validate and prepare cost from nothing and after a night's new images, beside another build of Darkroom.
 
-    python benchmarks/nightly.py [--images 20000] [--new 0.01] [--size 64] [--other CHECKOUT]
+    python -m benchmarks.nightly [--images 20000] [--new 0.01] [--size 64] [--other CHECKOUT]
 
 Small JPEG files are written to a temporary folder, and the stages run as processes of their own, as DVC runs them. With
 ``--other``, a checkout with a ``.venv`` of its own, each stage runs by both builds in turns. A stage's time is given by

@@ -153,7 +153,7 @@ class Memo:
             part = self._parts[place]
             self._open[place] = None
             if self._is_sound(part):
-                rows = pq.read_table(self.folder / MANIFEST / part.rows).to_pylist()
+                rows = pq.ParquetFile(self.folder / MANIFEST / part.rows).read(use_threads=False).to_pylist()
                 shard = [self.folder / SHARDS / part.shard] if part.shard else []
                 self._open[place] = rows, EncodedImages(shard)
             if len(self._open) > _OPEN_PARTS:
