@@ -20,6 +20,10 @@ DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "string": "B
 
 _DTYPES = {name: np.dtype(dtype) for dtype, name in DATATYPES.items() if dtype != "string"}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+# Asking NumPy for them takes as long as reading the JSON of a small image.
+_BOUNDS = {
+    dtype: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) for dtype in _NAMES if dtype.kind in "iu"
+}
 _MAX_DIMENSIONS = 8
 _MAX_TEXTS = 1 << 16  # elements of BYTES: each is read by itself, while all others wait
 
@@ -39,15 +43,13 @@ def shape_of(name: str, shape: Any) -> tuple[int, ...]:
         raise RequestError(
             Reason.INVALID, f"input {name!r}: shape must be a list of at most {_MAX_DIMENSIONS} lengths"
         )
-    lengths = []
-    for given in shape:
-        length = given if type(given) is int else whole_number(given)
+    lengths = tuple([given if type(given) is int else whole_number(given) for given in shape])
+    for length in lengths:
         if length is None or not 0 <= length < 2**31:
             raise RequestError(
                 Reason.INVALID, f"input {name!r}: shape {shape}: lengths are whole numbers from 0"
             )
-        lengths.append(length)
-    return tuple(lengths)
+    return lengths
 
 
 def from_bytes(name: str, datatype: str, shape: tuple[int, ...], content: memoryview) -> np.ndarray:
@@ -149,7 +151,7 @@ def _fits(values: np.ndarray, dtype: np.dtype) -> bool:
     """
     if dtype.kind == "f":
         return values.dtype.kind in "iuf" and bool(np.abs(values).max() <= np.finfo(dtype).max)
-    least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    least, most = _BOUNDS[dtype]
     if values.dtype.kind == "f":
         least, most = max(least, 1 - EXACT), min(most, EXACT - 1)
         if not (np.trunc(values) == values).all():
