@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +18,7 @@ from components.project.params import ModelParams
 from components.trained import base_model
 from data import atomic
 from data.prepared import DataSpec, PreparedData
-from models import checkpoint
+from models import checkpoint, footprint
 from models.checkpoint import Checkpoint
 from models.run import Run, find_device, forget, processor
 from models.settings import Settings, configure
@@ -29,8 +30,8 @@ def run(name: str) -> Path:
     A training that was killed goes on from its last resume point and ends in the same bytes.
 
     Raises:
-        UserError: a wrong entry in ``params.yaml``, no prepared data, a GPU demanded where there is none, or an edit
-            while it ran.
+        UserError: a wrong entry in ``params.yaml``, no prepared data, a GPU demanded where there is none, more memory
+            needed than there is, or an edit while it ran.
     """
     settings = params.load()
     entry, where = settings.model(name), settings.where(name)
@@ -39,6 +40,8 @@ def run(name: str) -> Path:
     device = find_device(entry.device, f"{where}.device")
     data = PreparedData(layout.prepared(entry.dataset))
     data.spec.require(family.TASK, f"{where}.dataset")
+    needed = footprint.require(family, config, data, device, where)
+    print(f"train {name}: {needed}", file=sys.stderr)
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"
     with Run(
         name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file

@@ -10,10 +10,8 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
-_GROUPS = Path("/proc/self/cgroup")
-_MOUNT = Path("/sys/fs/cgroup")
+from data import control_groups
 
 
 def available() -> int:
@@ -27,7 +25,7 @@ def available() -> int:
 
 def _quotas() -> Iterator[float]:
     """Yield each limit that holds for this process, in cores."""
-    for folder in _folders():
+    for folder in control_groups.folders("cpu"):
         with suppress(OSError, ValueError):  # not there, or "max"
             quota, period = (folder / "cpu.max").read_text().split()
             yield int(quota) / int(period)
@@ -35,19 +33,3 @@ def _quotas() -> Iterator[float]:
             quota = int((folder / "cpu.cfs_quota_us").read_text())
             if quota > 0:  # -1 is no limit
                 yield quota / int((folder / "cpu.cfs_period_us").read_text())
-
-
-def _folders() -> Iterator[Path]:
-    """Yield the folders of this process' control groups and of those above, as far as they are mounted."""
-    try:
-        lines = _GROUPS.read_text().splitlines()
-    except OSError:  # no Linux
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        mount = _MOUNT / controllers
-        inner = Path(path.lstrip("/"))
-        # Within a container its own group is often the root of the mount, whatever the path says.
-        yield from (mount / folder for folder in (inner, *inner.parents))

@@ -63,7 +63,10 @@ def _take(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     """Move the tensors of ``node`` into ``tensors`` and return what is left, as JSON."""
     if isinstance(node, torch.Tensor):
         key = str(len(tensors))
-        tensors[key] = node.detach().cpu().contiguous().clone()  # a clone: safetensors refuses shared memory
+        stored = node.detach().cpu().contiguous()
+        memory = {tensor.untyped_storage().data_ptr() for tensor in tensors.values()}
+        # safetensors refuses shared memory; all else is not copied: it may be most of what the training takes.
+        tensors[key] = stored.clone() if stored.untyped_storage().data_ptr() in memory else stored
         return {"tensor": key}
     if isinstance(node, dict):
         return {"dict": [[key, _take(value, tensors)] for key, value in node.items()]}

@@ -76,6 +76,7 @@ class Run:
         resume_file: where resume points lie; None for a training that is not resumable.
         save_seconds: least time between two resume points.
         save_share: greatest share of the time that resume points may take; large models then have fewer.
+        shown: whether people see how far it is.
         history: a row of numbers per epoch or iteration, without times: it must be the same in every run.
         outcome: set by :meth:`finish`.
         generator: the generator, on ``device``, of all draws that are not torch's own (initial weights, dropout).
@@ -91,6 +92,7 @@ class Run:
     resume_file: Path | None = None
     save_seconds: float = 5.0
     save_share: float = 0.05
+    shown: bool = True
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     outcome: Outcome | None = field(default=None, init=False)
     generator: torch.Generator = field(init=False)
@@ -110,13 +112,14 @@ class Run:
         torch.set_num_threads(self.threads)
         torch.manual_seed(self.seed)
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
-        self._progress = Progress("train", self.name)
+        self._progress = Progress("train", self.name) if self.shown else None
         self._started = self._saved = time.monotonic()
         self._save_cost = 0.0
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.close()
+        if self._progress:
+            self._progress.close()
 
     def autocast(self) -> torch.autocast:
         """Return the precision context: bfloat16 where it pays (matrix products on a GPU), float32 on a CPU."""
@@ -134,7 +137,8 @@ class Run:
 
     def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
         """Show how far the training is; ``unit`` is singular (``step``, ``iteration``)."""
-        self._progress.update(done, total, unit, metrics, self.phase)
+        if self._progress:
+            self._progress.update(done, total, unit, metrics, self.phase)
 
     def save_due(self) -> bool:
         """Say whether it is time for a resume point."""

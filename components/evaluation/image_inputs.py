@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from components.bundles.signature import Arrays, Predict
 from components.metrics import bootstrap
 from components.metrics.bootstrap import Interval
+from data import at_once
 from data.prepared import DataSpec, PreparedData
 
 BATCH = 256
+"""Most images that are asked for at a time; of large ones fewer."""
 
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
@@ -23,8 +27,10 @@ def ask(predict: Predict, inputs: Arrays, data: PreparedData) -> Arrays:
     Raises:
         ValueError: an answer is not finite.
     """
-    starts = range(0, len(data.test), BATCH)
-    parts = [predict({name: values[i : i + BATCH] for name, values in inputs.items()}) for i in starts]
+    shape = max((values.shape[1:] for values in inputs.values()), key=math.prod)
+    size = at_once.pictures(shape, BATCH)
+    starts = range(0, len(data.test), size)
+    parts = [predict({name: values[i : i + size] for name, values in inputs.items()}) for i in starts]
     answers = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name, values in answers.items():
         if not np.isfinite(values).all():

@@ -13,11 +13,15 @@ from components.evaluation.hooks import Evaluated
 from components.metrics import bootstrap
 from components.metrics.measurement import Metric
 from components.metrics.nearest import nearest
+from data import at_once
 from data.arrays import whole
 from data.prepared import PreparedData
 
 IMAGES = 500
-"""How many test images are inpainted."""
+"""How many test images are inpainted at most."""
+
+NUMBERS = 2**22
+"""Of these images together: of large ones fewer are inpainted."""
 
 _SHOWN = 12
 _GREY = 128
@@ -35,7 +39,8 @@ def hidden(images: np.ndarray) -> np.ndarray:
 
 def fill_in(tell: Callable[..., Any], model: Evaluated) -> Arrays:
     """Return ``filled_in``: the first test images, whose lower halves the family was not shown."""
-    images = model.data.test.images[:IMAGES]
+    shape = model.data.spec.shape
+    images = model.data.test.images[: at_once.pictures(shape, IMAGES, NUMBERS)]
     return {"filled_in": tell(images, hidden(images))}
 
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load
 from components.bundles.onnx_session import OnnxGraph
 from components.bundles.signature import Tensor, image_tensor
 from components.project import inputs, layout
+from data import at_once
 from data.errors import UserError
 from data.prepared import DataSpec
 
@@ -78,8 +79,9 @@ class Judge:
 
     def embed(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return features float32 [N, 64] and class probabilities float32 [N, K] of uint8 [N, H, W, C]."""
-        starts = range(0, len(images), _CHUNK)
-        answers = [self._graph.predict({"image": np.asarray(images[i : i + _CHUNK])}) for i in starts]
+        size = at_once.pictures(images.shape[1:], _CHUNK)
+        starts = range(0, len(images), size)
+        answers = [self._graph.predict({"image": np.asarray(images[i : i + size])}) for i in starts]
         return tuple(
             np.concatenate([answer[name] for answer in answers]) for name in ("features", "probabilities")
         )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from components.judging.judge import FEATURES
+from data import at_once
 from data.prepared import DataSpec, Split
 from models.blocks import classify
 from models.blocks.augment import Augmented
@@ -85,5 +86,6 @@ def learn(lesson: Lesson, spec: DataSpec, recipe: Augmented, name: str) -> Netwo
 @torch.no_grad()
 def in_chunks(function: Callable[[Tensor], Tensor], images_nhwc: np.ndarray) -> Tensor:
     """Return ``function`` of the images uint8 [N, H, W, C], which gets them as [n, C, H, W] in [0, 1]."""
-    starts = range(0, len(images_nhwc), _CHUNK)
-    return torch.cat([function(unit(torch.tensor(images_nhwc[i : i + _CHUNK]))) for i in starts])
+    size = at_once.pictures(images_nhwc.shape[1:], _CHUNK)
+    starts = range(0, len(images_nhwc), size)
+    return torch.cat([function(unit(torch.tensor(images_nhwc[i : i + size]))) for i in starts])

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from data import at_once
 from data.image_statistics import grey
 from data.recipes.edges import edges
 
@@ -26,8 +27,9 @@ def f1(images: np.ndarray, asked: np.ndarray) -> np.ndarray:
         images: uint8 [N, H, W, C].
         asked: uint8 [N, H, W, 1], 0 where there shall be no edge.
     """
-    parts = range(0, len(images), _CHUNK)
-    return np.concatenate([_f1(images[k : k + _CHUNK], asked[k : k + _CHUNK, ..., 0] > 0) for k in parts])
+    size = at_once.pictures(images.shape[1:], _CHUNK)
+    parts = range(0, len(images), size)
+    return np.concatenate([_f1(images[k : k + size], asked[k : k + size, ..., 0] > 0) for k in parts])
 
 
 def _f1(images: np.ndarray, asked: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from data import at_once
 from data.arrays import Array
 
 WINDOW = 7
@@ -21,8 +22,9 @@ def absolute_error(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         targets: uint8 [N, H, W, C].
     """
     parts = []
-    for start in range(0, len(targets), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    size = at_once.pictures(targets.shape[1:], _CHUNK)
+    for start in range(0, len(targets), size):
+        part = slice(start, start + size)
         ours = images if len(images) == 1 else images[part]
         parts.append(np.abs(ours.astype(np.float64) - targets[part]).mean(axis=(1, 2, 3)) / 255)
     return np.concatenate(parts)
@@ -41,8 +43,9 @@ def structural_similarity(images: np.ndarray, targets: np.ndarray) -> np.ndarray
     similarity", 2004, section III-B, equation 13) over channels and over the windows that lie wholly in the image;
     each pixel of a window counts alike.
     """
-    starts = range(0, len(targets), _CHUNK)
-    return np.concatenate([_similarity(images[i : i + _CHUNK], targets[i : i + _CHUNK]) for i in starts])
+    size = at_once.pictures(targets.shape[1:], _CHUNK)
+    starts = range(0, len(targets), size)
+    return np.concatenate([_similarity(images[i : i + size], targets[i : i + size]) for i in starts])
 
 
 def _similarity(images: np.ndarray, targets: np.ndarray) -> np.ndarray:

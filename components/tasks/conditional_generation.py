@@ -15,7 +15,6 @@ from components.tasks.generation import (
     COUNT,
     HOOKS,
     METRICS,
-    SEEDS,
     TOLERANCES,
     agreements,
     draw,
@@ -61,9 +60,14 @@ def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
     """Return ``image`` uint8 [1024, H, W, C], and ``label`` int64 [1024]: the class that each was asked to be of."""
-    every = {"label": np.array([EVERY], dtype=np.int64)}
-    answers = generation.answer(lambda request: predict(request | every), data)
-    return answers | {"label": np.tile(np.arange(COUNT) % data.spec.num_classes, len(SEEDS))}
+    images, labels, classes = [], [], data.spec.num_classes
+    for number, (seed, count) in enumerate(generation.requests(data.spec)):
+        # A request for fewer images than there are classes would ask for the first of them alone.
+        label = EVERY if count >= min(classes, COUNT) else number % classes
+        request = generation.inputs(data, "test", seed, count) | {"label": np.array([label], dtype=np.int64)}
+        images.append(predict(request)["image"])
+        labels.append(np.arange(count) % classes if label == EVERY else np.full(count, label))
+    return {"image": np.concatenate(images), "label": np.concatenate(labels)}
 
 
 def extend(answers: Arrays, data: PreparedData) -> Arrays:

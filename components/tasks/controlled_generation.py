@@ -23,6 +23,7 @@ from components.metrics.nearest import evenly
 from components.metrics.paired import Scores
 from components.tasks import text_to_image
 from components.tasks.text_to_image import BATCH, WIDTH, asked, seen_agreement
+from data import at_once
 from data.prepared import DataSpec, PreparedData
 
 __all__ = [
@@ -71,9 +72,9 @@ def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
 def answer(predict: Predict, data: PreparedData) -> Arrays:
     """Return an image for each caption that is asked for, ``drawn`` uint8 [N, H, W, C], as :func:`asked`."""
     texts, maps = prompts.spelled(data.test.captions[asked(data)], data.spec), _maps(data)
-    parts = []
-    for seed, start in enumerate(range(0, len(texts), BATCH)):
-        part = slice(start, start + BATCH)
+    parts, size = [], at_once.pictures(data.spec.shape, BATCH)
+    for seed, start in enumerate(range(0, len(texts), size)):
+        part = slice(start, start + size)
         given = {"image": maps[part], "prompt": texts[part], "seed": np.array([seed], np.int64)}
         parts.append(predict(given)["drawn"])
     return {"drawn": np.concatenate(parts)}

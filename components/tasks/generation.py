@@ -6,6 +6,7 @@ to the answers: ``log_likelihood``, ``reconstruction`` and ``filled_in`` of test
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from components.metrics import bootstrap
 from components.metrics.measurement import Measurement, Metric
 from components.metrics.nearest import COVERED
 from components.metrics.paired import Scores
+from data import at_once
 from data.prepared import DataSpec, PreparedData
 
 TOLERANCES = {"image": Tolerance(1.0)}  # a grey level: a value between two levels may round either way
@@ -58,7 +60,15 @@ def inputs(data: PreparedData, split: str, start: int, count: int) -> Arrays:
 
 def answer(predict: Predict, data: PreparedData) -> Arrays:
     """Return ``image`` uint8 [1024, H, W, C]: the samples that everything is measured on."""
-    return {"image": np.concatenate([predict(inputs(data, "test", seed, COUNT))["image"] for seed in SEEDS])}
+    parts = [predict(inputs(data, "test", seed, count))["image"] for seed, count in requests(data.spec)]
+    return {"image": np.concatenate(parts)}
+
+
+def requests(spec: DataSpec) -> list[tuple[int, int]]:
+    """Return seed and count of each request; for large images :data:`COUNT` are asked for in parts."""
+    parts = math.ceil(COUNT / at_once.pictures(spec.shape, COUNT))
+    counts = [len(part) for part in np.array_split(np.arange(COUNT), parts)]
+    return [(seed + len(SEEDS) * part, count) for seed in SEEDS for part, count in enumerate(counts)]
 
 
 def scores(answers: Arrays, data: PreparedData) -> np.ndarray:

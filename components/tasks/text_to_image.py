@@ -22,6 +22,7 @@ from components.metrics import nearest
 from components.metrics.confusion import confusion_table
 from components.metrics.measurement import Measurement
 from components.metrics.paired import Scores
+from data import at_once
 from data.captions import PADDING
 from data.prepared import DataSpec, PreparedData
 
@@ -34,6 +35,7 @@ CAPTIONS = 512
 """Greatest number of test captions that are drawn, evenly spread: a sampler takes many steps for each."""
 
 BATCH = 64
+"""Most captions that are drawn at a time; of large images fewer."""
 
 SHOWN, SEEDS = 24, 8
 WIDTH = 22
@@ -87,9 +89,10 @@ def answer(predict: Predict, data: PreparedData) -> Arrays:
 def asked_for(predict: Predict, data: PreparedData) -> np.ndarray:
     """Return an image for each caption that is asked for, uint8 [N, H, W, C]."""
     texts = prompts.spelled(data.test.captions[asked(data)], data.spec)
+    size = at_once.pictures(data.spec.shape, BATCH)
     parts = [
-        predict(_request(texts[start : start + BATCH], seed))["image"]
-        for seed, start in enumerate(range(0, len(texts), BATCH))
+        predict(_request(texts[start : start + size], seed))["image"]
+        for seed, start in enumerate(range(0, len(texts), size))
     ]
     return np.concatenate(parts)
 

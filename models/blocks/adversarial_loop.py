@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from data.errors import UserError
 from data.prepared import PreparedData
 from models.blocks.adversarial import LossName, told_apart
-from models.blocks.batches import Batches
+from models.blocks.batches import Batches, parts
 from models.blocks.ema import EMA
 from models.blocks.pixels import unit
 from models.blocks.steps import Steps
@@ -121,12 +121,18 @@ class _Game:
     def update_discriminator(self, loss: DiscriminatorLoss, x_bchw: Tensor, *others: Tensor) -> None:
         """Take one step of the discriminator, and count it."""
         self.pair.train()
-        with self.run.autocast():
-            value, real, fake = loss(x_bchw, *others)
-        self._descend("discriminator", value)
+        scores: list[tuple[Tensor, Tensor]] = []
+
+        def of_part(*part: Tensor) -> Tensor:
+            value, *told = loss(*part)
+            scores.append(tuple(each.detach() for each in told))
+            return value
+
+        value = self._descend("discriminator", of_part, x_bchw, *others)
         self.steps.done += 1
         self._add({"discriminator_loss": value})
-        accuracies = told_apart(self.recipe.loss, real.detach(), fake.detach())
+        real, fake = (torch.cat(column) for column in zip(*scores, strict=True))
+        accuracies = told_apart(self.recipe.loss, real, fake)
         self._add(dict(zip(("accuracy_real", "accuracy_fake"), accuracies, strict=True)))
         self.run.images += len(x_bchw)
         self.steps.show()
@@ -134,9 +140,7 @@ class _Game:
     def update_generator(self, loss: GeneratorLoss, x_bchw: Tensor, *others: Tensor) -> None:
         """Take one step of the generator; the discriminator stays as it is."""
         self.pair["discriminator"].requires_grad_(False)
-        with self.run.autocast():
-            value = loss(x_bchw, *others)
-        self._descend("generator", value)
+        value = self._descend("generator", loss, x_bchw, *others)
         self.pair["discriminator"].requires_grad_(True)
         self.ema.update()
         self._add({"generator_loss": value})
@@ -189,14 +193,21 @@ class _Game:
         self.sums.copy_(state["sums"])
         self.counts.copy_(state["counts"])
 
-    def _descend(self, name: str, loss: Tensor) -> None:
+    def _descend(self, name: str, loss: Callable[..., Tensor], x_bchw: Tensor, *others: Tensor) -> Tensor:
+        """Take a step down the gradient, which is summed over the parts of a large batch; return the loss."""
         left = 1 - self.steps.share
         optimizer = self.optimizers[name]
         for group in optimizer.param_groups:
             group["lr"] = self.rates[name] * min(1.0, 2 * left)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total = torch.zeros((), dtype=torch.float64, device=x_bchw.device)
+        for x, *belonging in parts(x_bchw, *others):
+            with self.run.autocast():
+                value = loss(x, *belonging) * (len(x) / len(x_bchw))
+            value.backward()
+            total += value.detach()
         optimizer.step()
+        return total
 
     def _add(self, values: dict[str, Tensor]) -> None:
         for name, value in values.items():

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MAP = 2**20
+"""Numbers of an attention map, of one head, up to which an exported graph computes it as a whole."""
+
 
 def attend(
     query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None, bias: Tensor | None = None
@@ -31,11 +34,41 @@ def attend(
     """
     # Of PyTorch's kernel an ONNX graph gets a dozen operations that nothing fuses.
     if torch.compiler.is_exporting():
-        return weights(query, key, hidden, bias) @ value
+        return _attend_in_parts(query, key, value, hidden, bias)
     mask = None if hidden is None else ~hidden
     if bias is not None:
         mask = bias if hidden is None else bias.masked_fill(hidden, -math.inf)
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def _attend_in_parts(
+    query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None, bias: Tensor | None
+) -> Tensor:
+    """Return what :func:`attend` does by plain operations, of long sequences some queries at a time.
+
+    The whole map of 3,136 places, those of a picture of 224 pixels at a quarter of its sides, would take 39 MB a head.
+    """
+    length, others = query.shape[-2], key.shape[-2]
+    if (
+        not isinstance(length, int)
+        or not isinstance(others, int)
+        or length * others <= MAP
+        or hidden is not None
+    ):
+        return weights(query, key, hidden, bias) @ value
+    size = max(1, MAP // others)
+    starts = range(0, length, size)
+    parts = [
+        weights(
+            query[..., start : start + size, :],
+            key,
+            None,
+            bias if bias is None or bias.shape[-2] == 1 else bias[..., start : start + size, :],
+        )
+        @ value
+        for start in starts
+    ]
+    return torch.cat(parts, dim=-2)
 
 
 def weights(query: Tensor, key: Tensor, hidden: Tensor | None = None, bias: Tensor | None = None) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data import at_once
 from data.arrays import Array
 from data.prepared import Split
 
@@ -74,6 +75,11 @@ class Batches:
         else:
             yield from self._stream(chunks)
 
+    def in_order(self, most: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield all in their order, at most ``most`` at a time; of large pictures fewer (:mod:`data.at_once`)."""
+        size = at_once.pictures(self.split.images.shape[1:], most)
+        yield from self.read(torch.arange(len(self)), size)
+
     def _stream(self, chunks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
         coming: deque[Future] = deque()
         with ThreadPoolExecutor(READERS, "batches") as readers:
@@ -104,6 +110,15 @@ def _held(array: Array, device: torch.device) -> Tensor:
     for start in range(0, len(array), _CHUNK):
         held[start : start + _CHUNK] = torch.from_numpy(array[start : start + _CHUNK])
     return held
+
+
+def parts(x_bchw: Tensor, *belonging: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield a batch in the parts that are computed on together, of equal size but for the last (:mod:`data.at_once`).
+
+    One alone where the pictures are not large.
+    """
+    size = at_once.pictures(x_bchw.shape[1:], len(x_bchw))
+    yield from zip(*(tensor.split(size) for tensor in (x_bchw, *belonging)), strict=True)
 
 
 def _room(device: torch.device, arrays: Sequence[Array]) -> int:

@@ -45,7 +45,7 @@ def validate(network: nn.Module, split: Batches) -> dict[str, float]:
     """Return mean cross-entropy (``loss``, nats) and ``accuracy`` of the logits ``network(x_bchw)`` on ``split``."""
     loss = torch.zeros((), dtype=torch.float64, device=split.device)
     right = torch.zeros((), dtype=torch.int64, device=split.device)
-    for images, labels in split.read(torch.arange(len(split)), CHUNK):
+    for images, labels in split.in_order(CHUNK):
         logits = network(unit(images)).float()
         loss += functional.cross_entropy(logits, labels, reduction="sum")
         right += (logits.argmax(dim=-1) == labels).sum()

@@ -21,11 +21,11 @@ def mean(split: Batches, size: int, losses: Callable[..., Tensor], chunk: int = 
         size: numbers of standard normal noise that an image gets, which follow from its place.
         losses: (images float32 [N, C, H, W] in [0, 1], what belongs to them [N, ...] each, noise float32 [N, size],
             places int64 [N]) -> [N].
-        chunk: images at a time.
+        chunk: images at a time at most.
     """
     seed = torch.zeros(1, dtype=torch.int64, device=split.device)
     total, first = 0.0, 0
-    for images, *belonging in split.read(torch.arange(len(split)), chunk):
+    for images, *belonging in split.in_order(chunk):
         drawn = noise.normal(seed, len(images), size, first=first)
         places = torch.arange(first, first + len(images), device=split.device)
         total += float(losses(unit(images), *belonging, drawn, places).double().sum())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.prepared import Split
-from models.blocks.batches import Batches
+from models.blocks.batches import Batches, parts
 from models.blocks.ema import EMA
 from models.blocks.pixels import unit
 from models.blocks.steps import Steps
@@ -134,15 +134,19 @@ class _Training:
         for group in self.optimizer.param_groups:
             rate = learning_rate(self.steps.done, self.steps.total, self.recipe)
             group["lr"] = rate * group["share"]
-        with self.run.autocast():
-            value = loss(self.model, x_bchw, *targets)
         self.optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        value = torch.zeros((), dtype=torch.float64, device=self.run.device)
+        # The gradient of a batch that is too large to be computed on together is summed over its parts.
+        for x, *belonging in parts(x_bchw, *targets):
+            with self.run.autocast():
+                of_part = loss(self.model, x, *belonging) * (len(x) / len(x_bchw))
+            of_part.backward()
+            value += of_part.detach()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.ema.update()
         self.steps.done += 1
-        self.loss_sum += value.detach()  # stays on the device: reading it here would make the GPU wait
+        self.loss_sum += value  # stays on the device: reading it here would make the GPU wait
         self.loss_count += 1
         self.run.images += len(x_bchw)
         self.steps.show()

@@ -130,7 +130,7 @@ def validate(network: nn.Module, split: Batches) -> dict[str, float]:
     """Return ``loss``, nats per symbol with all before it given, and ``exact_match`` of texts written greedily."""
     nats = torch.zeros((), dtype=torch.float64, device=split.device)
     right, symbols = torch.zeros((2,), dtype=torch.int64, device=split.device).unbind()
-    for images, texts in split.read(torch.arange(len(split)), CHUNK):
+    for images, texts in split.in_order(CHUNK):
         x_bchw = unit(images)
         logits = network(x_bchw, texts)
         nats += cross_entropy(logits, texts, reduction="sum")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data import at_once
 from models.blocks import missing as missing_pixels
 from models.blocks import noise
 from models.blocks.pixels import picture
@@ -17,7 +18,7 @@ DRAWS = 4
 PULL = 10.0
 """Weight of the reconstruction guidance. On digits' validation split 6, 10 and 20 differed by 0.005 in the error."""
 CHUNK = 512
-"""Fillings at a time."""
+"""Fillings at a time at most."""
 
 
 def fill_in(model: Denoiser, images_nhwc: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -37,7 +38,7 @@ def fill_in(model: Denoiser, images_nhwc: np.ndarray, missing: np.ndarray) -> np
     device = model.alpha.device
     images = torch.as_tensor(images_nhwc).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
     gone = torch.as_tensor(missing).to(device)[:, None]
-    means, size = [], CHUNK // DRAWS
+    means, size = [], max(1, at_once.pictures(model.shape, CHUNK) // DRAWS)
     for first in range(0, len(images), size):
         chunk = slice(first, first + size)
         known, hidden = (part[chunk].repeat_interleave(DRAWS, dim=0) for part in (images, gone))

@@ -82,7 +82,7 @@ def train_loss(
 def validate(model: Detr, split: Batches) -> dict[str, float]:
     """Return the last layer's set loss a picture (``loss``)."""
     config, total = model.config, 0.0
-    for images, labels, corners in split.read(torch.arange(len(split)), CHUNK):
+    for images, labels, corners in split.in_order(CHUNK):
         answers = model(unit(images))
         parts = set_loss(
             answers.logits.float()[None],

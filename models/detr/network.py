@@ -81,7 +81,7 @@ class Detr(nn.Module):
             self.told = nn.Embedding(spec.num_classes, width)
         if config.classification != "cross_entropy":
             for head in (self.decoder.classify, *([self.classify] if config.queries == "cells" else [])):
-                nn.init.constant_(head.bias, float(boxes.logit(torch.tensor(PRIOR))))
+                nn.init.constant_(head.bias, float(boxes.logit(torch.tensor(PRIOR, device="cpu"))))
 
     def see(self, x_bchw: Tensor) -> Seen:
         """Read pictures [N, C, H, W] and give the queries what they start from."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from data import at_once
 from data.prepared import PreparedData
 from models.blocks import adversarial, adversarial_loop, noise
 from models.blocks.batches import Batches
@@ -13,7 +14,7 @@ from models.gan.network import GAN
 from models.run import Run
 
 COMPARED = 1000
-"""Greatest number of validation images that are compared with as many generated ones."""
+"""Greatest number of validation images that are compared with as many generated ones; of large ones fewer."""
 
 
 def fit(model: GAN, data: PreparedData, run: Run) -> None:
@@ -64,7 +65,8 @@ def validate(generator: nn.Module, split: Batches) -> dict[str, float]:
     In pixels, 2 E|x - y| - E|x - x'| - E|y - y'| (Székely & Rizzo 2013): 0 where the two are alike, and it sees a
     collapse. It tells the course of the training; the losses cannot.
     """
-    ((images, labels),) = split.read(torch.arange(min(len(split), COMPARED)), COMPARED)
+    compared = min(len(split), at_once.pictures(split.split.images.shape[1:], COMPARED, 8 * at_once.NUMBERS))
+    ((images, labels),) = split.read(torch.arange(compared), compared)
     seed = torch.zeros(1, dtype=torch.int64, device=split.device)
     drawn = noise.normal(seed, len(images), generator.config.latents)
     fake, real = generator(drawn, labels).flatten(1), unit(images).flatten(1)

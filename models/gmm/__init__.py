@@ -11,7 +11,18 @@ from models.gmm.config import Config
 from models.gmm.density import GaussianMixtures, build, graph, log_likelihood
 from models.gmm.fill_in import fill_in
 from models.gmm.fit import fit
+from models.gmm.footprint import footprint
 
 TASK = "density"
 
-__all__ = ["TASK", "Config", "GaussianMixtures", "build", "fill_in", "fit", "graph", "log_likelihood"]
+__all__ = [
+    "TASK",
+    "Config",
+    "GaussianMixtures",
+    "build",
+    "fill_in",
+    "fit",
+    "footprint",
+    "graph",
+    "log_likelihood",
+]

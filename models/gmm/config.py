@@ -14,7 +14,8 @@ class Config(Settings):
 
     Attributes:
         components: Gaussians for each class.
-        covariance: ``full`` matrices or ``diag`` variances.
+        covariance: ``full`` matrices or ``diag`` variances. The memory of matrices grows with the square of the pixels:
+            where those of all components would take more than 1 GiB, ``full`` is variances, too.
         prior: how strongly every covariance is pulled towards the one pooled over all classes: the number of its
             pseudo-examples for each real one of an even share (Friedman 1989 mixes the two likewise).
         roundness: how far that pooled covariance itself is pulled towards a ball of the same mean variance. More

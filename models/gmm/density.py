@@ -9,12 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data import at_once
 from data.prepared import DataSpec
 from models.blocks.pixels import level, unit
 from models.gmm import em
 from models.gmm.config import Config
 
 CHUNK = 1000
+"""Images computed on at a time at most."""
+NUMBERS = 2**26
+"""Differences of pixels and means that are held at a time."""
+MATRICES = 2**30
+"""Bytes that full covariance matrices, those of all components, take at most."""
 
 
 class GaussianMixtures(nn.Module):
@@ -28,7 +34,8 @@ class GaussianMixtures(nn.Module):
         super().__init__()
         self.config, self.levels, self.dim = config, spec.levels, math.prod(spec.shape)
         leading = (spec.num_classes, config.components)
-        square = (self.dim, self.dim) if config.covariance == "full" else (self.dim,)
+        self.full = takes_full(config, spec)
+        square = (self.dim, self.dim) if self.full else (self.dim,)
         self.register_buffer("means", torch.zeros(*leading, self.dim, dtype=torch.float64))
         self.register_buffer("scales", torch.zeros(*leading, *square, dtype=torch.float64))
         self.register_buffer("constants", torch.zeros(leading, dtype=torch.float64))
@@ -80,6 +87,12 @@ class Graph(nn.Module):
         return joint.logsumexp(dim=1), joint.softmax(dim=1)
 
 
+def takes_full(config: Config, spec: DataSpec) -> bool:
+    """Return whether covariances are full matrices; that follows from the settings and the shapes alone."""
+    needed = 8 * spec.num_classes * config.components * math.prod(spec.shape) ** 2
+    return config.covariance == "full" and needed <= MATRICES
+
+
 def build(config: Config, spec: DataSpec) -> GaussianMixtures:
     """Return the model, empty."""
     return GaussianMixtures(config, spec)
@@ -97,5 +110,6 @@ def log_likelihood(model: GaussianMixtures, images_nhwc: np.ndarray, seed: int) 
     It is in closed form: ``seed`` changes nothing.
     """
     images = torch.as_tensor(images_nhwc).to(model.means.device)
-    joint = torch.cat([model(chunk) for chunk in images.split(CHUNK)])
+    size = at_once.pictures((model.constants.numel(), model.dim), CHUNK, NUMBERS)
+    joint = torch.cat([model(chunk) for chunk in images.split(size)])
     return joint.logsumexp(dim=1).cpu().numpy()

@@ -13,8 +13,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from data import at_once
+
 ROWS = 2048
-"""Examples computed on at a time: bounds the memory, and fits the caches."""
+"""Examples computed on at a time at most: bounds the memory, and fits the caches."""
 BLOCKS = 4
 """Number of column blocks of a triangular product, which skip nearly half of its zeros."""
 NEGLIGIBLE = 1e-12
@@ -75,7 +77,7 @@ def log_joint(x: Tensor, mixture: Mixture, noise: float = 0.0) -> Tensor:
     With independent noise of mean 0, ``E log N(x + noise)`` is ``log N(x)`` less half the trace of the precision
     times the variance.
     """
-    distances = torch.cat([_distances(rows, mixture.means, mixture.scales) for rows in x.split(ROWS)])
+    distances = torch.cat([_distances(rows, mixture.means, mixture.scales) for rows in _in_parts(x)])
     return constants(mixture.log_weights, mixture.scales, noise) - 0.5 * distances
 
 
@@ -137,7 +139,7 @@ def _scatter(x: Tensor, weight: Tensor, mean: Tensor, full: bool) -> Tensor:
     """Return the weighted sum of squares about ``mean``: [D, D], or [D] where not ``full``."""
     dim = x.shape[1]
     total = torch.zeros((dim, dim) if full else (dim,), dtype=x.dtype, device=x.device)
-    for rows, weights in zip(x.split(ROWS), weight.split(ROWS), strict=True):
+    for rows, weights in zip(_in_parts(x), weight.split(_rows(x)), strict=True):
         centred = (rows - mean) * weights.sqrt()[:, None]
         if not full:
             total += centred.square().sum(dim=0)
@@ -148,6 +150,14 @@ def _scatter(x: Tensor, weight: Tensor, mean: Tensor, full: bool) -> Tensor:
         upper = total.triu()
         total = upper + upper.triu(1).T
     return total
+
+
+def _in_parts(x: Tensor) -> tuple[Tensor, ...]:
+    return x.split(_rows(x))
+
+
+def _rows(x: Tensor) -> int:
+    return at_once.pictures(x.shape[1:], ROWS)
 
 
 def _blocks(dim: int) -> list[tuple[int, int]]:

@@ -56,7 +56,7 @@ class _Fit(ByClass):
 
     def _pooled(self) -> em.Prior:
         """Return the prior: the covariance about the classes' means over all classes, made rounder."""
-        full, total = self.config.covariance == "full", sum(map(len, self.classes))
+        full, total = self.model.full, sum(map(len, self.classes))
         pooled = sum(len(x) / total * em.covariance(x, full) for x in self.classes)
         diagonal = pooled.diagonal() if full else pooled
         variance = diagonal.mean()

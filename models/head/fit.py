@@ -45,7 +45,7 @@ def fit(model: HeadModel, data: PreparedData, run: Run) -> None:
     def validate(generator: nn.Module, split: Batches) -> dict[str, float]:
         total = torch.zeros((), dtype=torch.float64, device=split.device)
         same = torch.Generator(split.device).manual_seed(0)  # the same shots each time: comparable
-        for images, landmarks, places in split.read(torch.arange(len(split)), CHUNK):
+        for images, landmarks, places in split.in_order(CHUNK):
             made = generator(landmarks, held_out.draw(places, config.shots, same))
             total += (made.float() - unit(images)).abs().mean(dim=(1, 2, 3)).sum()
         return {"l1": float(total) / len(split)}

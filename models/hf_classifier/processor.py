@@ -93,7 +93,7 @@ def _pass(side: int, resized: int, cropped: int, resample: int) -> Tensor | None
         raise UserError(f"base: its image processor crops to {cropped} pixels what has only {resized}.")
     if cropped == resized == side:
         return None
-    matrix = torch.eye(side)
+    matrix = torch.eye(side, device="cpu")  # numbers that are read here, wherever the network is built
     if resized != side:
         if resample not in MODES:
             raise UserError(

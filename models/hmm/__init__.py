@@ -13,6 +13,7 @@ from models.hmm.config import Config
 from models.hmm.density import HiddenMarkovModels, build, graph, log_likelihood
 from models.hmm.fill_in import fill_in
 from models.hmm.fit import fit
+from models.hmm.footprint import footprint
 from models.hmm.viterbi import decode
 
 TASK = "density"
@@ -25,6 +26,7 @@ __all__ = [
     "decode",
     "fill_in",
     "fit",
+    "footprint",
     "graph",
     "log_likelihood",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data import at_once
 from data.errors import UserError
 from data.prepared import DataSpec
 from models.blocks.pixels import level, unit
@@ -17,7 +18,7 @@ from models.hmm.config import Config
 from models.hmm.strips import cut
 
 CHUNK = 128
-"""Images computed on at a time on a CPU: what they need fits its caches."""
+"""Images computed on at a time on a CPU at most: what they need fits its caches."""
 DEVICE_CHUNK = 64 * CHUNK
 """The same on a GPU, which wants more work at once."""
 
@@ -59,14 +60,18 @@ class HiddenMarkovModels(nn.Module):
 
     def strips(self, images_nhwc: Tensor) -> Tensor:
         """Return the levels of uint8 [N, H, W, C] as strips, uint8 [T, N, D]."""
-        levels_bchw = level(unit(images_nhwc), self.levels).to(torch.uint8)
-        return cut(levels_bchw.permute(0, 2, 3, 1), self.config.strip)
+        size = at_once.pictures(self.spec.shape, max(1, len(images_nhwc)))
+        parts = [level(unit(part), self.levels).to(torch.uint8) for part in images_nhwc.split(size)]
+        return cut(torch.cat(parts).permute(0, 2, 3, 1), self.config.strip)
 
     def chunks(self, strips: Tensor) -> Iterator[Tensor]:
         """Yield the middles of the pixels' cells, float64 [T, n, D] in (0, 1), some images at a time."""
-        size = CHUNK if strips.device.type == "cpu" else DEVICE_CHUNK
-        for part in strips.split(size, dim=1):
+        for part in strips.split(self.chunk_size(strips.device), dim=1):
             yield self.middles(part)
+
+    def chunk_size(self, device: torch.device) -> int:
+        """Return how many images are computed on at a time."""
+        return at_once.pictures(self.spec.shape, CHUNK) if device.type == "cpu" else DEVICE_CHUNK
 
     def middles(self, strips: Tensor) -> Tensor:
         """Return the middles of the cells of the levels ``strips``, in the model's precision."""

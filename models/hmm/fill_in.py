@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data import at_once
 from models.blocks import missing as missing_pixels
 from models.hmm.baum_welch import TOPOLOGIES, Chain, pixel_normaliser
 from models.hmm.density import CHUNK, HiddenMarkovModels
@@ -38,10 +39,11 @@ def conditional_mean(model: HiddenMarkovModels, images_nhwc: np.ndarray, missing
     (_, _, width, channels), device = images_nhwc.shape, model.means.device
     strips = model.strips(torch.as_tensor(images_nhwc).to(device))
     seen = ~torch.as_tensor(missing).to(device)[..., None].expand(-1, -1, -1, channels)
+    size = at_once.pictures(model.spec.shape, CHUNK)
     parts = [
         _given(model, model.middles(x), observed)
         for x, observed in zip(
-            strips.split(CHUNK, dim=1), cut(seen, model.config.strip).split(CHUNK, dim=1), strict=True
+            strips.split(size, dim=1), cut(seen, model.config.strip).split(size, dim=1), strict=True
         )
     ]
     return join(torch.cat(parts, dim=1), width, channels)

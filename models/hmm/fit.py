@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data import at_once
 from data.arrays import whole
 from data.prepared import PreparedData, Split
 from models.blocks.by_class import ByClass
@@ -64,8 +65,9 @@ class _Fit(ByClass):
         return self.model.log_joint(rows), labels
 
     def _count(self, rows: Tensor) -> baum_welch.Statistics:
+        size = at_once.pictures(self.model.spec.shape, start.IMAGES, start.NUMBERS)
         order = torch.randperm(rows.shape[1], generator=self.run.generator, device=self.run.device)
-        sample = self.model.middles(rows[:, order[: start.IMAGES]])
+        sample = self.model.middles(rows[:, order[:size]])
         config = self.config
         return start.counts(sample, config.states, config.topology, config.height, self.run.generator)
 

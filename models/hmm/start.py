@@ -11,6 +11,8 @@ from models.hmm.baum_welch import Chain, Statistics, features
 
 IMAGES = 1000
 """How many images of a class are enough to start from."""
+NUMBERS = 2**23
+"""Of these images together: of large ones fewer."""
 
 
 def counts(x: Tensor, num_states: int, topology: str, height: float, generator: Generator) -> Statistics:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data import at_once
 from models.hmm.baum_welch import features, log_densities
 from models.hmm.density import CHUNK, HiddenMarkovModels
 
@@ -16,7 +17,7 @@ def decode(model: HiddenMarkovModels, images_nhwc: np.ndarray, label: int) -> np
     chain = model.chains[label]
     strips = model.strips(torch.as_tensor(images_nhwc).to(model.means.device))
     paths = []
-    for part in strips.split(CHUNK, dim=1):
+    for part in strips.split(at_once.pictures(model.spec.shape, CHUNK), dim=1):
         densities = log_densities(features(model.middles(part)), chain, model.noise)
         paths.append(best_paths(densities, chain.start, chain.transitions)[1].T)
     return torch.cat(paths).cpu().numpy()

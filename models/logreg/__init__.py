@@ -8,8 +8,9 @@ Shapes: image uint8 [N, H, W, C] -> pixels in [0, 1], [N, D] -> logits [N, K].
 
 from models.logreg.config import Config
 from models.logreg.fit import fit
+from models.logreg.footprint import footprint
 from models.logreg.network import LogisticRegression, build, graph
 
 TASK = "classification"
 
-__all__ = ["TASK", "Config", "LogisticRegression", "build", "fit", "graph"]
+__all__ = ["TASK", "Config", "LogisticRegression", "build", "fit", "footprint", "graph"]

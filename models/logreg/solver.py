@@ -9,6 +9,8 @@ from torch import Tensor
 
 BURST = 20
 """L-BFGS iterations between two looks at the loss."""
+HISTORY = 20
+"""Of its steps, which L-BFGS remembers."""
 ROWS = 2000
 """Examples computed on at a time: their pixels fit the cache."""
 
@@ -45,7 +47,7 @@ class Solver:
         self._lbfgs = torch.optim.LBFGS(
             [self.theta],
             max_iter=BURST,
-            history_size=20,
+            history_size=HISTORY,
             tolerance_grad=0.0,
             tolerance_change=0.0,
             line_search_fn="strong_wolfe",

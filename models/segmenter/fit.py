@@ -30,10 +30,7 @@ def fit(model: Segmenter, data: PreparedData, run: Run) -> None:
 
     @torch.no_grad()
     def validate(network: nn.Module, split: Batches) -> dict[str, float]:
-        parts = [
-            Nats.of(network(unit(images)), masks)
-            for images, masks in split.read(torch.arange(len(split)), CHUNK)
-        ]
+        parts = [Nats.of(network(unit(images)), masks) for images, masks in split.in_order(CHUNK)]
         whole = Nats(*(torch.stack(column).sum(dim=0) for column in zip(*parts, strict=True)))
         right = whole.right / whole.counted.clamp(min=1)
         return {"loss": float(whole.loss(config.class_weight)), "accuracy": float(right)}

@@ -13,8 +13,9 @@ Shapes: image uint8 [N, H, W, C] -> kernel [N, M] with the landmarks or support 
 
 from models.svm.config import Config
 from models.svm.fit import fit
+from models.svm.footprint import footprint
 from models.svm.network import SupportVectorMachine, build, graph
 
 TASK = "classification"
 
-__all__ = ["TASK", "Config", "SupportVectorMachine", "build", "fit", "graph"]
+__all__ = ["TASK", "Config", "SupportVectorMachine", "build", "fit", "footprint", "graph"]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from data import at_once
 from data.arrays import whole
 from data.prepared import PreparedData, Split
 from models.run import Run
@@ -72,7 +73,9 @@ class _Path:
         self.problem.put(self.model, self.solver)
         images, labels = self.held_out
         machine = graph(self.model).machine  # as it is exported
-        scores = torch.cat([machine.scores(rows) for rows in images.split(ROWS)])
+        scores = torch.cat(
+            [machine.scores(rows) for rows in images.split(at_once.pictures(images.shape[1:], ROWS))]
+        )
         warmth = temperature(scores, labels)
         self.model.temperature.fill_(warmth)
         loss = float(functional.cross_entropy(scores / warmth, labels))

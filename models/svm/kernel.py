@@ -10,10 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from data import at_once
+
 WHITE = 255.0
 """The grey level that counts as 1."""
 ROWS = 2000
-"""Images whose kernel is computed at a time, which bounds the memory beside the matrix itself."""
+"""Images whose kernel is computed at a time at most, which bounds the memory beside the matrix itself."""
 
 
 def squared_distances(x: Tensor, z: Tensor) -> Tensor:
@@ -32,7 +34,7 @@ def rbf(x: Tensor, z: Tensor, gamma: Tensor | float, dtype: torch.dtype | None =
 
 def centre(images: Tensor) -> Tensor:
     """Return the mean of uint8 ``images`` [N, D], to the nearest level: float64 [D]."""
-    total = sum(rows.double().sum(dim=0) for rows in images.split(ROWS))
+    total = sum(rows.double().sum(dim=0) for rows in images.split(_rows(images)))
     return (total / len(images)).round()
 
 
@@ -47,7 +49,11 @@ def matrix(
     z = None if landmarks is None else landmarks.to(dtype) - middle
     width = images.shape[1] if z is None else len(z)
     out = torch.empty(len(images), width, dtype=dtype, device=images.device)
-    for rows, chunk in zip(out.split(ROWS), images.split(ROWS), strict=True):
+    for rows, chunk in zip(out.split(_rows(images)), images.split(_rows(images)), strict=True):
         x = chunk.to(dtype) - middle
         rows.copy_(x / WHITE if z is None else rbf(x, z, gamma))
     return out
+
+
+def _rows(images: Tensor) -> int:
+    return at_once.pictures(images.shape[1:], ROWS)

@@ -60,7 +60,7 @@ def _autoencode(model: LatentDiffusion, data: PreparedData, run: Run) -> None:
 def _scale(model: LatentDiffusion, split: Batches) -> None:
     """Measure the standard deviation of the latents of the train split, ``model.scale``."""
     count, total, squares = 0, 0.0, 0.0
-    for images, _ in split.read(torch.arange(len(split)), CHUNK):
+    for images, _ in split.in_order(CHUNK):
         latents = model.autoencoder.encode(2 * unit(images) - 1)[0].double()
         count += latents.numel()
         total += float(latents.sum())

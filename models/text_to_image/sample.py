@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data import at_once
 from models.blocks import noise, samplers
 from models.blocks.pixels import picture, unit
 from models.blocks.samplers import Sampler
@@ -65,6 +66,6 @@ def graph(model: LatentDiffusion) -> Generator:
 def reconstruct(model: LatentDiffusion, images_nhwc: np.ndarray) -> np.ndarray:
     """Return uint8 [N, H, W, C]: each image decoded from its latent."""
     device = model.alpha.device
-    chunks = torch.as_tensor(images_nhwc).split(CHUNK)
+    chunks = torch.as_tensor(images_nhwc).split(at_once.pictures(images_nhwc.shape[1:], CHUNK))
     rebuilt = [picture(model.decode(model.encode(unit(chunk.to(device))))) for chunk in chunks]
     return torch.cat(rebuilt).cpu().numpy()

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from data import captions
+from data import at_once, captions
 from data.captions import FIRST
 from data.prepared import DataSpec, PreparedData, Split
 from models.blocks import denoising, loop
@@ -137,10 +137,10 @@ def draw(model: LatentDiffusion, told: np.ndarray, seed: int) -> np.ndarray:
     if not len(told):
         return np.empty((0, *model.spec.shape), np.uint8)
     device = model.alpha.device
-    drawn = graph(model)
+    drawn, size = graph(model), at_once.pictures(model.spec.shape, CHUNK)
     images = [
         drawn(torch.as_tensor(part).to(device), torch.tensor([seed + number], device=device))
-        for number, part in enumerate(np.split(told, range(CHUNK, len(told), CHUNK)))
+        for number, part in enumerate(np.split(told, range(size, len(told), size)))
     ]
     return torch.cat(images).cpu().numpy()
 

@@ -9,12 +9,11 @@ from torch import Tensor
 from models.blocks import missing as missing_pixels
 from models.blocks import noise
 from models.blocks.pixels import level, unit
+from models.vae.likelihood import chunk_size
 from models.vae.network import VAE
 
 ROUNDS = 4
 """Times that missing pixels are taken from what is decoded, and the image is encoded."""
-CHUNK = 50
-"""Images at a time: each is decoded ``draws`` times."""
 
 
 @torch.no_grad()
@@ -37,8 +36,9 @@ def fill_in(model: VAE, images_nhwc: np.ndarray, missing: np.ndarray) -> np.ndar
     missing_pixels.check(images_nhwc, missing)
     device = next(model.parameters()).device
     filled, first = [], 0
+    size = chunk_size(model)
     for images, gone in zip(
-        torch.as_tensor(images_nhwc).split(CHUNK), torch.as_tensor(missing).split(CHUNK), strict=True
+        torch.as_tensor(images_nhwc).split(size), torch.as_tensor(missing).split(size), strict=True
     ):
         means = _fill(model, unit(images.to(device)), gone.to(device)[:, None], first)
         filled.append((255 * means).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())

@@ -8,13 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data import at_once
 from models.blocks import noise
 from models.blocks.pixels import level, unit
 from models.vae.network import VAE
 from models.vae.sample import likeliest
 
 CHUNK = 50
-"""Images at a time: each is decoded ``draws`` times."""
+"""Images at a time at most: each is decoded ``draws`` times."""
+DECODED = 2**23
+"""Numbers of all that is decoded at a time."""
 
 
 @torch.no_grad()
@@ -27,7 +30,7 @@ def log_likelihood(model: VAE, images_nhwc: np.ndarray, seed: int) -> np.ndarray
     """
     device = next(model.parameters()).device
     bounds, first = [], 0
-    for chunk in torch.as_tensor(images_nhwc).split(CHUNK):
+    for chunk in torch.as_tensor(images_nhwc).split(chunk_size(model)):
         x_bchw = unit(chunk.to(device))
         if model.config.conditional:
             bound = _bound(model, x_bchw, likeliest(model, x_bchw), seed, first) - math.log(model.num_classes)
@@ -36,6 +39,11 @@ def log_likelihood(model: VAE, images_nhwc: np.ndarray, seed: int) -> np.ndarray
         bounds.append(bound)
         first += len(chunk)
     return torch.cat(bounds).cpu().numpy()
+
+
+def chunk_size(model: VAE) -> int:
+    """Return how many images are computed on at a time, each with all of its draws."""
+    return at_once.pictures((model.config.draws, *model.shape), CHUNK, DECODED)
 
 
 def _bound(model: VAE, x_bchw: Tensor, label: Tensor | None, seed: int, first: int) -> Tensor:

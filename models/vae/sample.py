@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data import at_once
 from models.blocks import noise
 from models.blocks.condition import asked
 from models.blocks.pixels import unit
@@ -52,7 +53,7 @@ def reconstruct(model: VAE, images_nhwc: np.ndarray) -> np.ndarray:
     """
     device = next(model.parameters()).device
     rebuilt = []
-    for chunk in torch.as_tensor(images_nhwc).split(CHUNK):
+    for chunk in torch.as_tensor(images_nhwc).split(at_once.pictures(images_nhwc.shape[1:], CHUNK)):
         x_bchw = unit(chunk.to(device))
         label = likeliest(model, x_bchw) if model.config.conditional else None
         rebuilt.append(render(model, model.encode(x_bchw, label)[0], label))

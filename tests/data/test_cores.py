@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from data import cores
+from data import control_groups, cores
 
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
     """Write files below the mount of control groups, and what the process' own groups are; it runs on 64 cores."""
-    monkeypatch.setattr(cores, "_GROUPS", tmp_path / "self")
-    monkeypatch.setattr(cores, "_MOUNT", tmp_path)
+    monkeypatch.setattr(control_groups, "_GROUPS", tmp_path / "self")
+    monkeypatch.setattr(control_groups, "_MOUNT", tmp_path)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
 
     def write(own: str, files: dict[str, str]) -> None:

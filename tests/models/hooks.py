@@ -7,6 +7,7 @@ HOOKS = {
     "attention": ("encoder_decoder", "transformer", "vit"),
     "decode": ("hmm",),
     "fill_in": ("ddpm", "gmm", "hmm", "vae"),
+    "footprint": ("gmm", "hmm", "logreg", "svm"),
     "interpolate": ("ddpm", "gan", "vae"),
     "log_likelihood": ("gmm", "hmm", "vae"),
     "memory": ("rnn",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,3 +146,9 @@ def _conditional_mean(model, image: np.ndarray, missing: np.ndarray) -> np.ndarr
         means[-1][gone] = mean[gone] + spread[np.ix_(gone, ~gone)] @ offset
     filled = np.average(means, axis=0, weights=np.exp(np.array(weights) - max(weights)))
     return filled.reshape(image.shape[2], *image.shape[:2]).transpose(1, 2, 0)
+
+
+def test_matrices_that_would_take_more_than_a_gibibyte_are_variances(digits):
+    spec = replace(digits.spec, height=64, width=64, channels=3, mean=(0.5,) * 3, std=(0.2,) * 3)
+    assert build(Config.quick(), spec).scales.shape == (10, 3, 12288)
+    assert build(Config.quick(), digits.spec).scales.shape == (10, 3, 64, 64)

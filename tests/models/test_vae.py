@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from models import vae
 from models.blocks import noise
 from models.vae import logistic
 from models.vae.likelihood import _bound, log_likelihood
+from models.vae.network import Patches
 from models.vae.sample import render
 from tests.models import tiny
 
@@ -165,3 +168,20 @@ def test_filling_in_beats_the_mean_image_and_keeps_what_is_seen(kind, request, d
     if kind == "conditional":  # the other is hardly trained
         mean = digits.train.images.mean(axis=0)
         assert ((filled.astype(float) - images) ** 2).mean() < 0.9 * ((mean - images)[:, 4:] ** 2).mean() / 2
+
+
+def test_each_patch_of_a_large_picture_is_drawn_from_its_code():
+    layer, x = Patches(5, 2, (3, 20, 12)), torch.randn(4, 5)
+    codes = layer.codes(x).unflatten(-1, (3, 2, -1))
+    whole = torch.zeros(4, 6, 24, 16)
+    for row in range(3):
+        for column in range(2):
+            drawn = layer.draw(codes[:, row, column]).unflatten(-1, (6, 8, 8))
+            whole[..., 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = drawn
+    torch.testing.assert_close(layer(x), whole[..., :20, :12].flatten(1))
+
+
+def test_only_large_pictures_are_drawn_in_patches(digits):
+    for side, expected in ((8, False), (64, False), (224, True)):
+        spec = replace(digits.spec, height=side, width=side)
+        assert isinstance(vae.build(vae.Config.quick(), spec).decoder[-1], Patches) == expected

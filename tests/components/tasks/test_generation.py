@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,13 @@ def test_no_judge_no_measure(data, answers):
     (layout.judge(workspace.DATASET) / "judge.json").unlink()
     with pytest.raises(UserError, match="Run the judge stage first"):
         generation.measure(answers, data)
+
+
+def test_large_images_are_asked_for_in_parts_each_from_its_own_seed(data):
+    small = data.spec
+    assert generation.requests(small) == [(seed, 128) for seed in range(8)]
+    large = replace(small, height=224, width=224, channels=3)
+    found = generation.requests(large)
+    assert sum(count for _, count in found) == 1024
+    assert max(count for _, count in found) <= 13
+    assert len({seed for seed, _ in found}) == len(found) == 80

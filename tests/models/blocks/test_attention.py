@@ -169,3 +169,12 @@ def test_exports_with_both_masks(tmp_path):
         (theirs,) = session.run(None, {name: value.numpy() for name, value in values.items()})
         with torch.no_grad():
             torch.testing.assert_close(torch.from_numpy(theirs), block(**values), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_long_sequence_in_parts_is_the_whole(monkeypatch, biased):
+    query, key, value = (torch.randn(2, 3, 11, 4) for _ in range(3))
+    bias = torch.randn(1, 3, 11, 11) if biased else None
+    monkeypatch.setattr(attention, "MAP", 44)  # four queries at a time
+    parted = attention._attend_in_parts(query, key, value, None, bias)
+    torch.testing.assert_close(parted, attention.weights(query, key, None, bias) @ value)

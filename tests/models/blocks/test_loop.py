@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from data import at_once
 from data.errors import UserError
 from models.blocks import loop
 from models.blocks.loop import Recipe
@@ -187,3 +188,20 @@ def test_a_batch_is_of_the_tensors_that_are_named(digit_lines):
     recipe, tensors = Recipe(epochs=1, batch_size=80), ("images", "texts")
     with Run("loop") as training:
         loop.train(Linear(), digit_lines, training, recipe, loss=loss, validate=validate, tensors=tensors)
+
+
+def test_a_batch_in_parts_takes_the_step_of_the_whole(digits, monkeypatch):
+    recipe = Recipe(epochs=2, batch_size=50)
+    whole = train(digits, recipe)
+    sizes = []
+
+    def counted(model, x_bchw, labels):
+        sizes.append(len(x_bchw))
+        return cross_entropy(model, x_bchw, labels)
+
+    monkeypatch.setattr(at_once, "pictures", lambda shape, most, *_: min(most, 20))
+    parted = train(digits, recipe, loss=counted)
+    assert sizes[:3] == [20, 20, 10]
+    for ours, theirs in zip(parted[0].parameters(), whole[0].parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert parted[1].history[-1]["train_loss"] == pytest.approx(whole[1].history[-1]["train_loss"], rel=1e-4)

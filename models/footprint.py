@@ -1,0 +1,186 @@
+"""What memory a training will need, told before it starts, and refused where it is not there.
+
+A family that is fitted by other means than steps down a gradient says it by its ``footprint``. Of all others two steps
+are rehearsed, on two examples, and what they hold is measured and brought to the batch's size.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import models
+from data import at_once, memory
+from data.errors import UserError
+from data.prepared import PreparedData
+from models.run import Run
+from models.settings import Settings
+
+PROGRAM = 750 * 2**20
+"""Bytes of a process that has loaded PyTorch and nothing else, measured on Linux."""
+EXAMPLES = 2, 4
+"""Of a rehearsed step, in turn: what the second takes more grows with the batch."""
+STEPS = 2
+"""Of a rehearsal."""
+COPIES = 5
+"""Of the weights, while a network is trained: themselves, gradient, two means of it, and an average."""
+LEVERS = ("batch_size", "landmarks", "components", "covariance", "autoencoder_widths", "widths", "width")
+"""Settings by which families get smaller."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a training needs, in bytes.
+
+    Attributes:
+        program: of a process without any data.
+        fit: of all that is computed. Pictures that lie in files as they are need none: the system holds what it has
+            room for.
+    """
+
+    program: int
+    fit: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.program + self.fit
+
+    def __str__(self) -> str:
+        return f"about {told(self.total)} of memory, {told(self.program)} of them for the program itself"
+
+
+def told(size: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
+
+
+def of(family: ModuleType, config: Settings, data: PreparedData, device: torch.device) -> Footprint:
+    """Return what ``family`` needs to be trained on ``data``, within a factor of two.
+
+    Of a family that starts from another's weights it is what that one needed: what it trains is a part of the same.
+    """
+    if hasattr(family, "BASE"):
+        base = config.base.model_copy(update={"batch_size": config.batch_size})
+        return of(models.family(family.BASE), base, data, device)
+    if hasattr(family, "footprint"):
+        fit = family.footprint(config, data.spec, len(data.train))
+    else:
+        fit = _rehearsed(family, config, data, device)
+    return Footprint(PROGRAM, fit)
+
+
+def require(
+    family: ModuleType, config: Settings, data: PreparedData, device: torch.device, where: str
+) -> str:
+    """Return a line that says what the training needs.
+
+    Raises:
+        UserError: the machine has not so much; the message begins with ``where``, the model's key, and names what to
+            change.
+    """
+    room = _room(device)
+    weights = 0 if hasattr(family, "footprint") else COPIES * _weights(family, config, data)
+    # What has no room for the weights has none for a rehearsal.
+    fits = PROGRAM + weights <= room
+    needed = of(family, config, data, device) if fits else Footprint(PROGRAM, weights)
+    line = f"{needed}; {told(room)} are free"
+    if needed.total <= room:
+        return line
+    spec = data.spec
+    levers = ", ".join(f"{name} ({getattr(config, name)})" for name in LEVERS if hasattr(config, name))
+    raise UserError(
+        f"{where}: the training needs {line}. Make image.height and image.width in data/{spec.name}/dataset.yaml "
+        f"smaller ({spec.height} x {spec.width})"
+        + (f", or {levers} in its overrides" if levers else "")
+        + ", or take a machine with more memory."
+    )
+
+
+def _room(device: torch.device) -> int:
+    """Return the bytes that are free where the training computes."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory.available()
+
+
+def _weights(family: ModuleType, config: Settings, data: PreparedData) -> int:
+    """Return the bytes of the network's weights, which are not made for it."""
+    with torch.device("meta"):
+        network = family.build(config, data.spec)
+    return sum(weight.nbytes for weight in network.parameters())
+
+
+def _rehearsed(family: ModuleType, config: Settings, data: PreparedData, device: torch.device) -> int:
+    size = min(config.batch_size, len(data.train))
+    together = at_once.pictures(data.spec.shape, size)
+    few, more = (_peak(family, config, data, device, number) for number in EXAMPLES)
+    of_one = (more - few) / (EXAMPLES[1] - EXAMPLES[0])
+    # The best weights so far and those at the end come only later.
+    return math.ceil(few + of_one * (together - EXAMPLES[0])) + 2 * _weights(family, config, data)
+
+
+def _peak(
+    family: ModuleType, config: Settings, data: PreparedData, device: torch.device, examples: int
+) -> int:
+    """Return the bytes of all tensors that are there at one time in two steps on so many examples."""
+    small = config.model_copy(update={"batch_size": examples})
+    with Rehearsal(family.__name__, device) as run, Held() as held, suppress(Rehearsal.Over):
+        family.fit(family.build(small, data.spec), data, run)
+    return held.peak
+
+
+class Rehearsal(Run):
+    """A run that ends after two steps, and shows nothing."""
+
+    class Over(Exception):
+        """Two steps are taken."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        super().__init__(name, device=device, shown=False)
+        self._steps = 0
+
+    def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
+        """Count a step."""
+        self._steps += 1
+        if self._steps == STEPS:
+            raise Rehearsal.Over
+
+
+class Held(TorchDispatchMode):
+    """Counts the bytes of all tensors that are made while it is on.
+
+    Attributes:
+        now: of those that are still there.
+        peak: the most that were there at one time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: weakref.WeakSet = weakref.WeakSet()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._known:
+            return
+        self._known.add(storage)
+        size = storage.nbytes()
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, size)
+
+    def _forget(self, size: int) -> None:
+        self.now -= size
