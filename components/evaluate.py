@@ -3,6 +3,7 @@
 It calls the graph that will be exported, in PyTorch, and leaves in ``artifacts/models/<name>/evaluate/``
 
 - ``metrics.json``: each metric with its 95 % interval, and a table per class;
+- ``headline.json``: the name and the value of the primary one, which is all that ``dvc metrics show`` lists;
 - ``examples.parquet``: a row per test example that was asked for, so that two models can be compared pairwise;
 - ``plots/``: pictures, and CSV files that ``dvc plots`` draws.
 """
@@ -70,6 +71,8 @@ def run(name: str) -> Measurement:
             "num_examples": len(examples["id"]),
         }
         atomic.write_json(folder / "metrics.json", shared | measurement.to_json())
+        primary = measurement.metrics[measurement.primary]
+        atomic.write_json(folder / "headline.json", {"metric": measurement.primary, "value": primary.value})
         task.draw(folder / "plots", answers, data, measurement)
         _draw_history(folder / "plots", layout.trained(name) / "history.csv")
     return measurement

@@ -58,7 +58,7 @@ def trained(model: str) -> Path:
 
 
 def evaluated(model: str) -> Path:
-    """Folder with ``metrics.json``, ``examples.parquet`` and ``plots/``."""
+    """Folder with ``metrics.json``, ``headline.json``, ``examples.parquet`` and ``plots/``."""
     return Path("artifacts/models") / model / "evaluate"
 
 

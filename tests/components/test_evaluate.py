@@ -95,6 +95,9 @@ def test_every_metric_has_its_interval_and_direction(measured, name):
     assert set(written["metrics"]) == TASKS[name] and written["primary"] in TASKS[name]
     for metric in written["metrics"].values():
         assert metric["low"] <= metric["value"] <= metric["high"] and metric["better"] in ("higher", "lower")
+    headline = json.loads((layout.evaluated(name) / "headline.json").read_text())
+    primary = written["primary"]
+    assert headline == {"metric": primary, "value": written["metrics"][primary]["value"]}
     assert [row["class"] for row in written["per_class"]] == list(workspace.CLASSES)
     assert sum(row["examples"] for row in written["per_class"]) == written["num_examples"]
 
