@@ -12,7 +12,6 @@ import pytest
 import typer
 
 from flows.cli import app
-from tests.flows.cli import reference
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -69,8 +68,3 @@ def test_commands_are_the_program_s(document):
         known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
         options = {word.partition("=")[0] for word in words if word.startswith("-")}
         assert options <= known | {"--help"}, line
-
-
-def test_the_command_line_s_reference_is_the_program_s():
-    """Write it again: ``python -m tests.flows.cli.reference``."""
-    assert reference.FILE.read_text() == reference.text()

@@ -38,7 +38,7 @@ def test_first_worse_and_better(project):
     _policy()
     first = _put(noise=0.25)
     assert (first.verdict, first.promoted, versions.champion("m").number) == ("promoted", True, 1)
-    assert "comparison: no champion yet to compare with" in first.reasons
+    assert first.evidence["checks"]["comparison"]["holds"] and first.evidence["champion_version"] is None
 
     workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 0.3}}}})
     worse = _put(noise=0.5, seed=1)
@@ -118,12 +118,12 @@ def _refusal() -> str:
 @pytest.mark.parametrize("entry", [{}, {"m": {}}, {"m": {"thresholds": {}}}])
 def test_without_thresholds_nothing_is_promoted(sqlite_project, entry):
     workspace.write_params(entry)
-    assert "gate.m.thresholds: none: a model without thresholds is never promoted" in _refusal()
+    assert _refusal().startswith("thresholds: params.yaml: gate.m.thresholds: ")
 
 
 def test_a_threshold_that_bounds_nothing_is_refused(sqlite_project):
     workspace.write_params({"m": {"thresholds": {"accuracy": {}}}})
-    with pytest.raises(UserError, match="a threshold needs at_least or at_most"):
+    with pytest.raises(UserError, match=r"gate\.m\.thresholds\.accuracy"):
         _refusal()
 
 
@@ -134,7 +134,8 @@ def test_a_missed_threshold_says_by_how_much(sqlite_project):
 
 def test_a_missing_metric_gets_the_nearest(sqlite_project):
     workspace.write_params({"m": {"thresholds": {"acuracy": {"at_least": 0.5}}}})
-    assert "gate.m.thresholds.acuracy: the model has no such metric. Did you mean 'accuracy'" in _refusal()
+    refusal = _refusal()
+    assert "gate.m.thresholds.acuracy: " in refusal and "'accuracy'" in refusal
 
 
 def test_data_without_a_validation_is_not_promoted(sqlite_project):
@@ -142,15 +143,17 @@ def test_data_without_a_validation_is_not_promoted(sqlite_project):
     workspace.export()
     register.run("m")
     layout.validation_file("shapes").unlink()
+    file = str(layout.validation_file("shapes"))
     (reason,) = gate.run("m").reasons
-    assert "has not passed its validation" in reason
+    assert reason.startswith(f"data: {file}: ")
     workspace.validate(success=False)
-    (reason,) = gate.run("m").reasons
-    assert "failed its validation" in reason
+    (failed,) = gate.run("m").reasons
+    assert failed.startswith(f"data: {file}: ") and failed != reason
     workspace.validate()
     atomic.write_bytes(layout.ingested("shapes") / "manifest/part.parquet", b"changed since")
-    (reason,) = gate.run("m").reasons
-    assert "is about another manifest" in reason
+    evidence = gate.run("m").evidence["checks"]["data"]
+    assert not evidence["holds"]
+    assert evidence["evidence"]["manifest"] != evidence["evidence"]["validated_manifest"]
     workspace.validate()
     assert gate.run("m").verdict == "promoted"
 
@@ -200,7 +203,7 @@ def test_a_waiver_is_recorded_and_promotes(project):
 
 @pytest.mark.parametrize(("by", "reason"), [("", "why"), ("ada", ""), (" ", " ")])
 def test_a_waiver_needs_name_and_reason(by, reason):
-    with pytest.raises(UserError, match="needs both"):
+    with pytest.raises(UserError, match=r"--waive.*--by"):
         gate.Waiver(by, reason)
 
 
@@ -227,7 +230,7 @@ def test_a_refusal_for_time_alone_is_looked_at_again(sqlite_project, monkeypatch
         refused = _put()
         assert gate.run("m").reasons == refused.reasons
     (reason,) = refused.reasons
-    assert "the best of 5 tries; the processor worked 1.20 ms of it" in reason
+    assert reason.startswith("service: ") and "1.20 ms" in reason
     assert [entry.momentary for entry in ledger.history("m")] == [True]
     assert not gate.is_decided(versions.model("m"), bundle.sha256(layout.bundle("m")))
     assert gate.run("m").verdict == "promoted"
