@@ -127,6 +127,8 @@ def _describe(
             "mode": "L" if channels == 1 else "RGB",
             "resample": "BILINEAR",
             **({"ground": list(spec.ground)} if spec.ground else {}),
+            **({"fit": spec.fit} if spec.fit != "stretch" else {}),
+            **({"reduced": True} if spec.encoded else {}),
         },
         "classes": list(spec.classes),
         **({"symbols": list(spec.symbols), "separator": spec.separator} if spec.symbols else {}),

@@ -85,8 +85,12 @@ class EncodedImages(Sequence[bytes]):
         if not 0 <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
         number = int(np.searchsorted(self._ends, index, side="right"))
-        header = self._headers[number]
-        return self._shard(number).read(index - (int(self._ends[number]) - header.count))
+        return self._shard(number).read(index - (int(self._ends[number]) - self._headers[number].count))
+
+    def where(self, index: int) -> tuple[Path, int]:
+        """Return the shard of image ``index`` and its place in it, for messages."""
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return self.paths[number], index - (int(self._ends[number]) - self._headers[number].count)
 
     def __iter__(self) -> Iterator[bytes]:
         return (self[index] for index in range(len(self)))

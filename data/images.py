@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+
+JPEG = ("JPEG", "MPO")
+"""What Pillow calls a JPEG, and a phone's with a second picture behind the first."""
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 """What is decoded, told by content and never by the file's name. Fewer decoders, fewer ways in."""
@@ -32,6 +37,8 @@ _TURNS = {
 }
 """What brings a picture of each EXIF orientation upright; 1 is upright."""
 
+_ON_THEIR_SIDE = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+
 _TELL_ORIENTATION = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 """Where Pillow keeps what it reads an orientation from."""
 
@@ -54,16 +61,28 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
     Raises:
         DecodeError: the bytes are empty, truncated, damaged, too large when decoded, or of another format.
     """
+    with opening(content, max_pixels) as image:
+        name = "JPEG" if image.format in JPEG else image.format
+        image.load()
+        return upright(image), name
+
+
+@contextmanager
+def opening(content: bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """Yield the picture of a JPEG, PNG or WebP file, not decoded yet: :func:`decode` says what may go wrong.
+
+    Raises:
+        DecodeError: as :func:`decode`, also where the block decodes.
+    """
     if not content:
         raise DecodeError("the file is empty")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > max_pixels:  # Pillow itself only warns up to twice its limit.
             raise Image.DecompressionBombError
-        # A phone's JPEG with a second picture behind the first, which Pillow calls by a name of its own.
-        name = "JPEG" if image.format == "MPO" else image.format
-        image.load()
-        return upright(image), name
+        yield image
+    except DecodeError:
+        raise
     except UnidentifiedImageError:
         raise DecodeError("not a JPEG, PNG or WebP image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -76,21 +95,42 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
         raise DecodeError(f"damaged: {str(error) or type(error).__name__}") from None
 
 
+def undecoded(image: Image.Image) -> bytes | None:
+    """Return the file of a JPEG that somebody opened and did not decode yet; None of any other picture."""
+    file = getattr(image, "fp", None)
+    if image.format not in JPEG or file is None:
+        return None
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    return content
+
+
 def upright(image: Image.Image) -> Image.Image:
     """Turn a picture as its EXIF orientation says; one with a broken EXIF block, or none, stays as it lies.
 
     What is returned tells no orientation any more, so that nobody turns it again.
     """
-    try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # Pillow raises anything on hostile EXIF, SyntaxError and struct.error included.
-        turn = None
+    turn = _turn(image)
     if turn is None:
         return image
     turned = image.transpose(turn)
     for key in _TELL_ORIENTATION:
         turned.info.pop(key, None)
     return turned
+
+
+def is_on_its_side(image: Image.Image) -> bool:
+    """Return whether upright its width is its height: of a JPEG it is known before it is decoded."""
+    return _turn(image) in _ON_THEIR_SIDE
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # Pillow raises anything on hostile EXIF, SyntaxError and struct.error included.
+        return None
 
 
 def flatten(image: Image.Image, mode: str, ground: Colour = WHITE) -> Image.Image:
@@ -111,32 +151,6 @@ def flatten(image: Image.Image, mode: str, ground: Colour = WHITE) -> Image.Imag
         return image.convert(mode)
     except ValueError as error:
         raise DecodeError(f"mode {image.mode} cannot be brought to {mode}: {error}") from None
-
-
-def to_array(
-    image: Image.Image,
-    *,
-    height: int,
-    width: int,
-    channels: int,
-    ground: Colour = WHITE,
-    resample: Image.Resampling = Image.Resampling.BILINEAR,
-) -> np.ndarray:
-    """Bring an image to the shape and mode that models take.
-
-    :func:`flatten` to ``L`` or ``RGB``, then Pillow's ``resize`` with ``BILINEAR`` (which averages over the area when
-    it makes an image smaller): what a client of the exported graph repeats (``docs/examples/read_bundle.py``).
-
-    Returns:
-        uint8 [H, W, C].
-
-    Raises:
-        DecodeError: as :func:`flatten`.
-    """
-    image = flatten(image, "L" if channels == 1 else "RGB", ground)
-    if image.size != (width, height):
-        image = image.resize((width, height), resample)
-    return np.asarray(image).reshape(height, width, channels)
 
 
 def _of_8_bits(image: Image.Image) -> Image.Image:

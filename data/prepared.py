@@ -14,6 +14,9 @@ Folder layout, written by the ``prepare`` stage::
     validation-00000.safetensors
     test-00000.safetensors
 
+Of ``storage: encoded`` images and inputs are in ``images/``, files as they were found in shards that are those of
+ingest; ``images_at`` and ``inputs_at``, int64 [N], are in the place of ``images`` and ``inputs``.
+
 Images are stored channels last, which is what an image file decodes to, what the exported graphs take, and
 what ``permute(0, 3, 1, 2)`` turns into PyTorch's channels-last memory format without a copy.
 """
@@ -29,9 +32,20 @@ import numpy as np
 
 from data import kinds, tensor_files
 from data.arrays import Array, joined
+from data.encoded import EncodedArray
 from data.errors import UserError
+from data.fit import Fit
+from data.frames import Frame
+from data.image_shards import EncodedImages
+from data.images import WHITE
 
 SPLITS = ("train", "validation", "test")
+
+ENCODED = {"images": "images_at", "inputs": "inputs_at"}
+"""What is in place of pictures that stay files: int64 [N], where each is in all shards of ``images/`` together."""
+
+SHARDS = "images"
+"""The folder of the shards of files (``data/image_shards.py``), in the order of their names."""
 
 PICTURES = ("images", "inputs", "masks")
 """The tensors of a split that may be larger than memory; all others are small, and lie in it."""
@@ -73,6 +87,8 @@ class DataSpec:
         words: text to image: the words that captions are read by (``data/captions.py``); else None.
         longest_caption: text to image: words of the longest caption; else None.
         ground: red, green and blue of what transparent pictures are laid on; None where it is white.
+        fit: what became of the pictures' aspect.
+        encoded: whether images, and inputs, are files that are decoded whenever they are read.
     """
 
     name: str
@@ -95,6 +111,8 @@ class DataSpec:
     words: tuple[str, ...] | None = None
     longest_caption: int | None = None
     ground: tuple[int, int, int] | None = None
+    fit: Fit = "stretch"
+    encoded: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -115,11 +133,23 @@ class DataSpec:
         kinds.require(task, where, self.name, self.task, self.has_masks)
 
     def to_json(self) -> dict:
-        """Return plain JSON values; a ground only where there is one, so that older hashes stay right."""
+        """Return plain JSON values; the newest keys only where they are set, so that older hashes stay right."""
         values = asdict(self)
-        if self.ground is None:
-            del values["ground"]
+        for key, unset in (("ground", None), ("fit", "stretch"), ("encoded", False)):
+            if values[key] == unset:
+                del values[key]
         return values
+
+    def frame(self, channels: int) -> Frame:
+        """Return what brings a file to pixels of ``channels``."""
+        return Frame(
+            height=self.height,
+            width=self.width,
+            channels=channels,
+            ground=self.ground or WHITE,
+            fit=self.fit,
+            reduced=self.encoded,
+        )
 
     @classmethod
     def from_json(cls, values: dict) -> DataSpec:
@@ -207,7 +237,19 @@ class PreparedData:
         shards = [tensor_files.maps(shard) for shard in sorted(self.folder.glob(f"{split}-*.safetensors"))]
         large = {name: joined([shard[name] for shard in shards]) for name in shards[0].keys() & PICTURES}
         small = {name: _in_memory([shard[name] for shard in shards]) for name in shards[0].keys() - PICTURES}
+        if self.spec.encoded:
+            for name, places in ENCODED.items():
+                if places in small:
+                    large[name] = self._files(small.pop(places), name)
         return Split(ids=self._ids[split], **large, **small)
+
+    def _files(self, places: np.ndarray, name: str) -> EncodedArray:
+        channels = self.spec.channels if name == "images" else self.spec.input_channels
+        return EncodedArray(self._shards, places, self.spec.frame(channels))
+
+    @cached_property
+    def _shards(self) -> EncodedImages:
+        return EncodedImages(sorted((self.folder / SHARDS).glob("*.safetensors")))
 
     @cached_property
     def _ids(self) -> dict[str, list[str]]:

@@ -9,10 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from data import kinds, yaml_file
 from data.errors import UserError, nearest
+from data.fit import Fit
 from data.images import WHITE
 from data.recipes.settings import HeadsSpec, LinesSpec, ScenesSpec, TintedSpec
 
 Model = TypeVar("Model", bound=BaseModel)
+RAW_SIDE = 64
+"""Images of a folder with a longer side than this are kept as files unless ``image.storage`` says otherwise."""
+
 _Byte = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -25,8 +29,11 @@ class ImageSpec(BaseModel):
         channels: 1 (grey) or 3 (RGB).
         levels: how many values a pixel can really take. Level ``k`` is stored as ``round(k * 255 / (levels -
             1))``.
-        ground: red, green and blue, each in [0, 255], of what transparent pictures are laid on, in training and serving
-            alike.
+        ground: red, green and blue, each in [0, 255], of what transparent pictures are laid on, and padded ones, in
+            training and serving alike.
+        fit: what becomes of a picture's aspect (``data/fit.py``).
+        storage: ``raw``: pixels of this height and width. ``encoded``: the files as they were found, which are decoded
+            whenever they are read, large JPEG files at a smaller scale. Without it :attr:`DatasetSpec.is_encoded` says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,12 +43,16 @@ class ImageSpec(BaseModel):
     channels: Literal[1, 3]
     levels: int = Field(default=256, ge=2, le=256)
     ground: tuple[_Byte, _Byte, _Byte] = WHITE
+    fit: Fit = "stretch"
+    storage: Literal["raw", "encoded"] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what JSON can hold; the ground only where it is not white, so that older hashes stay right."""
-        values = self.model_dump()
+        """Return what JSON can hold of the pixels; of ground and fit what is set, so that older hashes stay right."""
+        values = self.model_dump(exclude={"storage"})
         if self.ground == WHITE:
             del values["ground"]
+        if self.fit == "stretch":
+            del values["fit"]
         return values
 
 
@@ -170,6 +181,10 @@ class DatasetSpec(BaseModel):
             raise ValueError(
                 "source heads needs 'heads', such as {people: 100, frames: 20}, and image.channels: 3"
             )
+        if self.image.storage == "encoded" and (self.source != "imagefolder" or self.image.levels != 256):
+            raise ValueError(
+                "image.storage: encoded is for files of 256 levels: it needs source imagefolder, and no image.levels"
+            )
         if self.recipe == "edges" and self.input_channels != 1:
             raise ValueError("recipe edges makes grey edge maps: it needs input_channels: 1")
         if self.recipe == "scenes" and (self.scenes is None or self.objects != ObjectsSpec(masks=True)):
@@ -202,6 +217,14 @@ class DatasetSpec(BaseModel):
         if has_tinted and self.input_channels not in (None, 1):
             raise ValueError("captions.tinted with inputs has edge maps, which are grey: input_channels: 1")
         return self
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether images are kept as files: where it is said, and of a folder's images with a side over 64 pixels."""
+        if self.image.storage is not None:
+            return self.image.storage == "encoded"
+        is_large = max(self.image.height, self.image.width) > RAW_SIDE
+        return self.source == "imagefolder" and is_large and self.image.levels == 256
 
     @property
     def kind(self) -> str:

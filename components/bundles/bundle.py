@@ -15,7 +15,8 @@ from components.bundles import golden, triton_config
 from components.bundles.onnx_session import OnnxGraph
 from components.bundles.signature import Arrays, Tensor, Tolerance
 from data.errors import UserError
-from data.images import WHITE, DecodeError, to_array, upright
+from data.frames import Frame
+from data.images import DecodeError
 
 DESCRIPTION = "bundle.json"
 MODEL = "1/model.onnx"
@@ -106,18 +107,19 @@ class Bundle:
                 told = f"the golden examples are answered wrong: {name!r} is off by {difference:g}"
                 raise UserError(f"{self.folder}: {told}.")
 
+    @property
+    def frame(self) -> Frame:
+        """What brings a picture to the graph's input, as ``prepare`` did in training."""
+        return Frame.of(self.description["image"])
+
     def prepare_image(self, image: Image.Image) -> np.ndarray:
         """Bring a picture to the graph's input, uint8 [1, H, W, C], as ``prepare`` did in training.
 
         Raises:
             UserError: its pixels are none of a picture of 8 or 16 bits.
         """
-        how = self.description["image"]
-        shape = {key: how[key] for key in ("height", "width", "channels")}
-        ground = tuple(how.get("ground", WHITE))
-        resample = Image.Resampling[how["resample"]]
         try:
-            return to_array(upright(image), **shape, ground=ground, resample=resample)[None]
+            return self.frame.of_image(image)[0][None]
         except DecodeError as error:
             raise UserError(f"the picture: {error}.") from None
 

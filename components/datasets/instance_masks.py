@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from data.fit import Fit, lay
 from data.prepared import UNCOUNTED
 
 
@@ -19,7 +20,7 @@ def encode(instances_hw: np.ndarray | None) -> bytes | None:
     return content.getvalue()
 
 
-def decode(content: bytes, values: np.ndarray, height: int, width: int) -> np.ndarray:
+def decode(content: bytes, values: np.ndarray, height: int, width: int, fit: Fit = "stretch") -> np.ndarray:
     """Return the mask that models learn, uint8 [height, width].
 
     Args:
@@ -27,11 +28,12 @@ def decode(content: bytes, values: np.ndarray, height: int, width: int) -> np.nd
         values: uint8 [1 + n], what becomes of the ground and of each object, as :func:`values` gives it.
         height: rows of the mask.
         width: columns of the mask. A pixel of it is the nearest of the picture's: classes have no mean.
+        fit: what becomes of the picture's aspect; what is beside a padded one is not counted.
     """
     image = Image.open(io.BytesIO(content), formats=["PNG"])
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.NEAREST)
-    return values[np.asarray(image)]
+    mask = Image.fromarray(values[np.asarray(image)])
+    laid = lay(mask, fit, image.size, (width, height), UNCOUNTED, Image.Resampling.NEAREST)
+    return np.asarray(laid)
 
 
 def values(labels: np.ndarray, crowd: np.ndarray) -> np.ndarray:

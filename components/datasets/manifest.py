@@ -8,7 +8,7 @@ its content. The manifest is the rows of all parts, in the order of ``id``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +112,6 @@ OBJECT_SCHEMA = pa.schema(
 """Of data for detection: how many objects lie in the image, what is wrong with them if anything is, and of each in turn
 its class, its box (x0, y0, x1, y1 in pixels of the original, as annotated), and whether it is a crowd."""
 
-_GROUP_BYTES = 64 << 20
-_GROUP_ROWS = 4096
-
 
 def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Return the manifest of an ``ingest`` folder, in its order, with index 0 to N - 1.
@@ -130,7 +127,12 @@ def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
 
 
 class Contents(Sequence[bytes | None]):
-    """The contents of one kind, in the manifest's order; read when they are asked for, by many threads if need be."""
+    """The contents of one kind, in the manifest's order; read when they are asked for, by many threads if need be.
+
+    Attributes:
+        paths: the shards, in the order of their names.
+        places: int64 [N], where in all shards together each content lies; -1 where there is none.
+    """
 
     def __init__(self, folder: Path, kind: str = IMAGES) -> None:
         """Look at the shards of an ``ingest`` folder; ``kind`` is one of ``PLACES``.
@@ -141,34 +143,22 @@ class Contents(Sequence[bytes | None]):
         table = _table(folder, ["shard", PLACES[kind]])
         shards = table["shard"].combine_chunks().dictionary_encode()
         rows = table[PLACES[kind]].combine_chunks()
-        self._images = EncodedImages([folder / SHARDS / name for name in shards.dictionary.to_pylist()])
+        names = shards.dictionary.to_pylist()
+        self.paths = tuple(folder / SHARDS / name for name in sorted(names))
+        self._images = EncodedImages(self.paths)
         # Of a row without content the numbers are of no account; -1 marks it.
         shard, row = (np.asarray(values.fill_null(0)) for values in (shards.indices, rows))
-        starts = np.append(self._images.starts, 0)
-        self._places = np.where(rows.is_valid(), starts[shard] + row, -1)
+        first = dict(zip(sorted(names), self._images.starts, strict=True))
+        starts = np.array([*(first[name] for name in names), 0])
+        self.places = np.where(rows.is_valid(), starts[shard] + row, -1)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> bytes | None:
         """Return the content of row ``index`` of the manifest; None of one that has none."""
-        place = int(self._places[index])
+        place = int(self.places[index])
         return None if place < 0 else self._images[place]
-
-
-def read_images(folder: Path, kind: str = IMAGES) -> Iterator[list[bytes | None]]:
-    """Yield the contents of one of ``PLACES``, a group of rows at a time: about 64 MiB of images.
-
-    They are in the manifest's order, and all kinds have the same groups.
-    """
-    contents = Contents(folder, kind)
-    sizes = np.asarray(_table(folder, ["bytes"])["bytes"].combine_chunks().fill_null(0))
-    start = 0
-    while start < len(contents):
-        filled = np.cumsum(sizes[start : start + _GROUP_ROWS])
-        stop = start + 1 + int(np.searchsorted(filled[:-1], _GROUP_BYTES))
-        yield [contents[index] for index in range(start, stop)]
-        start = stop
 
 
 def fingerprint(folder: Path) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from data import fit
 from data.objects import beyond, clip
 from data.prepared import NO_OBJECT
+from data.spec import ImageSpec
 
 
 def categories(rows: pd.DataFrame) -> pd.Series:
@@ -48,17 +52,30 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: [value for part in parts for value in part[name]] for name in columns})
 
 
-def tensors(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return ``boxes`` float32 [N, M, 4] and ``box_labels`` int64 [N, M] of all rows, as a :class:`Split` has them."""
+def tensors(rows: pd.DataFrame, classes: tuple[str, ...], image: ImageSpec) -> dict[str, np.ndarray]:
+    """Return ``boxes`` float32 [N, M, 4] and ``box_labels`` int64 [N, M] of all rows, as a :class:`Split` has them.
+
+    They are where ``image`` puts them; what it leaves nothing of is no object.
+    """
     index = {name: number for number, name in enumerate(classes)}
-    counted = [~np.asarray(crowd, dtype=bool) for crowd in rows["crowd"]]
-    most = max(1, max(int(one.sum()) for one in counted))
+    named = rows[["width", "height", "boxes", "categories", "crowd"]].itertuples(index=False)
+    found = [_seen(row, image) for row in named]
+    most = max(1, max(len(corners) for corners, _ in found))
     boxes = np.zeros((len(rows), most, 4), np.float32)
     labels = np.full((len(rows), most), NO_OBJECT, np.int64)
-    sizes = rows[["width", "height"]].to_numpy()
-    for place, (size, chosen) in enumerate(zip(sizes, counted, strict=True)):
-        found = clip(np.asarray(rows["boxes"].iloc[place]).reshape(-1, 4), *size)[chosen]
-        boxes[place, : len(found)] = found / np.tile(size, 2)
-        named = np.asarray(rows["categories"].iloc[place], dtype=object)[chosen]
-        labels[place, : len(found)] = [index[name] for name in named]
+    for place, (corners, categories) in enumerate(found):
+        boxes[place, : len(corners)] = corners
+        labels[place, : len(corners)] = [index[name] for name in categories]
     return {"boxes": boxes, "box_labels": labels}
+
+
+def _seen(row: Any, image: ImageSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes [n, 4] in [0, 1] and the categories [n] of a row's objects that are no crowds."""
+    size = (row.width, row.height)
+    inside = clip(np.asarray(row.boxes).reshape(-1, 4), *size)
+    corners = fit.move(inside.reshape(-1, 2), image.fit, size, (image.width, image.height)).reshape(-1, 4)
+    corners = np.clip(corners, 0, 1)
+    chosen = ~np.asarray(row.crowd, dtype=bool)
+    if image.fit == "crop":
+        chosen &= (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    return corners[chosen], np.asarray(row.categories, dtype=object)[chosen]

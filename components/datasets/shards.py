@@ -19,28 +19,23 @@ SHARD_BYTES = 1 << 30
 
 
 class SplitWriter:
-    """Writes the shards of one split, in the order in which examples are added.
-
-    Attributes:
-        histogram: how often each value occurs in each channel of the images, int64 [C, 256]; complete when closed.
-    """
+    """Writes the shards of one split, in the order in which examples are added."""
 
     def __init__(self, folder: Path, name: str, count: int, layout: Layout) -> None:
-        """Begin split ``name`` in ``folder``; ``count`` examples of ``layout`` will be added, ``images`` among it."""
+        """Begin split ``name`` in ``folder``; ``count`` examples of ``layout`` will be added, ``labels`` among it."""
         self._folder, self._name, self._layout = folder, name, layout
         sizes = [math.prod(shape) for dtype, shape in layout.values() if dtype == np.uint8]
-        self._rows_per_shard = max(1, SHARD_BYTES // sum(sizes))
+        self._rows_per_shard = max(1, SHARD_BYTES // sum(sizes)) if sizes else count
         self._left, self._written = count, 0
         self._shard: _Shard | None = None
         self._hashes = {tensor: hashlib.sha256() for tensor in layout}
-        self.histogram = np.zeros((layout["images"][1][-1], 256), np.int64)
 
     def add(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Append examples: an array [n, ...] by each name of the layout."""
         tensors = {
             name: np.ascontiguousarray(tensors[name], dtype) for name, (dtype, _) in self._layout.items()
         }
-        count = len(tensors["images"])
+        count = len(tensors["labels"])
         start = 0
         while start < count:
             shard = self._shard = self._shard or self._begin()
@@ -52,8 +47,6 @@ class SplitWriter:
                 self._shard = None
         for name, digest in self._hashes.items():
             digest.update(tensors[name])
-        for channel, counts in enumerate(self.histogram):
-            counts += np.bincount(tensors["images"][..., channel].ravel(), minlength=256)
 
     def close(self) -> dict[str, str]:
         """Return the SHA-256 of each tensor of the whole split, however it is sharded."""
@@ -83,7 +76,7 @@ class _Shard:
             self._file.seek(self._places[name])
             self._file.write(values)
             self._places[name] += values.nbytes
-        self.room -= len(tensors["images"])
+        self.room -= len(tensors["labels"])
 
     def close(self) -> None:
         """Finish the file."""

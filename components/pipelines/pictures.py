@@ -10,7 +10,9 @@ from PIL import Image
 
 from components.pipelines import postprocess
 from data.errors import UserError
-from data.images import DecodeError, decode, flatten, upright
+from data.fit import Size
+from data.frames import Frame
+from data.images import DecodeError, decode, flatten, undecoded, upright
 
 _MODES_OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
@@ -32,6 +34,23 @@ def opened(picture: Any) -> Image.Image:
         raise UserError(f"{name}: {error}.") from None
 
 
+def framed(picture: Any, frame: Frame) -> tuple[np.ndarray, Size]:
+    """Return a picture as a model takes it, uint8 [H, W, C], and its width and height as people see it.
+
+    Raises:
+        UserError: as :func:`opened`.
+    """
+    name = str(picture) if isinstance(picture, str | Path) else "the picture"
+    try:
+        if isinstance(picture, np.ndarray):
+            picture = _of_array(picture)
+        if isinstance(picture, Image.Image):
+            return frame.of_image(picture)
+        return frame.read(content(picture))
+    except DecodeError as error:
+        raise UserError(f"{name}: {error}.") from None
+
+
 def content(picture: Any) -> bytes:
     """Return a picture as the bytes of an image file: a file's own, or a PNG's.
 
@@ -41,7 +60,7 @@ def content(picture: Any) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Image.Image):
-        return postprocess.png(_storable(upright(picture)))
+        return undecoded(picture) or postprocess.png(_storable(upright(picture)))
     if isinstance(picture, np.ndarray):
         return postprocess.png(_of_array(picture))
     if not isinstance(picture, str | Path):

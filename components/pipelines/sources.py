@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from components.bundles.bundle import DESCRIPTION, Bundle
 from components.pipelines import tasks
-from components.pipelines.pictures import opened
+from components.pipelines.pictures import framed
 from components.pipelines.postprocess import Answer
 from components.pipelines.tasks import Given, Prepared
 from components.registry import reference
@@ -48,8 +48,8 @@ class Local:
         ]
 
     def _prepared(self, picture: Any) -> Prepared:
-        image = opened(picture)
-        return self.bundle.prepare_image(image), image.size
+        pixels, size = framed(picture, self.bundle.frame)
+        return pixels[None], size
 
 
 def open_source(model: str, *, url: str | None, token: str | None, device: str, threads: int) -> Source:

@@ -15,6 +15,7 @@ python read_bundle.py artifacts/bundles/digit-lines-transformer line.png    tran
 
 import argparse
 import json
+import math
 import os
 from pathlib import Path
 from unicodedata import category
@@ -91,7 +92,7 @@ def main() -> None:
     answers = dict(zip(outputs, session.run(outputs, request), strict=True))
     if description["task"] == "segmentation":
         size = upright(Image.open(arguments.picture)).size
-        write_mask(answers["mask"][0], size, arguments.output)
+        write_mask(answers["mask"][0], size, description["image"], arguments.output)
         for value, pixels in zip(*np.unique(answers["mask"], return_counts=True), strict=True):
             name = description["classes"][value - 1] if value else "(ground)"
             print(f"{value}  {name}  {pixels / answers['mask'].size:.1%}")
@@ -113,9 +114,16 @@ def main() -> None:
         print(f"{description['classes'][k]}  {probabilities[k]:.3f}")
 
 
-def write_mask(mask: np.ndarray, size: tuple[int, int], path: Path) -> None:
+def write_mask(mask: np.ndarray, size: tuple[int, int], how: dict, path: Path) -> None:
     """Write a PNG of the picture's size: its values are 0 on the ground and k + 1 on class k, each in a colour."""
-    image = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+    image = Image.fromarray(mask)
+    if "fit" in how:
+        x0, y0, x1, y1 = window(how, size)
+        across, down = image.width / (x1 - x0), image.height / (y1 - y0)
+        place = (across, 0, -x0 * across, 0, down, -y0 * down)
+        image = image.transform(size, Image.Transform.AFFINE, place, Image.Resampling.NEAREST, fillcolor=0)
+    else:
+        image = image.resize(size, Image.Resampling.NEAREST)
     hues = Image.fromarray((np.arange(1, 256) * 158 % 256).astype(np.uint8)[None])
     full = Image.new("L", hues.size, 255)
     colours = np.asarray(Image.merge("HSV", [hues, full, full]).convert("RGB"))
@@ -132,11 +140,45 @@ def print_boxes(classes: list[str], boxes: np.ndarray, scores: np.ndarray, label
 
 def read_image(path: Path, how: dict) -> np.ndarray:
     """Return the picture as the graph takes it: uint8 [1, H, W, C]."""
-    image = flatten(upright(Image.open(path)), how["mode"], tuple(how.get("ground", (255, 255, 255))))
-    size = how["width"], how["height"]
-    if image.size != size:
-        image = image.resize(size, Image.Resampling[how["resample"]])
+    image, size, target = Image.open(path), upright(Image.open(path)).size, (how["width"], how["height"])
+    x0, y0, x1, y1 = window(how, size)
+    if how.get("reduced") and image.format in ("JPEG", "MPO"):  # a large JPEG is decoded at a smaller scale
+        whole = math.ceil(target[0] * size[0] / (x1 - x0)), math.ceil(target[1] * size[1] / (y1 - y0))
+        image.draft(None, whole if image.size == size else whole[::-1])
+    ground = tuple(how.get("ground", (255, 255, 255)))
+    image, resample = flatten(upright(image), how["mode"], ground), Image.Resampling[how["resample"]]
+    if how.get("fit") == "pad":
+        left, top, inner = padded(size, target)
+        inside = image if image.size == inner else image.resize(inner, resample)
+        image = Image.new("RGB", target, ground).convert(how["mode"])
+        image.paste(inside, (left, top))
+    elif image.size != target:
+        across, down = image.width / size[0], image.height / size[1]
+        box = (x0 * across, y0 * down, min(x1 * across, image.width), min(y1 * down, image.height))
+        image = image.resize(target, resample, box=box)
     return np.asarray(image).reshape(1, how["height"], how["width"], how["channels"])
+
+
+def window(how: dict, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return which part of a picture of this size the graph sees: x0, y0, x1, y1 in its pixels."""
+    (width, height), (across, down) = size, (how["width"], how["height"])
+    if how.get("fit") == "crop":
+        scale = max(across / width, down / height)
+        seen = min(across / scale, width), min(down / scale, height)
+        left, top = (width - seen[0]) / 2, (height - seen[1]) / 2
+        return left, top, left + seen[0], top + seen[1]
+    if how.get("fit") == "pad":
+        left, top, inner = padded(size, (across, down))
+        x, y = width / inner[0], height / inner[1]
+        return -left * x, -top * y, (across - left) * x, (down - top) * y
+    return 0, 0, width, height
+
+
+def padded(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, tuple[int, int]]:
+    """Return where a picture lies that is padded: left, top, and its width and height there."""
+    scale = min(target[0] / size[0], target[1] / size[1])
+    width, height = (min(t, max(1, math.floor(s * scale + 0.5))) for s, t in zip(size, target, strict=True))
+    return (target[0] - width) // 2, (target[1] - height) // 2, (width, height)
 
 
 def upright(image: Image.Image) -> Image.Image:

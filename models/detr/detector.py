@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from models.blocks.in_pictures import in_pictures
 from models.blocks.pixels import unit
 from models.detr import boxes
 from models.detr.network import Detr
@@ -30,9 +30,8 @@ class Detector(nn.Module):
         else:
             probabilities = answers.logits.sigmoid()
         scores, labels = probabilities.max(dim=-1)
-        height, width = size.float().unbind(dim=1)
-        sides = torch.stack([width, height, width, height], dim=1)[:, None]
-        return boxes.to_corners(answers.boxes).clamp(0, 1) * sides, scores, labels
+        fit, target = self.network.fit, image.shape[1:3]
+        return in_pictures(boxes.to_corners(answers.boxes), size, fit, target), scores, labels
 
 
 def graph(model: Detr) -> Detector:

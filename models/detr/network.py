@@ -57,7 +57,7 @@ class Detr(nn.Module):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
-        self.config, self.num_classes = config, spec.num_classes
+        self.config, self.num_classes, self.fit = config, spec.num_classes, spec.fit
         self.chosen = config.queries_per_object and config.queries_per_object * spec.max_objects
         outputs = spec.num_classes + (config.classification == "cross_entropy")
         width = config.width

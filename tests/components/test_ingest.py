@@ -58,9 +58,7 @@ def test_a_row_per_image_and_its_bytes(photos):
         and found["label"].value_counts().to_dict() == {"cat": 12, "dog": 12}
     )
     assert list(found.loc["cat/01.jpg", ["format", "mode", "width", "height"]]) == ["JPEG", "RGB", 50, 41]
-    contents = [
-        content for group in manifest.read_images(photos.parent / "project" / INGEST) for content in group
-    ]
+    contents = list(manifest.Contents(photos.parent / "project" / INGEST))
     assert contents == [(photos / name).read_bytes() for name in found.index]
     assert [hashlib.sha256(content).hexdigest() for content in contents] == list(found["sha256"])
 
@@ -144,7 +142,7 @@ def test_digits_are_scikit_learns(tmp_path):
     folder = root / "artifacts/data/digits/ingest"
     found, expected = manifest.read(folder), load_digits()
     assert list(found["label"]) == [str(label) for label in expected.target]
-    pixels = np.frombuffer(b"".join(c for group in manifest.read_images(folder) for c in group), np.uint8)
+    pixels = np.frombuffer(b"".join(manifest.Contents(folder)), np.uint8)
     np.testing.assert_array_equal(np.rint(pixels.reshape(-1, 8, 8) / 255 * 16), expected.images)
 
 

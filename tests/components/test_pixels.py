@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import prepare
 from components.bundles.bundle import Bundle
 from components.datasets import described
+from components.datasets import pictures as dataset_pictures
 from components.pipelines import pictures
 from components.project import layout
+from data import image_shards
+from data.encoded import EncodedArray
+from data.fit import Fit
+from data.frames import Frame
+from data.image_shards import EncodedImages
 from data.image_statistics import measure
-from data.spec import ImageSpec
+from data.prepared import DataSpec
+from data.spec import DatasetSpec, ImageSpec
 from tests.components import workspace
 from tests.data.test_images import BROKEN_EXIF
 from tests.photo_folder import encode, photo
@@ -57,30 +63,99 @@ PICTURES = {
 }
 
 
+def _exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+PHOTOGRAPHS = {
+    "JPEG": encode(photo(2, 97, 145), "JPEG"),
+    "on its side": encode(photo(2, 97, 145), "JPEG", exif=_exif(6)),
+    "on its side, grey": encode(photo(2, 97, 145, channels=1), "JPEG", exif=_exif(5)),
+    "twice as large": encode(photo(2, 16, 18), "JPEG"),
+    "two pictures": encode(photo(2, 97, 145), "MPO", save_all=True, append_images=[photo(3, 97, 145)]),
+}
+
+
 @pytest.fixture
 def bundle(bare_project) -> Bundle:
     workspace.export("m")
     return Bundle.open(layout.bundle("m"))
 
 
-def everywhere(content: bytes, channels: int, bundle: Bundle, folder: Path) -> dict[str, np.ndarray]:
+def described_by(row: dict) -> dataset_pictures.Described:
+    fields = dataset_pictures.Described._fields[2:]
+    return dataset_pictures.Described("images", "picture", *(row[key] for key in fields))
+
+
+def everywhere(
+    content: bytes,
+    channels: int,
+    bundle: Bundle,
+    folder: Path,
+    fit: Fit = "stretch",
+    storage: str = "raw",
+) -> dict[str, np.ndarray]:
     """Return uint8 [8, 9, C] by who made it."""
     path = folder / "picture"
     path.write_bytes(content)
-    image = ImageSpec(height=8, width=9, channels=channels, ground=GROUND)
+    image = ImageSpec(height=8, width=9, channels=channels, ground=GROUND, fit=fit)
     ((row, _),) = described.files([(path, None)], GROUND)
     assert row["error"] is None
-    told = prepare._Described("images", "picture", *(row[key] for key in prepare._Described._fields[2:]))
+    told = described_by(row)
     mode = {"mode": "L" if channels == 1 else "RGB"}
-    bundle.description["image"] |= image.to_json() | mode
+    reduced = storage == "encoded"
+    bundle.description["image"] |= image.to_json() | mode | {"reduced": reduced}
+    settings = DatasetSpec(
+        source="imagefolder", folder=folder, image=image.model_copy(update={"storage": storage})
+    )
+    image_shards.write(folder / "shard", [content])
+    of_training = DataSpec(
+        name="d",
+        task="classification",
+        classes=(),
+        mean=(),
+        std=(),
+        sha256="",
+        encoded=reduced,
+        **image.to_json(),
+    )
     return {
-        "prepare": prepare._to_array(told, content, image),
+        "prepare": dataset_pictures.array(told, content, dataset_pictures.frame(settings, channels)),
+        "training, evaluation, export": EncodedArray(
+            EncodedImages([folder / "shard"]), np.array([0]), of_training.frame(channels)
+        )[0],
+        "server": bundle.frame.read(content)[0],
+        "predict": pictures.framed(path, bundle.frame)[0],
+        "predict, bytes": pictures.framed(content, bundle.frame)[0],
+        "predict, an image": pictures.framed(Image.open(path), bundle.frame)[0],
         "bundle": bundle.prepare_image(Image.open(io.BytesIO(content)))[0],
-        "pipeline": bundle.prepare_image(pictures.opened(content))[0],
-        "pipeline, of an image": bundle.prepare_image(pictures.opened(Image.open(path)))[0],
-        "pipeline, sent": bundle.prepare_image(pictures.opened(pictures.content(Image.open(path))))[0],
+        "sent": bundle.frame.read(pictures.content(Image.open(path)))[0],
         "example": EXAMPLE["read_image"](path, bundle.description["image"])[0],
     }
+
+
+@pytest.mark.parametrize("storage", ["raw", "encoded"])
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize(
+    "name", ["JPEG", "on its side", "on its side, grey", "twice as large", "two pictures"]
+)
+def test_everybody_sees_the_same_pixels_of_a_photograph(bundle, tmp_path, name, fit, storage):
+    found = everywhere(PHOTOGRAPHS[name], 3, bundle, tmp_path, fit, storage)
+    for who, pixels in found.items():
+        np.testing.assert_array_equal(pixels, found["prepare"], err_msg=who)
+
+
+def test_a_picture_that_somebody_decoded_is_taken_as_it_is(bundle, tmp_path):
+    found = everywhere(PHOTOGRAPHS["JPEG"], 3, bundle, tmp_path, "crop", "encoded")
+    image = Image.open(io.BytesIO(PHOTOGRAPHS["JPEG"]))
+    size = image.size
+    pictures.framed(image, bundle.frame)
+    assert image.size == size  # what is the caller's is not changed
+    image.load()
+    pixels, of_whole = pictures.framed(image, bundle.frame)
+    assert of_whole == size and 0 < np.abs(pixels.astype(int) - found["prepare"]).mean() < 20
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -103,9 +178,9 @@ def test_ingest_measures_what_prepare_makes(tmp_path, name):
     path = tmp_path / "picture.png"
     path.write_bytes(PICTURES[name])
     ((row, _),) = described.files([(path, None)], GROUND)
-    told = prepare._Described("images", "picture", *(row[key] for key in prepare._Described._fields[2:]))
-    image = ImageSpec(height=30, width=40, channels=1, ground=GROUND)
-    expected = measure(prepare._to_array(told, PICTURES[name], image)[None, ..., 0])
+    told = described_by(row)
+    frame = Frame(height=30, width=40, channels=1, ground=GROUND)
+    expected = measure(dataset_pictures.array(told, PICTURES[name], frame)[None, ..., 0])
     assert row["brightness"] == expected.brightness[0] and row["contrast"] == expected.contrast[0]
 
 

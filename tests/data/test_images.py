@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from data.frames import Frame
 from data.image_statistics import grey_of, measure
-from data.images import MAX_PIXELS, DecodeError, decode, flatten, to_array, upright
+from data.images import MAX_PIXELS, DecodeError, decode, flatten, upright
 from tests.photo_folder import encode, photo
 
 
@@ -165,7 +166,7 @@ def test_what_is_half_transparent_is_mixed_with_the_ground():
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_mode_becomes_what_models_take(mode, channels):
-    array = to_array(photo(3).convert(mode), height=20, width=30, channels=channels)
+    array = Frame(height=20, width=30, channels=channels).of_image(photo(3).convert(mode))[0]
     assert array.shape == (20, 30, channels) and array.dtype == np.uint8 and array.std() > 0
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from PIL import Image
 from safetensors.numpy import save_file
 from sklearn.datasets import load_digits
 from torch import nn
 
 import models
-from data import captions, text
-from data.prepared import NO_OBJECT, SPLITS, DataSpec, PreparedData
+from data import captions, image_shards, text
+from data.prepared import NO_OBJECT, SHARDS, SPLITS, DataSpec, PreparedData
 from data.recipes import lines, scenes
 from data.recipes.edges import edges
 from data.sources import faces
@@ -100,6 +103,30 @@ def prepare(
     (folder / "spec.json").write_text(json.dumps(spec.to_json()))
     (folder / "ids.json").write_text(json.dumps(ids))
     return PreparedData(folder)
+
+
+def encode(folder: Path, data: PreparedData) -> PreparedData:
+    """Write ``data``, of classification, as ``storage: encoded``: its pixels are PNG files in three shards."""
+    (folder / SHARDS).mkdir(parents=True)
+    files: list[bytes] = []
+    for split in SPLITS:
+        part = getattr(data, split)
+        # Backwards, so that the order in the shards is not that of the split.
+        places = len(files) + np.arange(len(part))[::-1].copy()
+        files += [_png(image) for image in part.images[::-1]]
+        save_file({"images_at": places, "labels": part.labels}, folder / f"{split}-00000.safetensors")
+    for number, start in enumerate(range(0, len(files), 150)):
+        image_shards.write(folder / SHARDS / f"{number:05d}.safetensors", files[start : start + 150])
+    spec = replace(data.spec, encoded=True)
+    (folder / "spec.json").write_text(json.dumps(spec.to_json()))
+    (folder / "ids.json").write_text((data.folder / "ids.json").read_text())
+    return PreparedData(folder)
+
+
+def _png(image_hwc: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image_hwc.squeeze()).save(content, "PNG")
+    return content.getvalue()
 
 
 def prepare_faces(folder: Path, sizes: tuple[int, int, int] = (96, 32, 32)) -> PreparedData:

@@ -15,6 +15,7 @@ from components.pipelines import image_inputs
 from components.pipelines.pictures import opened
 from components.pipelines.postprocess import Answer, Description, color
 from components.pipelines.tasks import Usage
+from data import fit
 
 USAGE = Usage()
 
@@ -42,7 +43,8 @@ def read(description: Description, outputs: Mapping[str, np.ndarray]) -> list[An
 
 def masks(description: Description, answer: Answer, shown: Any, top_k: int) -> Any:
     """Return a mask for each class, of the size of the picture, 0 or 255."""
-    values = np.asarray(answer["mask"].resize(opened(shown).size, Image.Resampling.NEAREST))
+    how = description["image"].get("fit", "stretch")
+    values = np.asarray(fit.back(answer["mask"], how, opened(shown).size))
     places = {name: k + 1 for k, name in enumerate(description["classes"])}
     return [
         {

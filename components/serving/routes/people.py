@@ -27,7 +27,7 @@ from components.serving.request_error import Reason, RequestError
 from components.serving.service import Service
 from components.tasks import TASKS
 from data.errors import UserError, nearest
-from data.images import DecodeError, decode
+from data.images import DecodeError
 
 MAX_PIXELS = 25_000_000
 """Of a picture, decoded: some 100 MB, of which no more than a few are held at once."""
@@ -158,11 +158,10 @@ def _inputs(served: ServedVersion, request: Request) -> Arrays:
             "send the file as the body itself (curl --data-binary @picture.png), not as a form",
         )
     try:
-        image, _ = decode(request.body, MAX_PIXELS)
+        pixels, size = served.bundle.frame.read(request.body, MAX_PIXELS)
     except DecodeError as error:
         raise RequestError(Reason.INVALID, f"the body is no picture that can be used: {error}") from None
-    prepared = served.bundle.prepare_image(image)
-    return _asked(served, [(prepared, image.size)], _given(query))
+    return _asked(served, [(pixels[None], size)], _given(query))
 
 
 def _request(served: ServedVersion, request: Request) -> Arrays:

@@ -24,6 +24,7 @@ from components.bundles.onnx_session import OnnxGraph
 from components.project import layout
 from data import atomic, images
 from data.errors import UserError
+from data.frames import Frame
 from data.prepared import PreparedData
 from tests import needs
 from tests.components import workspace
@@ -250,7 +251,7 @@ def test_a_picture_comes_to_the_input_as_in_training(exported, mode, size, chann
         "channels": channels,
         "mode": "L" if channels == 1 else "RGB",
     }
-    trained_on = images.to_array(image, height=9, width=7, channels=channels)
+    trained_on = Frame(height=9, width=7, channels=channels).of_image(image)[0]
     np.testing.assert_array_equal(opened.prepare_image(image)[0], trained_on)
 
 

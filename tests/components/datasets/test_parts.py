@@ -42,18 +42,12 @@ def test_contents_come_back_in_the_order_of_ids(tmp_path):
     those[7] = None
     written = write(tmp_path / "a", those)
     assert sum(part.count for part in written) == 100 and len(written) > 5
-    found = [content for group in manifest.read_images(tmp_path / "a") for content in group]
+    found = list(manifest.Contents(tmp_path / "a"))
     assert found == those
     rows = manifest.read(tmp_path / "a")
     assert rows["id"].is_monotonic_increasing and rows["shard"].isna().tolist() == [
         one is None for one in those
     ]
-
-
-def test_groups_are_bounded_by_bytes_and_are_those_of_all_kinds(tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest, "_GROUP_BYTES", 60)
-    write(tmp_path / "a", contents(10))
-    assert [len(group) for group in manifest.read_images(tmp_path / "a")] == [3, 3, 3, 1]
 
 
 def test_new_examples_leave_all_but_the_last_part_as_they_are(tmp_path):
