@@ -1,10 +1,10 @@
 """What pre-trained weights are worth at 20 photographs a class: fine-tuned against from scratch, paired by image.
 
-``python -m benchmarks.few_shot [--seeds N] [--json FILE]`` after ``darkroom run stamps-cnn`` has prepared the data and
-brought the weights. Each seed deals all photographs out anew: 20 of each class to learn from, 5 that choose the best
-weights, and all others to measure by. Both sides of a pair see the same ones. Pre-trained is the entry ``stamps-cnn``;
+``python -m benchmarks.few_shot [--seeds N ...] [--json FILE]`` after ``darkroom run stamps-cnn`` has prepared the data
+and brought the weights. Each seed deals all photographs out anew: 20 of each class to learn from, 5 that choose the
+best weights, and all others to measure by. Both sides of a pair see the same ones. Pre-trained is ``stamps-cnn``;
 from scratch is the family's own network, trained for more passes. Intervals: a paired bootstrap over the photographs
-of one deal, and Student's over the deals.
+of one deal, the mean of its bounds over the deals, and Student's over the deals.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     known = params.load()
@@ -45,15 +45,19 @@ def main() -> None:
     data = PreparedData(layout.prepared(entry.dataset))
     base = {"base": str(layout.trained(entry.base)), "shots": 0}
     deals: list[dict] = []
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         part = _deal(data, seed)
         right, seconds = {}, {}
         for side, overrides in (("pre-trained", entry.overrides | base), ("from scratch", SCRATCH)):
             started = time.perf_counter()
             right[side] = _right(overrides, entry.preset, data, part, seed)
             seconds[side] = time.perf_counter() - started
-        deals.append(_compare(*right.values(), seed) | {"seconds": seconds, "photographs": len(part[1])})
-        print(json.dumps({"seed": seed, **deals[-1]}), flush=True)
+        deals.append(
+            {"seed": seed}
+            | _compare(*right.values(), seed)
+            | {"seconds": seconds, "photographs": len(part[1])}
+        )
+        print(json.dumps(deals[-1]), flush=True)
         if options.json:
             options.json.write_text(json.dumps({"deals": deals, "over_deals": _over(deals)}, indent=2) + "\n")
     print(json.dumps(_over(deals)))
@@ -107,12 +111,22 @@ def _compare(ours: np.ndarray, theirs: np.ndarray, seed: int) -> dict:
 
 
 def _over(deals: list[dict]) -> dict | None:
-    """Return the mean gain over the deals with Student's interval; None of a single one."""
+    """Return the mean gain over the deals with Student's interval and that over photographs; None of one deal.
+
+    The latter is the mean of the deals' bounds: photographs are in several deals, and no correlation makes it wider.
+    """
     if len(deals) < 2:
         return None
     gains = [deal["gain"] for deal in deals]
     low, high = stats.t.interval(0.95, len(gains) - 1, np.mean(gains), stats.sem(gains))
-    return {"gain": np.mean(gains), "low": low, "high": high, "deals": len(deals)}
+    over_photographs = [np.mean([deal[bound] for deal in deals]) for bound in ("low", "high")]
+    return {
+        "gain": np.mean(gains),
+        "low": low,
+        "high": high,
+        "over_photographs": over_photographs,
+        "deals": len(deals),
+    }
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from components import train, weights
+from components import evaluate, export, train, weights
 from components.project import layout
 from components.trained import base_model
 from data import atomic
@@ -155,3 +155,12 @@ def test_what_a_base_started_from_is_told_too(project):
     train.run("f")
     entry = train.params.load().model("f").model_copy(update={"base": "f"})
     assert base_model.origin(entry)["pretrained"]["licence"] == "MIT"
+
+
+@pytest.mark.slow  # half a minute, most of it the export
+def test_the_bundle_says_where_its_weights_came_from(project):
+    weights.run("w")
+    train.run("f")
+    evaluate.run("f")
+    told = {"name": "w", "source": "w.pth", "sha256": sha256("w.pth"), "licence": "MIT"}
+    assert export.run("f").description["pretrained"] == told
