@@ -53,6 +53,7 @@ def gather() -> list[ModelSheet]:
             data_sets[entry.dataset],
             registered.get(name, versions.Model(name)),
             [one for one in entries if one.model == name],
+            {kind: settings.stage(kind, name) for kind in ("train", "evaluate", "export")},
         )
         for name, entry in settings.all_models.items()
     ]

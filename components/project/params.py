@@ -205,6 +205,11 @@ class Params(BaseModel):
         """Return where a message says that the entry of ``name`` is: ``params.yaml: models.digits-cnn``."""
         return f"{FILE}: {next(key for key in (*KEPT, 'catalog') if name in getattr(self, key))}.{name}"
 
+    def stage(self, kind: str, name: str) -> str:
+        """Return what DVC calls a stage of the model ``name``, as ``train_generators@digits-vae``."""
+        section = next(key for key in KEPT if name in getattr(self, key))
+        return f"{kind}@{name}" if section == "models" else f"{kind}_{section}@{name}"
+
 
 class _ServeAlone(BaseModel):
     """``serve:`` without the other sections, which a server that only asks the registry has no use for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,7 @@ class ModelSheet:
         history: its entries of the ledger, newest first.
         decision: the last decision on this bundle.
         evidence: the evidence of that decision.
+        stages: what DVC calls its stages, by their kind.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ModelSheet:
     history: list[Entry]
     decision: Entry | None
     evidence: dict[str, Any]
+    stages: Mapping[str, str]
 
     @property
     def anchor(self) -> str:
@@ -186,8 +188,19 @@ def read(
     data: DataSet,
     registered: versions.Model,
     entries: Sequence[Entry],
+    stages: Mapping[str, str],
 ) -> ModelSheet:
-    """Read what is there of model ``name``; ``entries`` are its own of the ledger, oldest first."""
+    """Read what is there of model ``name``.
+
+    Args:
+        name: the model.
+        settings: its entry of ``params.yaml``.
+        policy: its entry under ``gate``.
+        data: its data set.
+        registered: its versions.
+        entries: its own of the ledger, oldest first.
+        stages: what DVC calls its stages, by their kind.
+    """
     description = read_json(layout.bundle(name) / bundle.DESCRIPTION)
     sha256 = bundle.sha256(layout.bundle(name)) if description else ""
     decisions = [entry for entry in entries if entry.kind == "decision" and entry.bundle_sha256 == sha256]
@@ -208,6 +221,7 @@ def read(
         history=list(reversed(entries)),
         decision=decision,
         evidence=ledger.evidence(decision) if decision else {},
+        stages=stages,
     )
 
 

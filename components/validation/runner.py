@@ -18,6 +18,7 @@ from great_expectations.expectations.registry import (
 )
 from pydantic.v1 import ValidationError
 
+from components.validation import offline_docs
 from components.validation.expectations import KEYS, Expectation
 from data import atomic
 from data.errors import UserError, nearest
@@ -80,12 +81,14 @@ def run(
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas(dataset)
-    outcomes = []
+    outcomes, verdicts = [], {}
     for name, table in tables.items():
         chosen = [expectation for expectation in expectations if expectation.table == name]
-        outcomes += _run_table(context, source, dataset, name, table, chosen)
+        found = _run_table(context, source, dataset, name, table, chosen)
+        verdicts[f"{dataset}-{name}"] = all(outcome.success for outcome in found)
+        outcomes += found
     if docs is not None:
-        _write_docs(context, docs)
+        _write_docs(context, docs, dataset, verdicts)
     return outcomes
 
 
@@ -176,7 +179,7 @@ def _arguments(expectation: Expectation) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in expectation.arguments.items())
 
 
-def _write_docs(context: Any, docs: Path) -> None:
+def _write_docs(context: Any, docs: Path, dataset: str, verdicts: dict[str, bool]) -> None:
     with atomic.folder(docs.absolute()) as folder:
         for site in list(context.list_data_docs_sites()):
             context.delete_data_docs_site(site)
@@ -189,3 +192,4 @@ def _write_docs(context: Any, docs: Path) -> None:
             },
         )
         context.build_data_docs()
+        offline_docs.write(folder, dataset, verdicts)

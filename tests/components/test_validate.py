@@ -120,7 +120,24 @@ def test_a_failed_validation_leaves_its_verdict_and_docs_but_no_pass(faulty):
     verdict = json.loads((root / FAILED).read_text())
     assert verdict["success"] is False and sum(not one["success"] for one in verdict["expectations"]) >= 9
     assert "artifacts/data/mine/docs/index.html" in said
-    assert "mine-examples" in (root / "artifacts/data/mine/docs/index.html").read_text()
+    index = (root / "artifacts/data/mine/docs/index.html").read_text()
+    row = next(line for line in index.splitlines() if "mine-examples" in line)
+    assert "does not hold" in row
+
+
+def test_docs_are_whole_without_a_network(faulty):
+    _, root, _ = faulty
+    docs = root / "artifacts/data/mine/docs"
+    pages = list(docs.rglob("*.html"))
+    assert len(pages) >= 3
+    for page in pages:
+        text = page.read_text()
+        loaded = re.findall(r"<(?:link|script|img)\b[^>]*?\b(?:href|src)=\"([^\"]*)\"", text)
+        assert not [place for place in loaded + re.findall(r"url\(['\"]?([^)'\"]*)", text) if "//" in place]
+        missing = [place for place in loaded if not (page.parent / place).exists()]
+        assert loaded and not missing, page
+    links = re.findall(r"<a href=\"([^\"]*)\"", (docs / "index.html").read_text())
+    assert links and all((docs / link).is_file() for link in links)
 
 
 def test_a_sound_data_set_passes_with_the_same_bytes_each_time(sound):

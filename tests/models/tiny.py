@@ -231,7 +231,7 @@ def prepare_scenes(folder: Path, sizes: tuple[int, int, int] = (96, 24, 24)) -> 
         name="digit_scenes",
         task="detection",
         classes=tuple("0123456789"),
-        **image.model_dump(),
+        **image.to_json(),
         mean=(0.3,),
         std=(0.25,),
         sha256=digest.hexdigest(),

@@ -12,6 +12,7 @@ from components.project import params
 from data import atomic
 from data.errors import UserError
 
+ROOT = Path(__file__).parents[3]
 FROM_NOTHING = {"family": "cnn", "dataset": "shapes"}
 FROM_ANOTHER = {"family": "lora", "dataset": "shapes", "base": "one"}
 
@@ -138,3 +139,16 @@ def test_an_empty_file_is_told(load):
     params.FILE.write_text("")
     with pytest.raises(UserError, match=r"params\.yaml: the file: Input should be a valid dict"):
         params.load()
+
+
+def test_a_model_s_stages_are_named_as_in_dvc_yaml(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    settings = params.load()
+    named = {settings.stage("train", name) for name in settings.all_models}
+    assert {
+        "train@digits-cnn",
+        "train_generators@digits-vae",
+        "train_fine_tuned@digit-negatives-lora",
+    } <= named
+    assert {name.partition("@")[0] for name in named} <= set(stages)
