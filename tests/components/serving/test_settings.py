@@ -41,9 +41,7 @@ def test_grpc_is_an_extra(monkeypatch):
     assert Settings().grpc_port is None and Settings(grpc_port=0).grpc_port == 0
     monkeypatch.setattr("components.serving.settings.find_spec", lambda _: None)
     Settings()
-    with pytest.raises(
-        UserError, match=r"--grpc-port 9: gRPC is not installed: pip install 'darkroom\[grpc\]'"
-    ):
+    with pytest.raises(UserError, match=r"--grpc-port 9: gRPC is not installed: pip install -e '\.\[grpc\]'"):
         Settings(grpc_port=9)
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
 import models
 from data.errors import UserError
-from data.images import to_array
+from data.frames import Frame
 from data.sources import tuxpaint
 from models.blocks import backbones, fine_tuning, weight_files
 from models.blocks.pixels import unit
@@ -44,7 +43,7 @@ def test_efficientnet_lite0_knows_what_photographs_show():
         "animals/birds/duck.png": DUCK,
     }
     pictures = [
-        to_array(Image.open(tuxpaint.DEBIAN_FOLDER / name), height=224, width=224, channels=3)
+        Frame(height=224, width=224, channels=3).read((tuxpaint.DEBIAN_FOLDER / name).read_bytes())[0]
         for name in names
     ]
     with torch.inference_mode():
