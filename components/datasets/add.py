@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap
 from components.datasets import annotations as annotated
 from components.datasets import listing
 from components.project import params
-from components.project.layout import dataset_file
+from components.project.layout import dataset_file, suite_file
 from data import atomic, spec
 from data.errors import UserError, nearest
 from data.images import FORMATS
@@ -173,7 +173,7 @@ def _check_name(name: str) -> None:
     if path.exists():
         if spec.load(path).source != "imagefolder":
             raise UserError(f"{path}: is there already, and is no folder of images. Choose another --name.")
-    elif any(path.parent.glob("*.py")):  # a suite.yaml alone is what is left where dataset.yaml was lost
+    elif path.parent.exists() and not suite_file(name).exists():  # left where only dataset.yaml was lost
         raise UserError(f"{path.parent}: is there already, and is no data set. Choose another --name.")
 
 
