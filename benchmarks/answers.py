@@ -13,7 +13,6 @@ server gives, times and process numbers. What differs is printed with both answe
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import sys
@@ -25,7 +24,7 @@ from typing import Any
 
 import grpc
 from answers_asked import Call, Request, calls, requests
-from builds import running
+from builds import bundles_folder, parser, running
 from google.protobuf.json_format import MessageToDict
 
 from components.bundles.bundle import DESCRIPTION
@@ -44,15 +43,10 @@ ABSENT = "(absent)"
 
 def main() -> None:
     """Ask both builds, print what differs, and exit with 1 where anything does."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
-    parser.add_argument("--bundles", type=Path, help="folder of bundles; NEW/artifacts/bundles without it")
-    parser.add_argument("--json", type=Path, help="file for the differences")
-    arguments = parser.parse_args()
-    folder = (arguments.bundles or arguments.new / "artifacts" / "bundles").resolve()
+    options = parser(__doc__)
+    options.add_argument("--json", type=Path, help="file for the differences")
+    arguments = options.parse_args()
+    folder = bundles_folder(arguments)
     bundles = {found.parent.name: found.parent for found in sorted(folder.glob(f"*/{DESCRIPTION}"))}
     if not bundles:
         sys.exit(f"{folder}: no bundles there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -14,6 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return the options of what compares two builds by the bundles that both serve."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("old", type=Path)
+    options.add_argument("new", type=Path)
+    options.add_argument("--bundles", type=Path, help="folder of bundles; NEW/artifacts/bundles without it")
+    return options
+
+
+def bundles_folder(arguments: argparse.Namespace) -> Path:
+    """Return the folder of bundles that :func:`parser`'s options mean."""
+    return (arguments.bundles or arguments.new / "artifacts" / "bundles").resolve()
 
 
 @dataclass(frozen=True)

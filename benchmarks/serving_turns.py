@@ -11,7 +11,6 @@ process that answers) bears it best.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -21,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from builds import Running, running
+from builds import Running, bundles_folder, parser, running
 from serving import ROWS, ROWS_CONNECTIONS, attack
 from serving_peers.servers import SERVERS
 
@@ -38,17 +37,12 @@ LOADS = {
 
 def main() -> None:
     """Measure, and print a line for each model and load, and JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
-    parser.add_argument("--bundles", type=Path, help="folder of bundles; NEW/artifacts/bundles without it")
-    parser.add_argument("--models", nargs="+", default=["digits-mlp", "digits-vit"])
-    parser.add_argument("--turns", type=int, default=20, help="of each build and load")
-    parser.add_argument("--seconds", type=int, default=5, help="of a turn")
-    arguments = parser.parse_args()
-    folder = (arguments.bundles or arguments.new / "artifacts" / "bundles").resolve()
+    options = parser(__doc__)
+    options.add_argument("--models", nargs="+", default=["digits-mlp", "digits-vit"])
+    options.add_argument("--turns", type=int, default=20, help="of each build and load")
+    options.add_argument("--seconds", type=int, default=5, help="of a turn")
+    arguments = options.parse_args()
+    folder = bundles_folder(arguments)
     bundles = {name: folder / name for name in arguments.models}
     results: dict = {"load_before": os.getloadavg()[0]}
     with ExitStack() as stack:

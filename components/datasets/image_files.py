@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from components.datasets import described, instance_masks, manifest
 from components.datasets.described import Described
 from components.datasets.memo import KEY, UNKNOWN, Found, Memo, key
 from components.datasets.parts import PartWriter
-from data import cores
+from data import ahead, cores
 from data.captions import words
 from data.errors import UserError
 from data.objects import Objects, place
@@ -76,10 +75,8 @@ def write(
     )
     keys = [bytearray(b"".join(kind)) for kind in zip(*map(_keys, listed), strict=True)]
     examples = bytes(keys[0])
-    # Threads: Pillow and hashlib release the interpreter lock.
-    with ThreadPoolExecutor(min(8, cores.available())) as pool:
-        fresh = (one for one in listed if memo is None or not memo.knows(one.keys))
-        read = _ahead(pool, partial(_read, settings=settings), _chunks(fresh))
+    fresh = (one for one in listed if memo is None or not memo.knows(one.keys))
+    with closing(_read_ahead(fresh, settings)) as read:
         position = 0
         while position < len(listed):
             part = memo.part_at(examples, position) if memo is not None and writer.at_start else None
@@ -161,15 +158,13 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _ahead(pool: ThreadPoolExecutor, read: Any, chunks: Iterator[list[_Listed]]) -> Iterator[Example]:
-    """Yield the examples of ``chunks`` in their order, while threads read those that come next."""
-    waiting: deque[Future] = deque()
-    for chunk in chunks:
-        waiting.append(pool.submit(read, chunk))
-        if len(waiting) > cores.available():
-            yield from waiting.popleft().result()
-    while waiting:
-        yield from waiting.popleft().result()
+def _read_ahead(fresh: Iterable[_Listed], settings: DatasetSpec) -> Generator[Example, None, None]:
+    """Yield the examples of files in their order, while threads read those that come next."""
+    workers = cores.available()
+    read = partial(_read, settings=settings)
+    # Threads: Pillow and hashlib release the interpreter lock.
+    for chunk in ahead.results(read, _chunks(fresh), threads=min(8, workers), waiting=workers):
+        yield from chunk
 
 
 def _example(listed: _Listed, settings: DatasetSpec, memo: Memo | None, read: Iterator[Example]) -> Example:

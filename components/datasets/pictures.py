@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ from PIL import Image
 
 from components.datasets import instance_masks, manifest
 from components.project.layout import ingested
-from data import cores
+from data import ahead, cores
 from data.errors import UserError
 from data.frames import Frame
 from data.prepared import ENCODED
@@ -80,17 +78,12 @@ class Pictures:
 
     def parts(self) -> Iterator[Part]:
         """Yield all examples, in the order of the manifest, while threads read those that come next."""
-        waiting: deque[Future] = deque()
         workers = min(8, cores.available())
-        with ThreadPoolExecutor(workers) as pool:
-            for start in range(0, len(self._rows), _PART):
-                waiting.append(pool.submit(self._part, start, min(start + _PART, len(self._rows))))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        starts = range(0, len(self._rows), _PART)
+        yield from ahead.results(self._part, starts, threads=workers, waiting=2 * workers)
 
-    def _part(self, start: int, stop: int) -> Part:
+    def _part(self, start: int) -> Part:
+        stop = min(start + _PART, len(self._rows))
         tensors, histograms = {}, {}
         for kind in self._frames:
             if self._settings.is_encoded:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from data import at_once
+from data import ahead, at_once
 from data.arrays import Array
 from data.prepared import Split
 
@@ -81,25 +79,13 @@ class Batches:
         yield from self.read(torch.arange(len(self)), size)
 
     def _stream(self, chunks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-        coming: deque[Future] = deque()
-        with ThreadPoolExecutor(READERS, "batches") as readers:
-            try:
-                for chunk in chunks:
-                    coming.append(readers.submit(self._gather, chunk.numpy()))
-                    if len(coming) > AHEAD:
-                        yield self._send(coming.popleft())
-                while coming:
-                    yield self._send(coming.popleft())
-            finally:  # a training that ends within an epoch waits for nothing
-                for batch in coming:
-                    batch.cancel()
+        indices = (chunk.numpy() for chunk in chunks)
+        for batch in ahead.results(self._gather, indices, threads=READERS, waiting=AHEAD):
+            yield tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
 
     def _gather(self, index: np.ndarray) -> tuple[Tensor, ...]:
         batch = tuple(torch.from_numpy(array[index]) for array in self._arrays)
         return tuple(tensor.pin_memory() for tensor in batch) if self.device.type == "cuda" else batch
-
-    def _send(self, batch: Future) -> tuple[Tensor, ...]:
-        return tuple(tensor.to(self.device, non_blocking=True) for tensor in batch.result())
 
 
 def _held(array: Array, device: torch.device) -> Tensor:

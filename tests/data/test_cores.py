@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from data import control_groups, cores
+from data import cores
 
 
-@pytest.fixture
-def groups(tmp_path, monkeypatch):
-    """Write files below the mount of control groups, and what the process' own groups are; it runs on 64 cores."""
-    monkeypatch.setattr(control_groups, "_GROUPS", tmp_path / "self")
-    monkeypatch.setattr(control_groups, "_MOUNT", tmp_path)
+@pytest.fixture(autouse=True)
+def machine(groups, monkeypatch):
+    """The process may run on 64 cores."""
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
-
-    def write(own: str, files: dict[str, str]) -> None:
-        (tmp_path / "self").write_text(own)
-        for name, content in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-
-    return write
 
 
 V1 = "12:cpuset:/\n4:cpu,cpuacct:/docker/a\n2:memory:/docker/a\n0::/\n"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from data import control_groups, memory
+from data import memory
 
 MIB = 2**20
 V1 = "2:memory:/docker/a\n0::/\n"
@@ -14,21 +14,11 @@ STAT = f"anon 1\ninactive_file {3 * MIB}\nactive_file {2 * MIB}\n"
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """Write what a machine of 100 MiB and its control groups say."""
-    monkeypatch.setattr(control_groups, "_GROUPS", tmp_path / "self")
-    monkeypatch.setattr(control_groups, "_MOUNT", tmp_path)
+def machine(groups, tmp_path, monkeypatch):
+    """Write what a machine of 100 MiB says; give the function that writes what its control groups do."""
     monkeypatch.setattr(memory, "_MACHINE", tmp_path / "meminfo")
     (tmp_path / "meminfo").write_text("MemTotal: 999999 kB\nMemFree: 1 kB\nMemAvailable: 102400 kB\n")
-
-    def write(own: str, files: dict[str, str]) -> None:
-        (tmp_path / "self").write_text(own)
-        for name, content in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-
-    return write
+    return groups
 
 
 @pytest.mark.parametrize(
