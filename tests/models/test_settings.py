@@ -34,7 +34,7 @@ def test_an_override_replaces_one_value():
         (
             "cnn",
             {"epoch": 3},
-            r"overrides.epoch: unknown setting. Did you mean 'epochs'\? It can be: batch_size,",
+            r"overrides.epoch: unknown setting. Did you mean 'epochs'\? It can be: backbone, base, batch_size,",
         ),
         (
             "gmm",
