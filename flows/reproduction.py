@@ -25,7 +25,7 @@ from components.registry import mlflow_store, version_record, versions
 from components.registry.versions import Version
 from data.errors import UserError, first_line
 from flows.retraining.machine import Machine
-from flows.stages import dag, time_limits
+from flows.stages import dag, fork_server, time_limits
 from flows.stages.process import StageFailed, StageProcess
 from flows.workspace import pins
 
@@ -155,22 +155,27 @@ def _make(made: Reproduction, recorded: dict[str, Any], limits: Mapping[str, flo
     data = [stage.name for stage in stages if stage.kind not in MADE_AGAIN]
     # What the remote does not have is made again from its source.
     subprocess.run([sys.executable, "-m", "dvc", "fetch", "--quiet", *data], capture_output=True, check=False)
-    machine = Machine()
-    for stage in stages:
-        again = stage.kind in MADE_AGAIN
-        log = layout.STATE / "runs/reproduce" / f"{stage.address}.log"
-        if again:
-            tell(stage.address, "is made again")
-        try:
-            with machine.gpu(_wants_gpu(stage)) as gpu:
-                environment = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-                process = StageProcess(stage.name, log, environment, force=again)
-                how = process.run(time_limits.seconds(stage.kind, limits))
-        except StageFailed as failed:
-            raise UserError(f"{stage.address}: {failed}") from None
-        then, now = (_outs(lock, stage.name) for lock in (recorded, _read_lock()))
-        made.stages[stage.address] = then == now
-        tell(stage.address, f"{how}; {'the same bytes' if then == now else 'other bytes'}")
+    machine, logs = Machine(), layout.STATE / "runs/reproduce"
+    with fork_server.serve(logs, stages):
+        for stage in stages:
+            again = stage.kind in MADE_AGAIN
+            if again:
+                tell(stage.address, "is made again")
+            try:
+                with machine.gpu(_wants_gpu(stage)) as gpu:
+                    process = StageProcess(
+                        stage.name,
+                        logs / f"{stage.address}.log",
+                        {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu},
+                        programs=fork_server.programs() if gpu is None else None,
+                        force=again,
+                    )
+                    how = process.run(time_limits.seconds(stage.kind, limits))
+            except StageFailed as failed:
+                raise UserError(f"{stage.address}: {failed}") from None
+            then, now = (_outs(lock, stage.name) for lock in (recorded, _read_lock()))
+            made.stages[stage.address] = then == now
+            tell(stage.address, f"{how}; {'the same bytes' if then == now else 'other bytes'}")
 
 
 def _wants_gpu(stage: dag.Stage) -> bool:

@@ -6,21 +6,17 @@ Five models of four tasks in every run of the tests, all that a fresh clone has 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from components.project import params
-from tests.newcomer import Newcomer
+from tests import clone
+from tests.clone import ROOT, SECTIONS, Project
 
-ROOT = Path(__file__).parent.parent
 _PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-_SECTIONS = ("generators", "models", "fine_tuned")
-ALL = [name for section in _SECTIONS for name in _PARAMS[section]]
+ALL = [name for section in SECTIONS for name in _PARAMS[section]]
 STAGE = params.load(ROOT / "params.yaml").stage
 FEW = ["digits-vae", "digits-logreg", "digits-gmm", "digits-cnn", "digits-pix2pix"]
 QUICKEST = ["digits-logreg", "digits-gmm", "digits-cnn"]
@@ -30,72 +26,9 @@ QUICKEST = ["digits-logreg", "digits-gmm", "digits-cnn"]
 pytestmark = pytest.mark.timeout(1800)
 
 
-class Project:
-    """A clone of this checkout's files and the commands that a person types in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.newcomer = Newcomer(folder.with_name(f"{folder.name}-account"), os.environ)
-        self.environment = {
-            **self.newcomer.environment,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "GIT_AUTHOR_NAME": "t",
-            "GIT_AUTHOR_EMAIL": "t@t",
-            "GIT_COMMITTER_NAME": "t",
-            "GIT_COMMITTER_EMAIL": "t@t",
-        }
-        for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME"):
-            self.environment.pop(name, None)
-
-    def __call__(self, *command: str) -> subprocess.CompletedProcess:
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done
-
-    def darkroom(self, *arguments: str) -> subprocess.CompletedProcess:
-        return self("python", "-m", "flows", *arguments)
-
-    def is_committed(self) -> bool:
-        return self("git", "status", "--porcelain").stdout == ""
-
-
-def _keep(file: Path, models: list[str]) -> None:
-    """Put all models but these in the catalog, and drop the data sets that none of these needs."""
-    settings = yaml.safe_load(file.read_text())
-    for section in _SECTIONS:
-        entries = settings[section]
-        settings["catalog"] |= {name: entry for name, entry in entries.items() if name not in models}
-        settings[section] = {name: entries[name] for name in models if name in entries}
-    needed = {entry["dataset"] for section in _SECTIONS for entry in settings[section].values()}
-    # What is derived names its parent's prepared data.
-    needed |= {
-        name
-        for name in settings["datasets"]
-        for user in needed
-        if f"data/{name}/" in settings["datasets"][user]
-    }
-    settings["datasets"] = {name: read for name, read in settings["datasets"].items() if name in needed}
-    judged = (settings["generators"] | settings["fine_tuned"]).values()
-    settings["judges"] = [
-        name for name in settings["judges"] if name in {entry["dataset"] for entry in judged}
-    ]
-    file.write_text(yaml.safe_dump(settings, sort_keys=False))
-
-
 def _run(folder: Path, models: list[str]) -> Project:
     """Return a clone in which ``darkroom run`` brought ``models`` to champions, with everything committed."""
-    # What is edited but not committed is tested too.
-    subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-    (folder / ".dvc/config.local").write_text(f"['remote \"local\"']\n    url = {folder.parent / 'remote'}\n")
-    _keep(folder / "params.yaml", models)
-    project = Project(folder)
+    project = clone.make(folder, models)
     project.darkroom("run")
     project("git", "add", "-A")
     project("git", "commit", "-qm", "run")
@@ -178,13 +111,13 @@ def test_forced_evaluation_and_export_give_the_same_bytes(project, name):
 
 
 def test_a_second_clone_pulls_everything_and_is_clean(project):
-    clone = Project(project.folder.with_name("second"))
-    project("git", "clone", "-q", str(project.folder), str(clone.folder))
-    (clone.folder / ".dvc/config.local").write_text((project.folder / ".dvc/config.local").read_text())
-    clone("dvc", "pull")
-    assert "up to date" in clone("dvc", "status").stdout
+    second = Project(project.folder.with_name("second"))
+    project("git", "clone", "-q", str(project.folder), str(second.folder))
+    (second.folder / ".dvc/config.local").write_text((project.folder / ".dvc/config.local").read_text())
+    second("dvc", "pull")
+    assert "up to date" in second("dvc", "status").stdout
     for name in FEW:
-        assert (clone.folder / "artifacts/bundles" / name / "1/model.onnx").exists()
+        assert (second.folder / "artifacts/bundles" / name / "1/model.onnx").exists()
 
 
 def test_one_family_s_file_makes_only_its_stages_stale(project):

@@ -60,7 +60,7 @@ def search(step: Step, state: State, start: Tensor, *, longest: int, beams: int)
 
     written = (start[:, None] * 0 + END).expand(-1, longest).clone()
     # All beams of an image begin alike: at first only one of them counts.
-    first = torch.where(torch.arange(len(start), device=start.device) % beams == 0, 0.0, -math.inf)
+    first = torch.where(torch.arange(start.shape[0], device=start.device) % beams == 0, 0.0, -math.inf)
     carried = torch.zeros((), dtype=torch.int64, device=start.device), start.clone(), written, first, *state
     if torch.compiler.is_exporting():
         carried = torch.while_loop(goes_on, write, carried)

@@ -59,11 +59,12 @@ class Controlled(LatentDiffusion):
             words: float [N, 1 + L, D], from ``text``.
             padding: bool [N, 1 + L], from ``text``.
             hint: float [N, width, h, w], what :meth:`look` makes of the edge maps.
-            strength: float [N, 1, 1, 1], how much what the copy says counts; with 0 it is the locked model's answer.
+            strength: float [N], how much what the copy says counts; with 0 it is the locked model's answer.
         """
         condition = functional.silu(self.time(times) + self.whole(gist(words, padding)))
         added = self.control(mixture, condition, words, padding, hint)
         features = self.unet.encode(mixture, condition, words, padding)
+        strength = strength[:, None, None, None]
         *seen, middle = [feature + strength * more for feature, more in zip(features, added, strict=True)]
         return self.unet.decode(middle, seen, condition, words, padding)
 
@@ -94,7 +95,7 @@ def start(model: Controlled, base: Checkpoint) -> None:
 
 def shown(model: Controlled, edges_bhwc: Tensor) -> tuple[Tensor, Tensor]:
     """Return what ``forward`` is to be told of edge maps uint8 [N, H, W, 1]: hint and strength."""
-    return model.look(unit(edges_bhwc)), torch.ones(len(edges_bhwc), 1, 1, 1, device=edges_bhwc.device)
+    return model.look(unit(edges_bhwc)), torch.ones(edges_bhwc.shape[0], device=edges_bhwc.device)
 
 
 def _hint(channels: int, width: int, out: int, halvings: int) -> nn.Sequential:

@@ -96,7 +96,7 @@ class Detr(nn.Module):
             logits = self.classify(memory)
             content, first = self._surest(logits, memory, anchors)
             return Seen(memory + where, (height, width), content, first, Answers(logits[None], anchors[None]))
-        num = len(memory)
+        num = memory.shape[0]
         content, anchors = self.content.expand(num, -1, -1), self.anchors.sigmoid().expand(num, -1, -1)
         return Seen(memory + where, (height, width), content, anchors, None)
 
