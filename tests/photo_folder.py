@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import ctypes
 import hashlib
 import io
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
+from typer.testing import CliRunner
+
+from data.errors import UserError
+from flows.cli.data import app
+from flows.stages import fork_server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,36 +68,50 @@ def project(folder: Path) -> Path:
 
 
 def command(root: Path, *arguments: str, expect: int = 0, preexec=None) -> subprocess.CompletedProcess:
-    """Run ``python`` with ``arguments`` in the project ``root`` and demand its exit status."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    """Run ``python`` with ``arguments`` in the project ``root`` and demand its exit status.
+
+    A stage is a copy of a process that has its libraries loaded, as in a run, unless it begins with ``preexec``.
+    """
+    python = [sys.executable, "-P"] if preexec or arguments[0] != "-m" else [_forking_python()]
     done = subprocess.run(
-        [sys.executable, "-P", *arguments],
+        [*python, *arguments],
         cwd=root,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         preexec_fn=preexec,
     )
+    _check(done, arguments, expect)
+    return done
+
+
+@cache
+def _forking_python() -> Path:
+    """Start fork servers for the stages that need no PyTorch; they end with this process."""
+    servers = ExitStack()
+    atexit.register(servers.close)
+    folder = Path(servers.enter_context(tempfile.TemporaryDirectory()))
+    stages = [SimpleNamespace(command=f"python -m components.{kind} x") for kind in ("ingest", "validate")]
+    servers.enter_context(fork_server.serve(folder, stages))
+    return fork_server.programs() / "python"
+
+
+def darkroom_data(root: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess:
+    """Run ``darkroom data ...`` in the project ``root`` and demand its exit status."""
+    with contextlib.chdir(root):
+        done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    mistake = isinstance(done.exception, UserError)
+    said = f"error: {done.exception}" if mistake else done.stderr
+    told = subprocess.CompletedProcess(arguments, 2 if mistake else done.exit_code, done.stdout, said)
+    _check(told, arguments, expect)
+    return told
+
+
+def _check(done: subprocess.CompletedProcess, arguments: tuple[str, ...], expect: int) -> None:
     assert done.returncode == expect, (
         f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     )
     assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def darkroom_data(root: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess:
-    """Run ``darkroom data ...`` in the project ``root``, without what the other commands import."""
-    program = """
-import sys
-from data.errors import UserError
-from flows.cli.data import app
-try:
-    app()
-except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
-"""
-    return command(root, "-c", program, *arguments, expect=expect)
 
 
 def digest(folder: Path) -> dict[str, tuple[str, int, int]]:

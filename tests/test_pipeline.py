@@ -103,7 +103,7 @@ def test_a_forced_training_of_any_model_gives_the_same_bytes(whole, name):
     assert whole.is_committed()
 
 
-@pytest.mark.parametrize("name", ["digits-logreg", "digits-vae"])
+@pytest.mark.parametrize("name", ["digits-logreg", pytest.param("digits-vae", marks=pytest.mark.slow)])
 def test_forced_evaluation_and_export_give_the_same_bytes(project, name):
     for kind in ("evaluate", "export"):
         project("dvc", "repro", "-f", "-s", STAGE(kind, name))

@@ -22,7 +22,7 @@ from tests import needs
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = sorted(path.parent.name for path in ROOT.glob("data/*/dataset.yaml"))
 DERIVED = [name for name in DATASETS if spec.load(ROOT / "data" / name / "dataset.yaml").parent]
-LARGE = ("fashion_captions", "fashion_lines", "fashion_scenes")
+LARGE = ("fashion_captions", "fashion_edges", "fashion_lines", "fashion_scenes")
 """Half a minute and more each; the digits of the same recipes are drawn in every run of the tests."""
 
 

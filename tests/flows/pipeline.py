@@ -14,6 +14,7 @@ import psutil
 
 from flows.processes.reaper import MARK
 from tests.components import workspace
+from tests.flows.toy_stage import MADE
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,8 +74,8 @@ class Pipeline:
         """Set up ``models`` in ``folder``, which holds a git and DVC repository."""
         self.folder = folder
         workspace.make(folder)
-        for produced in ("artifacts",):
-            subprocess.run(["rm", "-rf", folder / produced], check=True)
+        (folder / MADE).mkdir()
+        (folder / "artifacts").rename(folder / MADE / "artifacts")
         gate = {model: {"thresholds": {"accuracy": {"at_least": 0.5}}} for model in models}
         workspace.write_params(gate, names=models)
         (folder / "dvc.yaml").write_text(DVC_YAML)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from tests import clone
 from tests.clone import Project
@@ -40,10 +41,9 @@ def test_runs_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_one(tm
     while killed < KILLS:
         projects += 1
         project = _project(tmp_path / f"project-{projects}")
-        for _ in range(min(IN_A_ROW, KILLS - killed)):
-            if not _killed_after(chance.uniform(0, seconds), project):
-                break
-            killed += 1
+        moments = sorted(chance.uniform(0, seconds) for _ in range(IN_A_ROW))
+        for before, moment in zip([0.0, *moments], moments, strict=False):
+            killed += _killed_after(moment - before, project)
         project.darkroom("run")
         assert _result(project) == expected
         shutil.rmtree(project.folder)
@@ -97,7 +97,8 @@ def _result(project: Project) -> dict:
     """Return all that a run leaves and the next one builds on; times and what holds them are left out."""
     status = project("dvc", "status").stdout.strip()
     assert status == "Data and pipelines are up to date."
-    lock = (project.folder / "dvc.lock").read_text()
+    # Stages side by side are recorded in the order in which they end.
+    lock = yaml.safe_load((project.folder / "dvc.lock").read_text())
     history = json.loads(project.darkroom("history", "--json").stdout)
     return {
         "lock": lock,
@@ -121,11 +122,8 @@ def _result(project: Project) -> dict:
     }
 
 
-def _outs(lock: str) -> list[str]:
-    import yaml
-
-    stages = yaml.safe_load(lock)["stages"].values()
-    return sorted(out["path"] for stage in stages for out in stage["outs"])
+def _outs(lock: dict) -> list[str]:
+    return sorted(out["path"] for stage in lock["stages"].values() for out in stage["outs"])
 
 
 def _files(root: Path) -> list[Path]:

@@ -8,6 +8,12 @@ import sys
 
 import pytest
 
+from components.registry import reference, versions
+from data.errors import UserError
+from flows.cli.app import whole
+from flows.cli.reproduce import told
+from flows.reproduction import Reproduction
+from tests.flows.cli.command import call
 from tests.flows.pipeline import ROOT, Pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect")
@@ -62,16 +68,17 @@ def test_a_version_is_made_again_from_its_own_code_data_and_parameters(pipeline,
 
     monkeypatch.setenv("BAD_LUCK", "0.7")
     monkeypatch.setenv("PROCESSOR", "another processor")
-    other = reproduce(pipeline, "one/1")
+    other = reproduce(pipeline, "one/1", "--json")
     assert other.returncode == 1, other.stderr
-    assert "differs" in other.stdout and "other bytes: export@one" in other.stdout
-    assert "accuracy: was 1, is 0." in other.stdout
-    assert "trained on: was a processor, is another processor" in other.stdout
+    made = json.loads(other.stdout)
+    assert not made.pop("exact") and not made["bundle"] and made["stages"]["train@one"]
+    assert made["metrics"]["accuracy"][0] == 1
+    text = told(Reproduction(**made))
+    assert "differs" in text and "other bytes: export@one" in text
+    assert "accuracy: was 1, is 0." in text
+    assert "trained on: was a processor, is another processor" in text
     kept = pipeline.folder / ".darkroom/reproduce/one-1"
-    assert f"kept in {kept}" in other.stdout and (kept / "artifacts/bundles/one").is_dir()
-    told = json.loads(reproduce(pipeline, "one", "--json").stdout)
-    assert not told["exact"] and not told["bundle"] and told["stages"]["train@one"]
-    assert told["metrics"]["accuracy"][0] == 1
+    assert f"kept in {kept}" in text and (kept / "artifacts/bundles/one").is_dir()
 
     with (pipeline.folder / "params.yaml").open("a") as file:
         file.write("\ntime_limits: {train: 0.001}\n")
@@ -85,15 +92,18 @@ def test_a_version_is_made_again_from_its_own_code_data_and_parameters(pipeline,
 def test_what_cannot_be_had_again_is_told(pipeline):
     (pipeline.folder / "noise-one").write_text("0.1")  # not committed
     assert pipeline.run("one").returncode == 0
-    dirty = reproduce(pipeline, "one")
-    assert dirty.returncode == 2
-    assert "was made of files that were not committed to git" in dirty.stderr
+    with pytest.raises(UserError, match="was made of files that were not committed to git") as caught:
+        call(whole(), "reproduce", "one")
     commit(pipeline)
-    again = dirty.stderr.strip().rpartition("make it again: darkroom ")[2].split()
+    again = str(caught.value).rpartition("make it again: darkroom ")[2].split()
     assert again == ["run", "--force", "one"]
     assert pipeline.run(*again[1:]).returncode == 0
-    assert reproduce(pipeline, "one").returncode == 0
-    assert "one: has no staging. It can be: champion" in reproduce(pipeline, "one@staging").stderr
-    assert "no version 7" in reproduce(pipeline, "models:/one/7").stderr
-    assert "Give NAME, NAME@champion, NAME@3 or NAME/3" in reproduce(pipeline, "a/b/c").stderr
-    assert "no registered model of that name" in reproduce(pipeline, "three").stderr
+    assert versions.resolve(reference.parse("one")).tags["git_dirty"] == "false"
+    for asked, said in {
+        "one@staging": "one: has no staging. It can be: champion",
+        "models:/one/7": "no version 7",
+        "a/b/c": "Give NAME, NAME@champion, NAME@3 or NAME/3",
+        "three": "no registered model of that name",
+    }.items():
+        with pytest.raises(UserError, match=said):
+            call(whole(), "reproduce", asked)

@@ -135,6 +135,7 @@ def test_a_mistake_in_params_stops_before_anything_starts(pipeline, change, told
     assert pipeline.log() == []
 
 
+@pytest.mark.slow  # tests/test_pipeline.py clones and pulls in every run of the tests
 def test_a_clone_pulls_everything_and_is_clean(pipeline, tmp_path_factory):
     assert pipeline.run().returncode == 0
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]

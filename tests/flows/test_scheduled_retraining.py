@@ -114,6 +114,7 @@ def test_retrains_in_time_and_never_twice_at_once(pipeline):
     assert pipeline.wait_until_quiet() == []
 
 
+@pytest.mark.slow
 def test_a_run_by_hand_is_recorded_beside_those_in_time(pipeline):
     plan(pipeline.folder, nightly={"cron": "0 3 * * *"})
     process = start(pipeline)

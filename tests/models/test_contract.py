@@ -28,6 +28,18 @@ from tests.models import tiny, training_process
 from tests.models.hooks import HOOKS, REQUIRED, WALKS
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
+SAME_GRAPH = ("lora", "dreambooth")
+"""Exported as ``text_to_image`` is, with other weights."""
+SAME_LOOP = ("lora", "dreambooth", "controlnet", "ddpm", "hf_classifier", "segmenter", "vit")
+"""Trained by the loop that ``cnn`` and ``text_to_image`` are trained by."""
+
+
+def every_family_but(slow: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Return a parametrization over all families, of which ``make slow`` has those with no code of their own."""
+    marked = [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in FAMILIES]
+    return pytest.mark.parametrize("family", marked)
+
+
 ANSWERS = {
     "classification": [(torch.float32, (3, 10))],
     "density": [(torch.float32, (3,)), (torch.float32, (3, 10))],
@@ -118,7 +130,7 @@ def test_same_seed_gives_the_same_bytes(family, trained, data, tmp_path):
     assert again[1].history == trained(family)[1].history
 
 
-@every_family
+@every_family_but(SAME_LOOP)
 def test_killed_and_started_again_gives_the_same_bytes(family, data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
@@ -191,7 +203,7 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
     assert [(values.dtype, tuple(values.shape)) for values in answers] == expected
 
 
-@every_family
+@every_family_but(SAME_GRAPH)
 def test_exported_graph_agrees(family, trained, data, tmp_path, monkeypatch):
     """The export stage's own conversion and comparison, at batches that it was not traced with."""
     # PyTorch would try a second, slower way of tracing where the first fails: no family may need it.

@@ -28,18 +28,26 @@ def draw(person: Person, frame: Frame, height: int, width: int) -> np.ndarray:
     # Rays in the head's coordinates: the head stands still and the camera turns.
     origin = np.stack([right, up, np.zeros_like(up)], axis=1) @ rotation
     direction = rotation[2]
-    distance, normal = solids.meet(*solids.of(person), origin, direction)
-    points = origin[None] + np.where(np.isfinite(distance), distance, 0.0)[..., None] * direction
-    distance[solids.HAIR] = np.where(_is_hair(person, points[solids.HAIR]), distance[solids.HAIR], -np.inf)
+    centres, radii = solids.of(person)
+    distance = solids.meet(centres, radii, origin, direction)
+    hair = distance[solids.HAIR]
+    distance[solids.HAIR] = np.where(_is_hair(person, _along(origin, direction, hair)), hair, -np.inf)
     nearest = distance.argmax(axis=0)
-    hit = np.isfinite(distance.max(axis=0))
-    ray = np.arange(len(up))
-    painted = _paint(person, frame, points[nearest, ray], nearest)
-    light = np.clip(normal[nearest, ray] @ (_LIGHT @ rotation), 0, 1)
+    farthest = distance.max(axis=0)
+    hit = np.isfinite(farthest)
+    points = _along(origin, direction, farthest)
+    painted = _paint(person, frame, points, nearest)
+    normal = solids.normals(centres[nearest], radii[nearest], points)
+    light = np.clip(normal @ (_LIGHT @ rotation), 0, 1)
     lit = painted * (0.62 + 0.42 * light)[:, None]
     colour = np.where(hit[:, None], lit, colour)
     pixels = colour.reshape(height, RAYS, width, RAYS, 3).mean(axis=(1, 3))
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def _along(origin: np.ndarray, direction: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Return the points [P, 3] of rays at a distance [P]; at the origin where they meet nothing."""
+    return origin + np.where(np.isfinite(distance), distance, 0.0)[:, None] * direction
 
 
 def _body(person: Person, right: np.ndarray, up: np.ndarray) -> np.ndarray:

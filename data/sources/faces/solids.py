@@ -35,28 +35,28 @@ def surface(person: Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return found
 
 
-def meet(
-    centres: np.ndarray, radii: np.ndarray, origin: np.ndarray, direction: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return where rays leave ellipsoids, farthest along ``direction``.
+def meet(centres: np.ndarray, radii: np.ndarray, origin: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return how far along ``direction`` rays leave ellipsoids, [K, P], minus infinity where they pass by.
 
     Args:
         centres: [K, 3]. radii: [K, 3].
         origin: a point of each ray [P, 3].
         direction: of all rays [3].
-
-    Returns:
-        how far along the ray, [K, P], minus infinity where it passes by; and the outward normals there [K, P, 3].
     """
-    offset = (origin - centres[:, None]) / radii[:, None]
     slope = direction / radii
     a = (slope**2).sum(axis=1)[:, None]
-    b = np.einsum("kpi,ki->kp", offset, slope)
-    inside = b**2 - a * ((offset**2).sum(axis=2) - 1)
+    # Axis by axis: NumPy is several times as slow at sums over an axis of three.
+    x, y, z = ((origin[:, axis] - centres[:, None, axis]) / radii[:, None, axis] for axis in range(3))
+    b = x * slope[:, None, 0] + y * slope[:, None, 1] + z * slope[:, None, 2]
+    inside = b**2 - a * (x**2 + y**2 + z**2 - 1)
     distance = (-b + np.sqrt(np.maximum(inside, 0))) / a
-    normal = (offset + distance[..., None] * slope[:, None]) / radii[:, None]
-    normal /= np.linalg.norm(normal, axis=2, keepdims=True)
-    return np.where(inside > 0, distance, -np.inf), normal
+    return np.where(inside > 0, distance, -np.inf)
+
+
+def normals(centres: np.ndarray, radii: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the outward normals [P, 3] of ellipsoids with ``centres`` and ``radii`` [P, 3] at ``points`` on them."""
+    normal = (points - centres) / radii**2
+    return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
 def _jaw(person: Person) -> list[tuple]:

@@ -118,14 +118,16 @@ def test_rays_meet_ellipsoids_where_the_equation_says():
     random = np.random.default_rng(0)
     centres, radii = random.normal(size=(4, 3)), random.uniform(0.5, 2, (4, 3))
     origin, direction = random.normal(size=(50, 3)), np.array([0.6, 0.0, 0.8])
-    distance, normal = solids.meet(centres, radii, origin, direction)
+    distance = solids.meet(centres, radii, origin, direction)
     for k in range(4):
         met = np.isfinite(distance[k])
         points = origin[met] + distance[k, met, None] * direction
         np.testing.assert_allclose((((points - centres[k]) / radii[k]) ** 2).sum(axis=1), 1)
-        assert (
-            normal[k, met] @ direction >= -1e-9
-        ).all()  # the side that is farther along, seen from outside
+        normal = solids.normals(
+            np.tile(centres[k], (len(points), 1)), np.tile(radii[k], (len(points), 1)), points
+        )
+        np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1)
+        assert (normal @ direction >= -1e-9).all()  # the side that is farther along, seen from outside
         closest = origin[~met] + ((centres[k] - origin[~met]) @ direction)[:, None] * direction
         assert (np.linalg.norm(closest - centres[k], axis=1) > radii[k].min()).all()
 
