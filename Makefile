@@ -18,7 +18,7 @@ run: $(READY)
 	@$(BIN)/darkroom run
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu"
+	@$(BIN)/python -m pytest -n $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )) --dist loadscope --no-loadscope-reorder -m "not slow and not gpu"
 
 slow: $(READY)
 	@$(BIN)/python -m pytest -m "slow and not gpu"

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from components.project.layout import MLFLOW, STATE
+from data import atomic
 from data.errors import UserError, first_line, nearest
 
 # MLflow reads these when imported or first used. Its own defaults wait minutes for a server that is down.
@@ -241,6 +242,10 @@ def _open(address: str) -> MlflowClient:
             sqlalchemy.create_engine(address).connect().close()
         # Two processes that set up one empty database at the same time trip over each other.
         with lock("mlflow-store"):
+            if artifact_places.is_embedded(address) and not (MLFLOW / "mlflow.db").exists():
+                # Killed between two tables, MLflow could never finish them: they come as a whole or not at all.
+                with atomic.file(MLFLOW / "mlflow.db") as unfinished:
+                    MlflowClient(f"sqlite:///{unfinished.absolute()}")
             opened = MlflowClient(address)
             artifact_places.follow_move(address, _owner())
             return opened

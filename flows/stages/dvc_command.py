@@ -1,4 +1,4 @@
-"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC as stages are run by it here, with three differences.
+"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC as stages are run by it here, with four differences.
 
 It passes a request to end on to the command of its stage. DVC itself would end at once and leave that command running.
 When the command ends instead, DVC sees it fail, leaves its own files whole, and ends.
@@ -9,12 +9,24 @@ what its name says. One that is not is deleted, as DVC does with others: the sta
 It records a stage only with the deps and params that it had before the command began. DVC itself hashes them once more
 when the command has ended, and waited for a lock. (A stage's own command looks as well, in
 :mod:`components.project.inputs`: that holds for ``dvc repro`` too, and names the key.)
+
+It writes ``dvc.lock`` in one step. DVC itself empties the file and fills it again: killed in between, it leaves the
+first part, which is a valid file and has forgotten the rest.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data import atomic
+
+if TYPE_CHECKING:
+    from dvc.dependency import Dependency
+    from dvc_data.hashfile.hash_info import HashInfo
 
 
 def main() -> None:
@@ -25,6 +37,7 @@ def main() -> None:
     _record_what_was_read()
     _hash_what_is_restored()
     _hash_what_is_sent()
+    write_at_once()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -38,6 +51,12 @@ def _end_commands(*_: object) -> None:
             continue
 
 
+def _hash(dep: Dependency) -> HashInfo:
+    """Return the hash that DVC will record: until then it takes a dep that dvc.lock lacks for one of an old release."""
+    dep.update_legacy_hash_name()
+    return dep.get_hash()
+
+
 def _record_what_was_read() -> None:
     from dvc.stage import Stage
 
@@ -45,7 +64,7 @@ def _record_what_was_read() -> None:
     began: dict = {}
 
     def run_noted(self: Stage, *arguments: object, **options: object) -> object:
-        began[self.addressing] = [dep.get_hash() if dep.exists else None for dep in self.deps]
+        began[self.addressing] = [_hash(dep) if dep.exists else None for dep in self.deps]
         return run(self, *arguments, **options)
 
     def save_unchanged(self: Stage, *arguments: object, **options: object) -> None:
@@ -61,6 +80,17 @@ def _record_what_was_read() -> None:
             sys.exit(1)
 
     Stage._run_stage, Stage.save = run_noted, save_unchanged
+
+
+def write_at_once() -> None:
+    """Have DVC write its YAML files, ``dvc.lock`` among them, as a whole or not at all."""
+    from dvc.utils.serialize import _common
+
+    def dump(path: str, data: object, dumper: Callable, fs: object = None, **options: object) -> None:
+        with atomic.file(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
+            dumper(data, file, **options)
+
+    _common._dump_data = dump
 
 
 def _hash_what_is_restored() -> None:

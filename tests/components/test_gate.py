@@ -23,6 +23,12 @@ from tests.components import workspace
 ACCURATE = {"thresholds": {"accuracy": {"at_least": 0.7}}}
 
 
+mostly_on_sqlite = pytest.mark.parametrize(
+    "project", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
+"""For what the registry's own tests hold on both kinds of store."""
+
+
 def _put(noise: float = 0.0, seed: int = 0, task: str = "classification") -> gate.Decision:
     """Export, register and decide."""
     workspace.export(task=task, noise=noise, seed=seed)
@@ -60,6 +66,7 @@ def test_first_worse_and_better(project):
     ]
 
 
+@mostly_on_sqlite
 def test_the_same_question_is_decided_once(project):
     _policy()
     first = _put(noise=0.02)
@@ -178,6 +185,7 @@ def test_a_bundle_that_needs_much_memory_is_refused(sqlite_project):
     assert "MiB (at most 10)" in _refusal()
 
 
+@mostly_on_sqlite
 def test_a_changed_bundle_is_not_even_decided_on(project):
     _policy()
     workspace.export()
@@ -190,6 +198,7 @@ def test_a_changed_bundle_is_not_even_decided_on(project):
     assert (ledger.history("m"), versions.champion("m")) == ([], None)
 
 
+@mostly_on_sqlite
 def test_a_waiver_is_recorded_and_promotes(project):
     workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 1.1}}}})
     assert _put().verdict == "refused"
@@ -245,6 +254,7 @@ def test_a_champion_of_other_classes_is_no_comparison(sqlite_project):
     assert "it has other classes" in reason
 
 
+@mostly_on_sqlite
 def test_an_alias_moved_by_hand_is_the_champion_to_beat(project):
     _policy()
     _put(noise=0.25)
@@ -268,6 +278,7 @@ def test_a_champion_made_by_hand_alone_is_left_in_place(sqlite_project):
     assert decision.reasons == ["the champion alias was set by hand: the gate never saw it"]
 
 
+@mostly_on_sqlite
 def test_what_was_rolled_back_stays_so_until_a_person_brings_it_back(project):
     _policy()
     _put(noise=0.02)

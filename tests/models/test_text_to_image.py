@@ -162,6 +162,7 @@ class Stopped(Exception):
     """In place of a kill."""
 
 
+@pytest.mark.slow  # the contract kills a training of it at a random moment in every run of the tests
 @pytest.mark.parametrize("phase", [fitting.AUTOENCODER, fitting.DIFFUSION])
 def test_a_training_stopped_in_either_phase_ends_as_if_it_had_not_been(
     phase, digit_captions, tmp_path, monkeypatch

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from components.registry import mlflow_store
 from data.errors import UserError
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_default_store_is_embedded(sqlite_project):
@@ -23,6 +28,23 @@ def test_the_default_store_is_embedded(sqlite_project):
     mlflow_store.client().log_text(run_id, "text", "file.txt")
     assert list((sqlite_project / ".darkroom/mlflow/artifacts/e").rglob("file.txt"))
     assert not (sqlite_project / "mlruns").exists()
+
+
+def test_a_process_killed_while_it_makes_the_store_leaves_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    program = "from components.registry import mlflow_store; mlflow_store.client()"
+    making = subprocess.Popen(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
+    )
+    store = tmp_path / ".darkroom/mlflow"
+    # Its tables are there one after the other; that takes a second.
+    while making.poll() is None and not any(file.stat().st_size > 50_000 for file in store.glob("*")):
+        time.sleep(0.005)
+    making.kill()
+    assert making.wait() == -signal.SIGKILL
+    assert not (store / "mlflow.db").exists()
+    assert mlflow_store.client().search_experiments()
 
 
 def test_nothing_reports_home():

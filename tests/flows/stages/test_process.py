@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 import pytest
 import yaml
 
+from flows.stages import dvc_command
 from flows.stages.process import StageFailed, StageProcess
 
 
@@ -31,6 +33,34 @@ def test_outs_come_back_from_the_cache(toy):
     assert _stage("ingest@digits").run(60) == "restored"
     assert Path("out/ingest-digits").read_text() == "0"
     assert Path("ran.log").read_text().split() == ["ingest@digits"]
+
+
+def test_a_dep_that_dvc_lock_does_not_have_yet_is_no_edit(toy):
+    assert _stage("ingest@digits").run(60) == "ran"
+    definition = Path("dvc.yaml").read_text()
+    Path("more").write_text("")
+    Path("dvc.yaml").write_text(definition.replace('"${item}", stage.sh', '"${item}", stage.sh, more'))
+    assert _stage("ingest@digits").run(60) == "ran"
+    assert _stage("ingest@digits").run(60) == "unchanged"
+
+
+def test_dvc_lock_is_written_at_once(toy, monkeypatch):
+    from dvc.utils.serialize import _common
+
+    monkeypatch.setattr(_common, "_dump_data", _common._dump_data)  # put back after the test
+    dvc_command.write_at_once()
+
+    def killed(_: object, file: TextIO) -> None:
+        file.write("stages: {}\n")
+        file.flush()
+        assert Path("dvc.lock").read_text() == "stages: {whole: {}}\n"
+        raise KeyboardInterrupt
+
+    Path("dvc.lock").write_text("stages: {whole: {}}\n")
+    with pytest.raises(KeyboardInterrupt):
+        _common._dump_data("dvc.lock", {}, killed)
+    assert Path("dvc.lock").read_text() == "stages: {whole: {}}\n"
+    assert not list(Path().glob(".dvc.lock*"))
 
 
 def test_what_was_edited_while_the_command_ran_is_not_recorded(toy):
