@@ -12,10 +12,10 @@ import numpy as np
 from components.judging.network import Lesson, in_chunks, learn
 from components.metrics.nearest import evenly
 from data.prepared import PreparedData, Split
-from models.blocks.augment import Augmented
+from models.blocks.classify import Classifying
 
 PER_CLASS = 10
-RECIPE = Augmented(shift=1, epochs=1, least_steps=200, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
+RECIPE = Classifying(shift=1, epochs=1, least_steps=200, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
 
 
 def answers(images: np.ndarray, labels: np.ndarray, data: PreparedData) -> np.ndarray:

@@ -16,11 +16,11 @@ from components.judging.judge import FEATURES
 from data import at_once
 from data.prepared import DataSpec, Split
 from models.blocks import classify
-from models.blocks.augment import Augmented
+from models.blocks.classify import Classifying
 from models.blocks.pixels import Standardise, unit
 from models.run import Run
 
-RECIPE = Augmented(shift=1, epochs=2, least_steps=400, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
+RECIPE = Classifying(shift=1, epochs=2, least_steps=400, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
 _LARGE = 16  # pictures from this many pixels on are halved at once
 _CHUNK = 512
 
@@ -75,7 +75,7 @@ class Graph(nn.Module):
         return (features - self.mean) / self.scale, self.network.classify(features).softmax(dim=-1)
 
 
-def learn(lesson: Lesson, spec: DataSpec, recipe: Augmented, name: str) -> Network:
+def learn(lesson: Lesson, spec: DataSpec, recipe: Classifying, name: str) -> Network:
     """Return a network trained on ``lesson``, on the CPU; the same lesson gives the same weights."""
     with Run(name) as run:
         network = Network(spec)

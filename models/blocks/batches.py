@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -25,12 +25,20 @@ HELD = 256 << 20
 
 _CHUNK = 256
 
+Order = Callable[[int, int, int], Tensor]
+"""(number of examples, seed, epoch) -> int64 of the same number: which of them the epoch shows, in turn."""
+
 
 def order(num: int, seed: int, epoch: int) -> Tensor:
     """Return int64 [num]: the order of ``num`` examples in an epoch, from the seed and its number alone."""
+    return torch.randperm(num, generator=generator(seed, epoch))
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """Return a generator on the CPU whose draws follow from ``numbers``, such as seed and epoch."""
     # A hash, because the CPU's generator takes 32 bits of a seed only.
-    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
-    return torch.randperm(num, generator=torch.Generator().manual_seed(int.from_bytes(digest[:4], "little")))
+    digest = hashlib.sha256(" ".join(map(str, numbers)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
 
 
 class Batches:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.prepared import Split
-from models.blocks.batches import Batches, parts
+from models.blocks import batches
+from models.blocks.batches import Batches, Order, parts
 from models.blocks.ema import EMA
 from models.blocks.pixels import unit
 from models.blocks.steps import Steps
@@ -78,20 +79,22 @@ def train(
     augment: Augment | None = None,
     tensors: tuple[str, ...] = ("images", "labels"),
     keep: Keep = "best",
+    order: Order = batches.order,
 ) -> None:
     """Train ``model`` in place; at the end it holds the averaged weights that validated best, or the last ones.
 
-    ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order.
+    ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order. ``order``
+    says which examples an epoch shows.
     Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
 
     Raises:
         UserError: the loss became NaN or infinite.
     """
     model.to(run.device, memory_format=torch.channels_last)
-    batches = Batches(data.train, run.device, tensors=tensors)
-    training = _Training(model, recipe, run, len(batches), keep)
+    shown = Batches(data.train, run.device, tensors=tensors)
+    training = _Training(model, recipe, run, len(shown), keep)
     held_out = Batches(data.validation, run.device, tensors=tensors)
-    for images, *targets in training.steps.batches(batches):
+    for images, *targets in training.steps.batches(shown, order):
         x_bchw = unit(images)
         if augment:
             x_bchw = augment(x_bchw, run.generator)

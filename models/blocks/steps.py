@@ -7,7 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from models.blocks.batches import Batches, order
+from models.blocks import batches
+from models.blocks.batches import Batches, Order
 from models.run import Run
 
 
@@ -51,8 +52,8 @@ class Steps:
         """How much of the training is done, in [0, 1]."""
         return self.done / self.total
 
-    def batches(self, split: Batches) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the batches that are still to come, each epoch in an order of its own; whole ones only."""
+    def batches(self, split: Batches, order: Order = batches.order) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the batches that are still to come, each epoch in an ``order`` of its own; whole ones only."""
         while not self.finished:
             epoch, position = divmod(self.done, self.in_epoch)
             chosen = order(self._num_images, self._run.seed, epoch)

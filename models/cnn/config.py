@@ -6,11 +6,11 @@ from pydantic import Field, field_validator
 
 from data.errors import UserError
 from models.blocks import backbones
-from models.blocks.augment import Augmented
+from models.blocks.classify import Classifying
 from models.blocks.fine_tuning import FineTuning
 
 
-class Config(FineTuning, Augmented):
+class Config(FineTuning, Classifying):
     """What a ``cnn`` can be told.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from models.blocks.classify import Classifying
 from models.blocks.loop import Recipe
 from models.blocks.patches import Patched
 from models.hf_classifier import pretrained
@@ -15,7 +16,7 @@ from models.hf_classifier.pretrained import Pretrained
 OWN, SCRATCH = "own", "scratch"
 
 
-class Config(Patched):
+class Config(Classifying, Patched):
     """What an ``hf_classifier`` can be told; ``epochs`` and ``learning_rate`` are those of the fine-tuning.
 
     Patches and encoder are the own base's; images are resized to a multiple of the patch where they are none.

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from models.blocks.augment import Augmented
+from models.blocks.classify import Classifying
 
 
-class Config(Augmented):
+class Config(Classifying):
     """What an ``mlp`` can be told.
 
     Attributes:

@@ -7,21 +7,23 @@ from torch.nn import functional
 
 from data.prepared import PreparedData
 from models.blocks import classify
+from models.blocks.classify import Criterion
 from models.mlp.network import MLP
 from models.run import Run
 
 
-def mse(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean squared distance of the probabilities from the one-hot labels (Brier 1950)."""
-    return (logits.softmax(dim=1) - functional.one_hot(labels, logits.shape[1])).square().sum(dim=1).mean()
+def mse(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the squared distance of the probabilities from the one-hot labels (Brier 1950)."""
+    each = (logits.softmax(dim=1) - functional.one_hot(labels, logits.shape[1])).square().sum(dim=1)
+    return each.mean() if reduction == "mean" else each
 
 
-def multi_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean hinge of the logits: what each other class lacks to be one below the right one."""
-    return functional.multi_margin_loss(logits, labels)
-
-
-LOSSES = {"cross_entropy": functional.cross_entropy, "mse": mse, "multi_margin": multi_margin}
+LOSSES: dict[str, Criterion] = {
+    "cross_entropy": functional.cross_entropy,
+    "mse": mse,
+    # What each other class lacks to be one below the right one.
+    "multi_margin": functional.multi_margin_loss,
+}
 
 
 def fit(model: MLP, data: PreparedData, run: Run) -> None:

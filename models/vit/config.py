@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from models.blocks.classify import Classifying
 from models.blocks.fine_tuning import FineTuning
 from models.blocks.patches import Patched
 
 
-class Config(FineTuning, Patched):
+class Config(FineTuning, Classifying, Patched):
     """What a ``vit`` can be told. A side that the patches do not fill is padded with the mean colour.
 
     Attributes:

@@ -53,6 +53,8 @@ def test_losses_are_what_their_names_say():
     torch.testing.assert_close(LOSSES["mse"](logits, labels), (probabilities - right).square().sum() / 6)
     lacking = (1 - logits[range(6), labels][:, None] + logits).clamp(min=0) * (1 - right)
     torch.testing.assert_close(LOSSES["multi_margin"](logits, labels), lacking.sum(dim=1).mean() / 4)
+    for loss in LOSSES.values():
+        torch.testing.assert_close(loss(logits, labels, reduction="none").mean(), loss(logits, labels))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
