@@ -31,7 +31,7 @@ def run(name: str) -> Path:
 
     Raises:
         UserError: a wrong entry in ``params.yaml``, no prepared data, a GPU demanded where there is none, more memory
-            needed than there is, or an edit while it ran.
+            needed than there is, also by a GPU that runs out of it, or an edit while it ran.
     """
     settings = params.load()
     entry, where = settings.model(name), settings.where(name)
@@ -43,9 +43,10 @@ def run(name: str) -> Path:
     needed = footprint.require(family, config, data, device, where)
     print(f"train {name}: {needed}", file=sys.stderr)
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"
-    with Run(
-        name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file
-    ) as training:
+    with (
+        footprint.advice(config, data, where),
+        Run(name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file) as training,
+    ):
         model = family.build(config, data.spec)
         if base is not None:
             family.start(model, base)

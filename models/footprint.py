@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import models
 from data import at_once, memory
 from data.errors import UserError
-from data.prepared import PreparedData
+from data.prepared import DataSpec, PreparedData
 from models.run import Run
 from models.settings import Settings
 
@@ -91,15 +92,42 @@ def require(
     weights = 0 if hasattr(family, "footprint") else COPIES * _weights(family, config, data)
     # What has no room for the weights has none for a rehearsal.
     fits = PROGRAM + weights <= room
-    needed = of(family, config, data, device) if fits else Footprint(PROGRAM, weights)
+    with advice(config, data, where):
+        needed = of(family, config, data, device) if fits else Footprint(PROGRAM, weights)
     line = f"{needed}; {told(room)} are free"
     if needed.total <= room:
         return line
-    spec = data.spec
+    raise UserError(f"{where}: the training needs {line}. {_smaller(config, data.spec)}")
+
+
+@contextmanager
+def advice(config: Settings, data: PreparedData, where: str) -> Iterator[None]:
+    """Turn a GPU's lack of memory into what to change.
+
+    Raises:
+        UserError: there was no room for a step; the message begins with ``where``, the model's key, and with the
+            setting and its next value where a smaller batch takes less memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        size = min(getattr(config, "batch_size", 1), len(data.train))
+        together = at_once.pictures(data.spec.shape, size)
+        # Of a batch that is computed on in parts, only one that is smaller than a part takes less.
+        first = (
+            f"{where}.overrides.batch_size: {config.batch_size} -> {together // 2}: the GPU has no room for a step on"
+            f" {together} examples at a time. Or:"
+            if together > 1
+            else f"{where}: the GPU has no room for the training."
+        )
+        raise UserError(f"{first} {_smaller(config, data.spec)}") from None
+
+
+def _smaller(config: Settings, spec: DataSpec) -> str:
+    """Return what a user can do so that a training takes less memory."""
     levers = ", ".join(f"{name} ({getattr(config, name)})" for name in LEVERS if hasattr(config, name))
-    raise UserError(
-        f"{where}: the training needs {line}. Make image.height and image.width in data/{spec.name}/dataset.yaml "
-        f"smaller ({spec.height} x {spec.width})"
+    return (
+        f"Make image.height and image.width in data/{spec.name}/dataset.yaml smaller ({spec.height} x {spec.width})"
         + (f", or {levers} in its overrides" if levers else "")
         + ", or take a machine with more memory."
     )

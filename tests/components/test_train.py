@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from components.project import layout
 from components.registry import version_record
 from data.errors import UserError
 from models import checkpoint
+from models.blocks import loop
+from models.footprint import Rehearsal
 from models.run import processor
 from tests.components import workspace
 
@@ -187,6 +190,22 @@ def test_an_absent_gpu_is_told(shapes, monkeypatch):
     change(device="cuda")
     with pytest.raises(UserError, match=r"params.yaml: models.shapes-cnn.device: 'cuda' is demanded"):
         train.run(NAME)
+
+
+@pytest.mark.parametrize("rehearsed", [True, False])
+def test_a_gpu_without_room_says_which_setting_to_change(shapes, monkeypatch, rehearsed):
+    update = loop._Training.update
+
+    def step(training, *batch):
+        if isinstance(training.run, Rehearsal) == rehearsed:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        update(training, *batch)
+
+    monkeypatch.setattr(loop._Training, "update", step)
+    key = re.escape("params.yaml: models.shapes-cnn.overrides.batch_size: 64 -> 30: ")  # of 60 examples
+    with pytest.raises(UserError, match=rf"^{key}.*image\.height.*widths \(\(4, 8\)\)"):
+        train.run(NAME)
+    assert not layout.trained(NAME).exists()
 
 
 def test_the_command_tells_a_mistake_in_one_line(shapes):

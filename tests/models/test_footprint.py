@@ -87,6 +87,23 @@ def test_weights_that_do_not_fit_are_not_made(pictures, monkeypatch):
         footprint.require(module, config, data, CPU, "params.yaml: models.m")
 
 
+@pytest.mark.parametrize(
+    ("family", "side", "says"),
+    [
+        ("cnn", 64, "m.overrides.batch_size: 64 -> 32: "),
+        ("cnn", 224, "m.overrides.batch_size: 64 -> 6: "),  # which is computed on 13 at a time
+        ("svm", 64, "m: "),
+    ],
+)
+def test_a_gpu_without_room_is_told_with_what_to_change(family, side, says, pictures):
+    config = models.family(family).Config.quick()
+    with (
+        pytest.raises(UserError, match=f"^models.{says}.*image.height"),
+        footprint.advice(config, pictures(family, side), "models.m"),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
 def test_what_there_is_room_for_is_told(pictures, monkeypatch):
     module, data = models.family("cnn"), pictures("cnn")
     monkeypatch.setattr(memory, "available", lambda: 8 * 10**9)
