@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -62,5 +62,14 @@ def _explain(config: type[Config], where: str, problem: Any) -> str:
     if not key:  # a rule over several settings
         return f"{where}: {problem['msg']}"
     if problem["type"] == "extra_forbidden":
-        return f"{where}.{key}: unknown setting.{nearest(key, config.model_fields)}"
+        *outer, name = problem["loc"]
+        for part in outer:
+            config = _settings_in(config.model_fields[part].annotation)
+        return f"{where}.{key}: unknown setting.{nearest(name, config.model_fields)}"
     return f"{where}.{key}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _settings_in(annotation: Any) -> type[Settings]:
+    """Return the settings class that an optional setting is of."""
+    kinds = (annotation, *get_args(annotation))
+    return next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings))

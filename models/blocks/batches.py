@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from data import ahead, at_once
+from data import ahead, at_once, cores
 from data.arrays import Array
 from data.prepared import Split
 
@@ -27,6 +30,9 @@ _CHUNK = 256
 
 Order = Callable[[int, int, int], Tensor]
 """(number of examples, seed, epoch) -> int64 of the same number: which of them the epoch shows, in turn."""
+
+ChangeAt = Callable[[Tensor, int], Tensor]
+"""(image uint8 [H, W, C] on the CPU, its place in the order) -> the same shape, the same one in any thread."""
 
 
 def order(num: int, seed: int, epoch: int) -> Tensor:
@@ -66,34 +72,46 @@ class Batches:
     def __len__(self) -> int:
         return len(self.split)
 
-    def read(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the examples ``order`` (int64 on the CPU), ``size`` at a time.
+    def read(self, order: Tensor, size: int, change: ChangeAt | None = None) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the examples ``order`` (int64 on the CPU), ``size`` at a time; images as ``change`` makes them.
 
         Yields:
             images uint8 [size, H, W, C] and labels int64 [size] (or what ``tensors`` names), on the device; the last
             batch may be smaller.
         """
         chunks = order.split(size)
-        if self.resident:
+        if self.resident and change is None:
             for chunk in chunks:
                 index = chunk.to(self.device)
                 yield tuple(tensor[index] for tensor in self._tensors)
         else:
-            yield from self._stream(chunks)
+            yield from self._stream(chunks, change)
 
     def in_order(self, most: int) -> Iterator[tuple[Tensor, ...]]:
         """Yield all in their order, at most ``most`` at a time; of large pictures fewer (:mod:`data.at_once`)."""
         size = at_once.pictures(self.split.images.shape[1:], most)
         yield from self.read(torch.arange(len(self)), size)
 
-    def _stream(self, chunks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-        indices = (chunk.numpy() for chunk in chunks)
-        for batch in ahead.results(self._gather, indices, threads=READERS, waiting=AHEAD):
+    def _stream(self, chunks: tuple[Tensor, ...], change: ChangeAt | None) -> Iterator[tuple[Tensor, ...]]:
+        def gather(chunk: tuple[int, Tensor]) -> tuple[Tensor, ...]:
+            first, index = chunk
+            images, *others = self._rows(index)
+            if change is not None:
+                changed = _pool().map(change, images, range(first, first + len(images)))
+                images = torch.stack(list(changed))
+            batch = (images, *others)
+            return tuple(tensor.pin_memory() for tensor in batch) if self.device.type == "cuda" else batch
+
+        firsts = itertools.accumulate(map(len, chunks), initial=0)
+        numbered = zip(firsts, chunks, strict=False)
+        for batch in ahead.results(gather, numbered, threads=READERS, waiting=AHEAD):
             yield tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
 
-    def _gather(self, index: np.ndarray) -> tuple[Tensor, ...]:
-        batch = tuple(torch.from_numpy(array[index]) for array in self._arrays)
-        return tuple(tensor.pin_memory() for tensor in batch) if self.device.type == "cuda" else batch
+    def _rows(self, index: Tensor) -> tuple[Tensor, ...]:
+        """Return the examples ``index`` of the split, in the CPU's memory."""
+        if self.resident:
+            return tuple(tensor[index.to(self.device)].cpu() for tensor in self._tensors)
+        return tuple(torch.from_numpy(array[index.numpy()]) for array in self._arrays)
 
 
 def _held(array: Array, device: torch.device) -> Tensor:
@@ -104,6 +122,12 @@ def _held(array: Array, device: torch.device) -> Tensor:
     for start in range(0, len(array), _CHUNK):
         held[start : start + _CHUNK] = torch.from_numpy(array[start : start + _CHUNK])
     return held
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads that change images, one on each core."""
+    return ThreadPoolExecutor(cores.available(), "change")
 
 
 def parts(x_bchw: Tensor, *belonging: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -15,6 +15,7 @@ from models.blocks import batches, imbalance, loop
 from models.blocks.augment import Augmented
 from models.blocks.batches import Batches
 from models.blocks.imbalance import Imbalance
+from models.blocks.photographs import Augmentation
 from models.blocks.pixels import unit
 from models.run import Run
 
@@ -33,9 +34,11 @@ class Classifying(Augmented):
             the heavier the fewer its class has; or ``sampling``, by which an epoch shows each class equally often. With
             either, the best weights are chosen by a validation loss in which each class counts alike, and probabilities
             are those of data whose classes are equally frequent.
+        augmentation: how photographs are changed before they are learned from; None for not at all.
     """
 
     imbalance: Imbalance = Field(default="none", exclude_if=lambda choice: choice == "none")
+    augmentation: Augmentation | None = Field(default=None, exclude_if=lambda choice: choice is None)
 
 
 def train(
@@ -72,6 +75,7 @@ def train(
         validate=partial(validate, balanced=config.imbalance != "none"),
         augment=config.change,
         order=balanced if config.imbalance == "sampling" else batches.order,
+        change=config.augmentation and config.augmentation.change(*data.train.images.shape[1:3]),
     )
 
 

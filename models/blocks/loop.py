@@ -15,6 +15,7 @@ from data.prepared import Split
 from models.blocks import batches
 from models.blocks.batches import Batches, Order, parts
 from models.blocks.ema import EMA
+from models.blocks.photographs import Change
 from models.blocks.pixels import unit
 from models.blocks.steps import Steps
 from models.run import Run
@@ -80,21 +81,25 @@ def train(
     tensors: tuple[str, ...] = ("images", "labels"),
     keep: Keep = "best",
     order: Order = batches.order,
+    change: Change | None = None,
 ) -> None:
     """Train ``model`` in place; at the end it holds the averaged weights that validated best, or the last ones.
 
     ``tensors`` names what a batch is of, the images first; ``loss`` and ``validate`` get them in this order. ``order``
-    says which examples an epoch shows.
+    says which examples an epoch shows, and ``change`` what becomes of each image, on the CPU and ahead of its step;
+    ``augment`` is of whole batches, on the device.
     Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
 
     Raises:
         UserError: the loss became NaN or infinite.
     """
     model.to(run.device, memory_format=torch.channels_last)
-    shown = Batches(data.train, run.device, tensors=tensors)
+    # What the CPU changes need not wait on a GPU.
+    limit = 0 if change is not None and run.device.type == "cuda" else None
+    shown = Batches(data.train, run.device, limit, tensors)
     training = _Training(model, recipe, run, len(shown), keep)
     held_out = Batches(data.validation, run.device, tensors=tensors)
-    for images, *targets in training.steps.batches(shown, order):
+    for images, *targets in training.steps.batches(shown, order, change):
         x_bchw = unit(images)
         if augment:
             x_bchw = augment(x_bchw, run.generator)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor
 
 from models.blocks import batches
 from models.blocks.batches import Batches, Order
+from models.blocks.photographs import Change
 from models.run import Run
 
 
@@ -52,16 +54,28 @@ class Steps:
         """How much of the training is done, in [0, 1]."""
         return self.done / self.total
 
-    def batches(self, split: Batches, order: Order = batches.order) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the batches that are still to come, each epoch in an ``order`` of its own; whole ones only."""
+    def batches(
+        self, split: Batches, order: Order = batches.order, change: Change | None = None
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the batches that are still to come, each epoch in an ``order`` of its own; whole ones only.
+
+        ``change`` draws by seed, epoch and place in the order, so that no batch depends on what was drawn before it.
+        """
+        seed = self._run.seed
         while not self.finished:
             epoch, position = divmod(self.done, self.in_epoch)
-            chosen = order(self._num_images, self._run.seed, epoch)
+            chosen = order(self._num_images, seed, epoch)
+            start = position * self.size
             stop = min(self.in_epoch, position + self.total - self.done)
-            yield from split.read(chosen[position * self.size : stop * self.size], self.size)
+            changed = change and partial(_changed, change, (seed, epoch), start)
+            yield from split.read(chosen[start : stop * self.size], self.size, changed)
 
     def show(self) -> None:
         """Show how far the training is, with the latest row of its history."""
         latest = self._run.history[-1] if self._run.history else {}
         metrics = {key: value for key, value in latest.items() if key != "step"}
         self._run.progress(self.done, self.total, "step", **metrics)
+
+
+def _changed(change: Change, drawn_by: tuple[int, int], start: int, image: Tensor, place: int) -> Tensor:
+    return change(image, batches.generator(*drawn_by, start + place))

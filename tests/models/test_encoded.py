@@ -50,11 +50,14 @@ def test_batches_are_the_same_with_any_number_of_threads(encoded, digits, worker
         assert all(map(torch.equal, ours, theirs))
 
 
-@pytest.mark.parametrize("family", ["mlp", "gmm"])
-def test_a_training_is_the_one_on_pixels(encoded, digits, family, monkeypatch):
+@pytest.mark.parametrize(
+    ("family", "overrides"),
+    [("mlp", {}), ("gmm", {}), ("cnn", {"augmentation": {"crop": 0.5, "flip": True, "jitter": 0.2}})],
+)
+def test_a_training_is_the_one_on_pixels(encoded, digits, family, overrides, monkeypatch):
     monkeypatch.setattr(batches, "HELD", 0)
-    expected = tiny.fitted(family, digits)[0].state_dict()
-    found = tiny.fitted(family, decoded_by(encoded, 3))[0].state_dict()
+    expected = tiny.fitted(family, digits, overrides=overrides)[0].state_dict()
+    found = tiny.fitted(family, decoded_by(encoded, 3), overrides=overrides)[0].state_dict()
     for name, values in expected.items():
         assert torch.equal(found[name], values), name
 

@@ -34,12 +34,22 @@ def test_an_override_replaces_one_value():
         (
             "cnn",
             {"epoch": 3},
-            r"overrides.epoch: unknown setting. Did you mean 'epochs'\? It can be: backbone, base, batch_size,",
+            r"overrides.epoch: unknown setting. Did you mean 'epochs'\? It can be: .*batch_size, ",
         ),
         (
             "gmm",
             {"covariance": "ful"},
             r"overrides.covariance: Input should be 'full' or 'diag' \(got 'ful'\)",
+        ),
+        (
+            "vit",
+            {"augmentation": {"flop": True}},
+            r"overrides.augmentation.flop: unknown setting. Did you mean 'flip'\? It can be: crop, flip,",
+        ),
+        (
+            "vit",
+            {"augmentation": {"crop": 1.0}},
+            r"overrides.augmentation: .*changes nothing: give crop, flip",
         ),
         ("vae", {"dropout": 1.5}, r"overrides.dropout: Input should be less than 1 \(got 1.5\)"),
         (

@@ -15,6 +15,7 @@ from data.prepared import Split
 from models.blocks import classify
 from models.blocks.batches import Batches
 from models.blocks.classify import Classifying
+from models.blocks.photographs import Augmentation
 from models.blocks.pixels import unit
 from models.blocks.shots import Part
 from models.run import Run
@@ -58,9 +59,17 @@ def test_the_mean_recall_over_classes_rises(digits, unequal, imbalance):
     assert macro_recall(fitted(unequal, imbalance=imbalance), digits.test) > without + 0.1
 
 
-@pytest.mark.parametrize("imbalance", ["weights", "sampling"])
-def test_killed_and_started_again_it_ends_in_the_same_weights(unequal, imbalance, tmp_path):
-    whole = fitted(unequal, imbalance=imbalance).state_dict()
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"imbalance": "weights"},
+        {"imbalance": "sampling"},
+        {"imbalance": "sampling", "augmentation": Augmentation(crop=0.5, flip=True, policy="trivial")},
+    ],
+)
+def test_killed_and_started_again_it_ends_in_the_same_weights(unequal, settings, tmp_path):
+    settings = settings | {"epochs": 3}
+    whole = fitted(unequal, **settings).state_dict()
     point, shown = tmp_path / "point", []
 
     def until(last: int):
@@ -72,7 +81,7 @@ def test_killed_and_started_again_it_ends_in_the_same_weights(unequal, imbalance
 
         return criterion
 
-    config = Classifying(**RECIPE, imbalance=imbalance)
+    config = Classifying(**RECIPE | settings)
     with pytest.raises(KeyboardInterrupt):
         resumable(unequal, config, point, until(5))
     assert point.exists()
@@ -99,6 +108,6 @@ def test_in_a_balanced_loss_each_class_has_an_equal_share(unequal):
     assert found["loss"] == pytest.approx(float(torch.stack(of_classes).mean()), rel=1e-5)
 
 
-def test_unless_it_is_asked_for_the_setting_is_nowhere():
-    assert "imbalance" not in Classifying().model_dump()
+def test_unless_it_is_asked_for_a_setting_is_nowhere():
+    assert not {"imbalance", "augmentation"} & Classifying().model_dump().keys()
     assert Classifying(imbalance="weights").model_dump()["imbalance"] == "weights"
