@@ -12,7 +12,7 @@ from types import ModuleType
 import torch
 
 import models
-from components.project import inputs, layout, params
+from components.project import batch_size, inputs, layout, params
 from components.project.command import main
 from components.project.params import ModelParams
 from components.trained import base_model
@@ -40,6 +40,12 @@ def run(name: str) -> Path:
     device = find_device(entry.device, f"{where}.device")
     data = PreparedData(layout.prepared(entry.dataset))
     data.spec.require(family.TASK, f"{where}.dataset")
+    if batch_size.is_auto(entry):
+        sought = _key(entry, config, data.spec, device)
+        size = batch_size.kept(name, sought) or footprint.largest_batch(family, config, data, device, where)
+        batch_size.keep(name, size, sought)
+        print(f"train {name}: batch_size: auto is {size}", file=sys.stderr)
+        config = config.model_copy(update={batch_size.KEY: size})
     needed = footprint.require(family, config, data, device, where)
     print(f"train {name}: {needed}", file=sys.stderr)
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from components.bundles import bundle
-from components.project import git, layout, params
+from components.project import batch_size, git, layout, params
 from components.registry import mlflow_store, version_record, versions
 from components.registry.versions import Version
 from data.errors import UserError, first_line
@@ -141,6 +141,11 @@ def _check_out(commit: str, folder: Path, source: Path) -> Path:
     project = folder / below
     for file in (_LOCK, params.FILE):
         shutil.copy(source / file, project / file)
+    sizes = source / version_record.BATCH_SIZES
+    if sizes.exists():
+        with contextlib.chdir(project):
+            for name, size in json.loads(sizes.read_text()).items():
+                batch_size.keep(name, size, None)
     cache = _dvc(Path.cwd(), "cache", "dir").strip()
     local = Path(".dvc/config.local")
     if local.exists():

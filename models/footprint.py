@@ -6,6 +6,7 @@ are rehearsed, on two examples, and what they hold is measured and brought to th
 
 from __future__ import annotations
 
+import gc
 import math
 import weakref
 from collections.abc import Iterator
@@ -33,6 +34,14 @@ STEPS = 2
 """Of a rehearsal."""
 COPIES = 5
 """Of the weights, while a network is trained: themselves, gradient, two means of it, and an average."""
+GAPS = 0.1
+"""Share of a GPU's free memory that a batch must leave."""
+POWERS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+"""Batches that are tried. A batch norm, and a step of an adversarial training, need two examples."""
+STEPS_IN_EPOCH = 16
+"""At least: with fewer the learning rate would have no time to rise and to fall."""
+WAITING = 8
+"""Bytes of each number of a batch beside what is computed on: itself, as it was read, and of three batches ahead."""
 LEVERS = ("batch_size", "landmarks", "components", "covariance", "autoencoder_widths", "widths", "width")
 """Settings by which families get smaller."""
 
@@ -69,14 +78,19 @@ def of(family: ModuleType, config: Settings, data: PreparedData, device: torch.d
 
     Of a family that starts from another's weights it is what that one needed: what it trains is a part of the same.
     """
-    if hasattr(family, "BASE"):
-        base = config.base.model_copy(update={"batch_size": config.batch_size})
-        return of(models.family(family.BASE), base, data, device)
+    family, config = _trained_as(family, config)
     if hasattr(family, "footprint"):
         fit = family.footprint(config, data.spec, len(data.train))
     else:
         fit = _rehearsed(family, config, data, device)
     return Footprint(PROGRAM, fit)
+
+
+def _trained_as(family: ModuleType, config: Settings) -> tuple[ModuleType, Settings]:
+    """Return whose steps a training's are, and their settings: its own, or those of what it starts from."""
+    if not hasattr(family, "BASE"):
+        return family, config
+    return models.family(family.BASE), config.base.model_copy(update={"batch_size": config.batch_size})
 
 
 def require(
@@ -133,6 +147,59 @@ def _smaller(config: Settings, spec: DataSpec) -> str:
     )
 
 
+def largest_batch(
+    family: ModuleType, config: Settings, data: PreparedData, device: torch.device, where: str
+) -> int:
+    """Return the largest of :func:`batch_sizes` with which the training has room.
+
+    Raises:
+        UserError: it has none with the smallest; the message begins with ``where``, the model's key.
+    """
+
+    def sized(size: int) -> Settings:
+        return config.model_copy(update={"batch_size": size})
+
+    least, *larger = batch_sizes(config, data)
+    require(family, sized(least), data, device, where)
+    return next((size for size in reversed(larger) if fits(family, sized(size), data, device)), least)
+
+
+def batch_sizes(config: Settings, data: PreparedData) -> list[int]:
+    """Return what comes into question, rising: powers of two with which an epoch has still some steps."""
+    num, shots = len(data.train), getattr(config, "shots", 0)
+    most = min(num, shots * data.spec.num_classes) if shots else num
+    return [size for size in POWERS if size == POWERS[0] or size * STEPS_IN_EPOCH <= most]
+
+
+def fits(family: ModuleType, config: Settings, data: PreparedData, device: torch.device) -> bool:
+    """Say whether the training has room, and some is left.
+
+    On a GPU two steps are taken. On a CPU, which would end the process, what they need is estimated within a factor of
+    two, so there must be twice as much.
+    """
+    if device.type != "cuda":
+        return PROGRAM + 2 * of(family, config, data, device).fit <= _room(device)
+    try:
+        return _has_room(family, config, data, device)
+    finally:  # PyTorch keeps what it was given, and what is free does not count it
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _has_room(family: ModuleType, config: Settings, data: PreparedData, device: torch.device) -> bool:
+    family, config = _trained_as(family, config)
+    # The best weights so far and those at the end come only later, and the memory gets full of gaps.
+    later = 2 * _weights(family, config, data) + int(GAPS * _room(device))
+    try:
+        left = torch.empty(later, dtype=torch.uint8, device=device)
+        with Rehearsal(family.__name__, device) as run, suppress(Rehearsal.Over):
+            family.fit(family.build(config, data.spec), data, run)
+        del left
+    except torch.OutOfMemoryError:
+        return False
+    return True
+
+
 def _room(device: torch.device) -> int:
     """Return the bytes that are free where the training computes."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory.available()
@@ -154,8 +221,9 @@ def _rehearsed(family: ModuleType, config: Settings, data: PreparedData, device:
         _peak(family, config.model_copy(update={"batch_size": number}), data, device) for number in EXAMPLES
     )
     of_one = (more - few) / (EXAMPLES[1] - EXAMPLES[0])
+    rest = WAITING * (size - together) * math.prod(data.spec.shape)
     # The best weights so far and those at the end come only later.
-    return math.ceil(few + of_one * (together - EXAMPLES[0])) + 2 * _weights(family, config, data)
+    return math.ceil(few + of_one * (together - EXAMPLES[0])) + rest + 2 * _weights(family, config, data)
 
 
 def _peak(family: ModuleType, config: Settings, data: PreparedData, device: torch.device) -> int:

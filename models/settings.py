@@ -16,11 +16,14 @@ class Settings(BaseModel):
     Attributes:
         FLOORS: how long a training is, by name, to the least that a preset gives it all the same. Who says how long it
             shall be is not given more than that.
+        AUTO: settings that may be ``auto`` in overrides: whoever trains chooses them, and they are the preset's until
+            then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     FLOORS: ClassVar[Mapping[str, str]] = {}
+    AUTO: ClassVar[tuple[str, ...]] = ()
 
 
 Config = TypeVar("Config", bound=Settings)
@@ -49,7 +52,7 @@ def configure(config: type[Config], preset: str, overrides: dict[str, Any], wher
     for setting, floor in config.FLOORS.items():
         if setting in overrides:
             values[floor] = config.model_fields[floor].default
-    values |= overrides
+    values |= {key: value for key, value in overrides.items() if not (key in config.AUTO and value == "auto")}
     try:
         return config.model_validate(values)
     except ValidationError as error:

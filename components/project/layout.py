@@ -87,6 +87,11 @@ def resume(model: str) -> Path:
     return STATE / "resume" / model
 
 
+def batch_size(model: str) -> Path:
+    """What ``batch_size: auto`` was found to be for a model: no DVC out, because it is read by the next training."""
+    return STATE / "batch_size" / f"{model}.json"
+
+
 def timing(model: str) -> Path:
     """How fast, and on what, the last training was: no DVC out, because it differs between runs and machines."""
     return STATE / "timing" / f"{model}.json"

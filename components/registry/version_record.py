@@ -15,11 +15,13 @@ from mlflow.models import Model as MLmodel
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from components.project import git, layout, params
+from components.project import batch_size, git, layout, params
 from components.registry import bundle_copies, mlflow_store
 from components.registry.versions import MODEL_PATH, Version
 
 _WEIGHTS = "model.safetensors"
+BATCH_SIZES = "batch_sizes.json"
+"""By model, what ``batch_size: auto`` was: beside ``dvc.lock`` and ``params.yaml``, of a version that has such."""
 _MODEL_DATA = "bundle/1/model.onnx"
 
 
@@ -80,6 +82,8 @@ def log(run_id: str, name: str, folder: Path, facts: dict[str, Any]) -> None:
     for source in (Path("dvc.lock"), params.FILE):
         if source.exists():
             client.log_artifact(run_id, str(source), "source")
+    if sizes := batch_size.taken(params.load(), name):
+        client.log_dict(run_id, sizes, f"source/{BATCH_SIZES}")
     numbers = [
         mlflow_store.Metric(key, metric["value"], _now(), 0) for key, metric in facts["metrics"].items()
     ]

@@ -48,6 +48,7 @@ class AdversarialRecipe(Settings):
     """
 
     FLOORS: ClassVar[Mapping[str, str]] = {"epochs": "least_steps"}
+    AUTO: ClassVar[tuple[str, ...]] = ("batch_size",)
 
     epochs: int = Field(default=10, ge=1)
     least_steps: int = Field(default=1, ge=1)

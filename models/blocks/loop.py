@@ -54,6 +54,7 @@ class Recipe(Settings):
     """
 
     FLOORS: ClassVar[Mapping[str, str]] = {"epochs": "least_steps"}
+    AUTO: ClassVar[tuple[str, ...]] = ("batch_size",)
 
     epochs: int = Field(default=10, ge=1)
     least_steps: int = Field(default=1, ge=1)

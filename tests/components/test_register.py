@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components import register
 from components.project import layout
 from components.registry import mlflow_store, versions
+from data import atomic
 from data.errors import UserError
 from tests.components import workspace
 
@@ -59,6 +62,22 @@ def test_a_version_carries_all_that_it_is_traced_back_to(project):
         "source/params.yaml",
     ):
         assert (kept / path).exists(), path
+
+
+def test_a_version_carries_the_batch_sizes_that_the_memory_chose_for_it_and_for_what_it_starts_from(
+    sqlite_project,
+):
+    workspace.export()
+    sized = {"family": "logreg", "dataset": workspace.DATASET, "overrides": {"batch_size": "auto"}}
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values |= {"models": {"first": sized}, "pretrained": {"m": sized | {"base": "first"}}}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    for name, size in (("first", 128), ("m", 64)):
+        atomic.write_json(layout.trained(name) / "checkpoint.json", {"config": {"batch_size": size}})
+    register.run("m")
+    run = versions.find("m", 1).run_id
+    kept = mlflow_store.client().download_artifacts(run, "source/batch_sizes.json", str(sqlite_project))
+    assert json.loads(Path(kept).read_text()) == {"first": 128, "m": 64}
 
 
 def test_a_version_of_uncommitted_files_gets_the_commit_of_its_bundle(sqlite_project):

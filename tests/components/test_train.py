@@ -17,10 +17,11 @@ import torch
 import yaml
 
 from components import train
-from components.project import layout
+from components.project import batch_size, layout
 from components.registry import version_record
+from data import memory
 from data.errors import UserError
-from models import checkpoint
+from models import checkpoint, footprint
 from models.blocks import loop
 from models.footprint import Rehearsal
 from models.run import processor
@@ -28,6 +29,7 @@ from tests.components import workspace
 
 ROOT = Path(__file__).parents[2]
 NAME = "shapes-cnn"
+SHORT = {"epochs": 2, "widths": [4, 8]}
 EAGER = f"""
 import functools
 import math
@@ -190,6 +192,52 @@ def test_an_absent_gpu_is_told(shapes, monkeypatch):
     change(device="cuda")
     with pytest.raises(UserError, match=r"params.yaml: models.shapes-cnn.device: 'cuda' is demanded"):
         train.run(NAME)
+
+
+def test_a_batch_size_that_the_memory_chose_is_taken_again(shapes, monkeypatch):
+    def trained(room: int, **entry: object) -> int:
+        monkeypatch.setattr(memory, "available", lambda: room)
+        change(**entry)
+        train.run(NAME)
+        return checkpoint.load(layout.trained(NAME)).config.batch_size
+
+    monkeypatch.setattr(footprint, "STEPS_IN_EPOCH", 1)
+    small, large = 10**9, 10**11
+    assert trained(large, overrides=SHORT | {"batch_size": "auto"}) == 32  # of 60 examples
+    once = outs()
+    assert trained(small) == 32
+    assert outs() == once
+    # What it was found for is another training than this.
+    monkeypatch.setattr(footprint, "fits", lambda _, config, *__: config.batch_size <= 8)
+    assert trained(large, seed=1) == 8
+    # And what a registered version took is taken whatever there is room for.
+    batch_size.keep(NAME, 16, None)
+    assert trained(large) == 16
+    # It is the training with that number.
+    chosen = outs()
+    assert trained(large, overrides=SHORT | {"batch_size": 16}) == 16
+    assert outs() == chosen
+
+
+def test_a_killed_training_goes_on_with_the_batch_size_that_it_began_with(shapes, monkeypatch):
+    points = []
+
+    class Stop(Exception):
+        pass
+
+    def look(*args, resume_file, **settings):
+        points.append(resume_file)
+        raise Stop
+
+    monkeypatch.setattr(train, "Run", look)
+    monkeypatch.setattr(footprint, "STEPS_IN_EPOCH", 1)
+    change(overrides=SHORT | {"batch_size": "auto"})
+    for largest in (8, 4):
+        monkeypatch.setattr(footprint, "fits", lambda _, config, *__, most=largest: config.batch_size <= most)
+        with pytest.raises(Stop):
+            train.run(NAME)
+    assert points[0] == points[1]
+    assert batch_size.kept(NAME, "another") is None
 
 
 @pytest.mark.parametrize("rehearsed", [True, False])

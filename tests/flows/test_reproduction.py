@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
+from components.project import batch_size, git
 from components.registry import reference, versions
 from data.errors import UserError
+from flows import reproduction
 from flows.cli.app import whole
 from flows.cli.reproduce import told
 from flows.reproduction import Reproduction
@@ -87,6 +89,21 @@ def test_a_version_is_made_again_from_its_own_code_data_and_parameters(pipeline,
     assert (
         "train@one ran out of its 0.001 minutes, which time_limits of params.yaml can change" in late.stderr
     )
+
+
+def test_a_batch_size_that_the_memory_chose_comes_with_the_version(pipeline, tmp_path, monkeypatch):
+    source, folder = tmp_path / "source", tmp_path / "again"
+    source.mkdir()
+    (source / "dvc.lock").touch()
+    (source / "params.yaml").touch()
+    (source / "batch_sizes.json").write_text('{"one": 64, "first": 128}')
+    project = reproduction._check_out(git.ask("rev-parse", "HEAD"), folder, source)
+    monkeypatch.chdir(project)
+    assert [batch_size.kept(name, "what it is made for") for name in ("one", "first", "two")] == [
+        64,
+        128,
+        None,
+    ]
 
 
 def test_what_cannot_be_had_again_is_told(pipeline):

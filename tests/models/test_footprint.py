@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from data.prepared import PreparedData
 from models import footprint
 from models.footprint import Held, Rehearsal
 from models.registry import FAMILIES
+from tests import needs
 
 CPU = torch.device("cpu")
 MIB, GIB = 2**20, 2**30
@@ -110,6 +112,66 @@ def test_what_there_is_room_for_is_told(pictures, monkeypatch):
     line = footprint.require(module, module.Config.quick(), data, CPU, "params.yaml: models.m")
     assert line.startswith("about ")
     assert line.endswith("; 8.0 GB are free")
+
+
+@pytest.mark.parametrize(
+    ("count", "shots", "most"),
+    [(2, 0, 2), (63, 0, 2), (64, 0, 4), (1000, 0, 32), (10**6, 0, 1024), (10**6, 20, 8)],
+)
+def test_batches_that_come_into_question_leave_an_epoch_some_steps(count, shots, most, digits):
+    config = models.family("cnn").Config(shots=shots)
+    sizes = footprint.batch_sizes(config, SimpleNamespace(train=range(count), spec=digits.spec))
+    assert sizes == [2**k for k in range(1, most.bit_length())]
+
+
+def test_the_largest_batch_is_one_that_there_is_room_for_twice(digits, monkeypatch):
+    module = models.family("cnn")
+    config = module.Config.quick()
+
+    def room_for(size: int) -> int:
+        of = footprint.of(module, config.model_copy(update={"batch_size": size}), digits, CPU)
+        return footprint.PROGRAM + 2 * of.fit
+
+    def largest(room: int) -> int:
+        monkeypatch.setattr(memory, "available", lambda: room)
+        return footprint.largest_batch(module, config, digits, CPU, "models.m")
+
+    monkeypatch.setattr(footprint, "STEPS_IN_EPOCH", 1)
+    assert largest(room_for(32)) == 32
+    assert largest(room_for(32) - 1) == 16
+    assert largest(64 * GIB) == 128  # of 240 examples
+    with pytest.raises(UserError, match=r"models.m: the training needs .* batch_size \(2\)"):
+        largest(footprint.PROGRAM)
+
+
+def test_on_a_gpu_the_largest_batch_is_the_first_that_does_not_run_out_of_memory(digits, monkeypatch):
+    cnn, tried = models.family("cnn"), []
+
+    def fit(model, data, run):
+        tried.append(model.config.batch_size)
+        if model.config.batch_size > 16:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        cnn.fit(model, data, run)
+
+    family = SimpleNamespace(__name__="cnn", build=cnn.build, fit=fit)
+    monkeypatch.setattr(footprint, "require", lambda *_: "")
+    monkeypatch.setattr(footprint, "fits", footprint._has_room)
+    monkeypatch.setattr(footprint, "STEPS_IN_EPOCH", 1)
+    monkeypatch.setattr(footprint, "GAPS", 0)
+    assert footprint.largest_batch(family, cnn.Config.quick(), digits, CPU, "models.m") == 16
+    assert tried == [128, 64, 32, 16]
+
+
+@pytest.mark.gpu
+def test_a_gpu_that_others_have_filled_gets_a_smaller_batch(pictures):
+    needs.gpu(wanted=True)
+    cuda, family, data = torch.device("cuda"), models.family("cnn"), pictures("cnn")
+    config = family.Config.quick().model_copy(update={"batch_size": 64})
+    assert footprint.fits(family, config, data, cuda)
+    others = torch.empty(int(torch.cuda.mem_get_info()[0]) - 64 * MIB, dtype=torch.uint8, device=cuda)
+    assert not footprint.fits(family, config, data, cuda)
+    del others
+    assert footprint.fits(family, config, data, cuda)
 
 
 @pytest.mark.slow
