@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from components.datasets import manifest, objects, parts
-from components.datasets.pictures import Pictures
-from components.datasets.shards import Layout, SplitWriter
+from components.datasets import manifest, objects
+from components.datasets.picture_memo import PictureMemo
+from components.datasets.picture_parts import PictureParts
+from components.datasets.pictures import Pictures, layout
+from components.datasets.shards import SplitWriter, Written
 from components.project.command import main
-from components.project.layout import dataset_file, ingested, prepared, validation_file
+from components.project.layout import dataset_file, ingested, picture_memo, prepared, validation_file
 from data import atomic, captions, spec, text
 from data.errors import UserError, nearest
-from data.prepared import ENCODED, NO_OBJECT, SHARDS, SPLITS, UNCOUNTED, DataSpec
+from data.prepared import ENCODED, NO_OBJECT, PIXELS_AT, SPLITS, UNCOUNTED, DataSpec
 from data.splits import assign
+from data.tensor_files import Layout
 
 
 def run(dataset: str) -> Path:
@@ -29,7 +31,7 @@ def run(dataset: str) -> Path:
             or ``image`` of ``dataset.yaml`` does not fit the images.
     """
     settings = spec.load(dataset_file(dataset))
-    rows = manifest.read(ingested(dataset))
+    rows, places = manifest.read_in_parts(ingested(dataset), _columns(settings))
     _require_validation(dataset)
     classes = _classes(dataset, settings, rows)
     symbols = _symbols(dataset, settings, rows)
@@ -43,45 +45,89 @@ def run(dataset: str) -> Path:
     words = _words(rows, split)
     if words is not None:
         known["captions"] = captions.encode(rows["words"], words, int(rows["words"].map(len).max()))
-    read = Pictures(dataset, rows, split, settings, classes)
     with atomic.folder(prepared(dataset)) as folder:
-        layout = _layout(settings, known)
-        writers = {name: SplitWriter(folder, name, int((split == name).sum()), layout) for name in SPLITS}
-        histograms = {name: np.zeros((settings.image.channels, 256), np.int64) for name in SPLITS}
-        start = 0
-        for tensors, counted in read.parts():
-            part = slice(start, start := start + len(next(iter(tensors.values()))))
-            tensors |= {name: values[part] for name, values in known.items()}
-            for name, writer in writers.items():
-                chosen = split[part] == name
-                writer.add({tensor: tensors[tensor][chosen] for tensor in layout})
-                histograms[name] += counted.get(name, 0)
-        _require_levels(dataset, settings.image, histograms)
-        hashes = {name: writer.close() for name, writer in writers.items()}
-        if settings.is_encoded:
-            _link(read.shards, folder / SHARDS)
-            hashes = {name: _of_files(hashes[name], rows[split == name]) for name in SPLITS}
-        values = _describe(dataset, settings, classes, symbols, words, layout, histograms["train"], hashes)
+        if settings.source == "imagefolder":
+            made = PictureParts(dataset, settings, classes)
+            written = _write_parts(dataset, folder, made, rows, places, split, known)
+        else:
+            read = Pictures(dataset, rows, split, settings, classes)
+            written = _write_whole(folder, read, layout(settings), split, known)
+        num_train = int((split == "train").sum())
+        values = _describe(dataset, settings, classes, symbols, words, known, num_train, written)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
     return prepared(dataset)
 
 
-def _link(shards: tuple[Path, ...], folder: Path) -> None:
-    """Make the shards of ingest those of ``folder``: the same files, where the file system can."""
-    folder.mkdir()
-    for shard in shards:
-        parts.link(shard, folder / shard.name)
+def _columns(settings: spec.DatasetSpec) -> list[str] | None:
+    """Return the columns of the manifest that are needed of all examples at once; None: all of them are."""
+    if settings.source != "imagefolder":
+        return None
+    columns = ["id", "split", "label", "sha256"]
+    if settings.input_channels is not None:
+        columns.append(f"{manifest.INPUT}sha256")
+    if settings.objects is not None:
+        columns += ["width", "height", "boxes", "categories", "crowd"]
+    if settings.text is not None:
+        columns.append("symbols")
+    if settings.captions is not None:
+        columns.append("words")
+    return columns
 
 
-def _of_files(hashes: dict[str, str], rows: pd.DataFrame) -> dict[str, str]:
-    """Return the hashes of a split whose pictures are files: theirs in place of where they lie, which others move."""
-    for tensor, places in ENCODED.items():
-        if places in hashes:
-            column = "sha256" if tensor == "images" else f"{manifest.INPUT}sha256"
-            del hashes[places]
-            hashes[tensor] = hashlib.sha256("\n".join(rows[column]).encode()).hexdigest()
-    return hashes
+def _write_whole(
+    folder: Path, read: Pictures, pixels: Layout, split: np.ndarray, known: dict[str, np.ndarray]
+) -> Written:
+    """Write what changes as a whole: each split's pictures in the order of its examples, beside what is ``known``."""
+    whole = pixels | _layout(known)
+    writers = {name: SplitWriter(folder, name, int((split == name).sum()), whole) for name in SPLITS}
+    total = squares = start = 0
+    for part in read.parts():
+        rows = slice(start, start := start + len(part.tensors[manifest.IMAGES]))
+        tensors = part.tensors | {name: values[rows] for name, values in known.items()}
+        for name, writer in writers.items():
+            chosen = split[rows] == name
+            writer.add({tensor: tensors[tensor][chosen] for tensor in whole})
+        total, squares = total + part.total, squares + part.squares
+    return Written({name: writer.close() for name, writer in writers.items()}, total, squares)
+
+
+def _write_parts(
+    dataset: str,
+    folder: Path,
+    made: PictureParts,
+    rows: pd.DataFrame,
+    places: np.ndarray,
+    split: np.ndarray,
+    known: dict[str, np.ndarray],
+) -> Written:
+    """Write what changes by some examples: pictures in parts, and where each split's lie, beside what is ``known``.
+
+    ``places`` int64 [N] are those of the examples ``rows`` in all parts, one after the other.
+    """
+    memo = picture_memo(dataset)
+    with atomic.folder(memo) as kept:
+        made.make(PictureMemo(memo), kept)
+        total, squares = made.sums(kept, places[split == "train"])
+        pixels = made.sha256(kept)[places]
+        at = made.link(kept, folder, places)
+    columns = {ENCODED["images"]: "sha256", ENCODED["inputs"]: f"{manifest.INPUT}sha256"}
+    hashes = {}
+    for name in SPLITS:
+        chosen = split == name
+        writer = SplitWriter(folder, name, int(chosen.sum()), _layout(known | at))
+        writer.add({tensor: values[chosen] for tensor, values in (known | at).items()})
+        hashes[name] = writer.close()
+        # Where pictures lie changes with other parts; what they are does not.
+        for tensor in at:
+            del hashes[name][tensor]
+            of_each = (
+                pixels[chosen].tobytes()
+                if tensor == PIXELS_AT
+                else "\n".join(rows.loc[chosen, columns[tensor]]).encode()
+            )
+            hashes[name][tensor.removesuffix("_at")] = hashlib.sha256(of_each).hexdigest()
+    return Written(hashes, total, squares)
 
 
 def _require_validation(dataset: str) -> None:
@@ -148,19 +194,8 @@ def _require_every_split(dataset: str, split: np.ndarray) -> None:
             )
 
 
-def _layout(settings: spec.DatasetSpec, known: dict[str, np.ndarray]) -> Layout:
-    """Return the tensors of an example: its pictures, and what is ``known`` of all examples."""
-    image = settings.image
-    channels = {"images": image.channels, "inputs": settings.input_channels}
-    layout: dict[str, tuple[Any, tuple[int, ...]]] = {}
-    for name, count in channels.items():
-        if count is not None and settings.is_encoded:
-            layout[ENCODED[name]] = (np.int64, ())
-        elif count is not None:
-            layout[name] = (np.uint8, (image.height, image.width, count))
-    if settings.objects is not None and settings.objects.masks:
-        layout["masks"] = (np.uint8, (image.height, image.width))
-    return layout | {name: (values.dtype, values.shape[1:]) for name, values in known.items()}
+def _layout(known: dict[str, np.ndarray]) -> Layout:
+    return {name: (values.dtype, values.shape[1:]) for name, values in known.items()}
 
 
 def _faces(rows: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -177,16 +212,15 @@ def _describe(
     classes: tuple[str, ...],
     symbols: tuple[str, ...] | None,
     words: tuple[str, ...] | None,
-    layout: Layout,
-    histogram: np.ndarray,
-    hashes: dict,
+    known: dict[str, np.ndarray],
+    num_train: int,
+    written: Written,
 ) -> DataSpec:
     image = settings.image
-    levels = np.arange(256)
-    count = histogram.sum(axis=1)
-    mean = histogram @ levels / count
-    variance = histogram @ levels**2 / count - mean**2
-    content = {"image": image.to_json(), "classes": classes, "splits": hashes}
+    count = num_train * image.height * image.width
+    mean = written.total / count
+    variance = written.squares / count - mean**2
+    content = {"image": image.to_json(), "classes": classes, "splits": written.hashes}
     if settings.is_encoded:
         content |= {"encoded": True}
     separator = settings.text.separator if settings.text else None
@@ -203,29 +237,16 @@ def _describe(
         std=tuple((np.sqrt(np.maximum(variance, 0)) / 255).tolist()),
         sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
         input_channels=settings.input_channels,
-        num_landmarks=layout["landmarks"][1][0] if "landmarks" in layout else None,
+        num_landmarks=known["landmarks"].shape[1] if "landmarks" in known else None,
         symbols=symbols,
         separator=separator,
-        longest_text=layout["texts"][1][0] if "texts" in layout else None,
+        longest_text=known["texts"].shape[1] if "texts" in known else None,
         words=words,
-        longest_caption=layout["captions"][1][0] if "captions" in layout else None,
-        max_objects=layout["boxes"][1][0] if "boxes" in layout else None,
-        has_masks="masks" in layout,
+        longest_caption=known["captions"].shape[1] if "captions" in known else None,
+        max_objects=known["boxes"].shape[1] if "boxes" in known else None,
+        has_masks=settings.objects is not None and settings.objects.masks,
         encoded=settings.is_encoded,
     )
-
-
-def _require_levels(dataset: str, image: spec.ImageSpec, histograms: dict[str, np.ndarray]) -> None:
-    """Bits per dimension count the levels, so a value between two of them would falsify every likelihood."""
-    allowed = np.rint(np.arange(image.levels) * 255 / (image.levels - 1)).astype(int)
-    for name, histogram in histograms.items():
-        found = np.flatnonzero(histogram.sum(axis=0))
-        between = np.setdiff1d(found, allowed)
-        if len(between):
-            raise UserError(
-                f"{dataset_file(dataset)}: image.levels: {image.levels}, but the {name} split has the value"
-                f" {between[0]}, which is none of them. A resized image needs 256."
-            )
 
 
 if __name__ == "__main__":

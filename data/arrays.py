@@ -103,6 +103,18 @@ class ShardedArray(Rows):
         return found
 
 
+class PlacedArray(Rows):
+    """Some rows of another array, in an order of their own."""
+
+    def __init__(self, array: Array, places: np.ndarray) -> None:
+        """Take the rows at ``places`` int64 [N] of ``array``."""
+        super().__init__((len(places), *array.shape[1:]), array.dtype)
+        self._array, self._places = array, places
+
+    def _take(self, rows: np.ndarray) -> np.ndarray:
+        return self._array[self._places[rows]]
+
+
 def joined(parts: Sequence[np.ndarray]) -> Array:
     """Return one array of ``parts``: a single one as it is."""
     return parts[0] if len(parts) == 1 else ShardedArray(parts)

@@ -14,8 +14,10 @@ Folder layout, written by the ``prepare`` stage::
     validation-00000.safetensors
     test-00000.safetensors
 
-Of ``storage: encoded`` images and inputs are in ``images/``, files as they were found in shards that are those of
-ingest; ``images_at`` and ``inputs_at``, int64 [N], are in the place of ``images`` and ``inputs``.
+Of a folder of images, which changes by some files at a time, all pictures of an example, of whatever split, are in
+``pixels/``, in a file for each part of ingest; ``pixels_at``, int64 [N], is in the place of ``images``, ``inputs`` and
+``masks``. Of ``storage: encoded`` images and inputs are in ``images/``, files as they were found in shards that are
+those of ingest; ``images_at`` and ``inputs_at``, int64 [N], are in the place of ``images`` and ``inputs``.
 
 Images are stored channels last, which is what an image file decodes to, what the exported graphs take, and
 what ``permute(0, 3, 1, 2)`` turns into PyTorch's channels-last memory format without a copy.
@@ -31,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from data import kinds, tensor_files
-from data.arrays import Array, joined
+from data.arrays import Array, PlacedArray, joined
 from data.encoded import EncodedArray
 from data.errors import UserError
 from data.fit import Fit
@@ -43,6 +45,12 @@ SPLITS = ("train", "validation", "test")
 
 ENCODED = {"images": "images_at", "inputs": "inputs_at"}
 """What is in place of pictures that stay files: int64 [N], where each is in all shards of ``images/`` together."""
+
+PIXELS = "pixels"
+"""The folder of the files of pixels that are no split's, in the order of their names."""
+
+PIXELS_AT = "pixels_at"
+"""What is in place of their tensors: int64 [N], where each example is in all files of ``pixels/`` together."""
 
 SHARDS = "images"
 """The folder of the shards of files (``data/image_shards.py``), in the order of their names."""
@@ -237,6 +245,9 @@ class PreparedData:
         shards = [tensor_files.maps(shard) for shard in sorted(self.folder.glob(f"{split}-*.safetensors"))]
         large = {name: joined([shard[name] for shard in shards]) for name in shards[0].keys() & PICTURES}
         small = {name: _in_memory([shard[name] for shard in shards]) for name in shards[0].keys() - PICTURES}
+        if PIXELS_AT in small:
+            places = small.pop(PIXELS_AT)
+            large |= {name: PlacedArray(array, places) for name, array in self._pixels.items()}
         if self.spec.encoded:
             for name, places in ENCODED.items():
                 if places in small:
@@ -250,6 +261,11 @@ class PreparedData:
     @cached_property
     def _shards(self) -> EncodedImages:
         return EncodedImages(sorted((self.folder / SHARDS).glob("*.safetensors")))
+
+    @cached_property
+    def _pixels(self) -> dict[str, Array]:
+        files = [tensor_files.maps(file) for file in sorted((self.folder / PIXELS).glob("*.safetensors"))]
+        return {name: joined([file[name] for file in files]) for name in files[0]}
 
     @cached_property
     def _ids(self) -> dict[str, list[str]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from data.fit import Fit, lay
 from data.prepared import UNCOUNTED
+from data.spec import ImageSpec
 
 
 def encode(instances_hw: np.ndarray | None) -> bytes | None:
@@ -34,6 +37,13 @@ def decode(content: bytes, values: np.ndarray, height: int, width: int, fit: Fit
     mask = Image.fromarray(values[np.asarray(image)])
     laid = lay(mask, fit, image.size, (width, height), UNCOUNTED, Image.Resampling.NEAREST)
     return np.asarray(laid)
+
+
+def of_row(content: bytes, row: Mapping[str, Any], index: Mapping[str, int], image: ImageSpec) -> np.ndarray:
+    """Return the mask of a row of the manifest, as :func:`decode`; ``index``: the number of each class."""
+    labels = np.array([index[name] for name in row["categories"]], np.int64)
+    found = values(labels, np.asarray(row["crowd"], dtype=bool))
+    return decode(content, found, image.height, image.width, image.fit)
 
 
 def values(labels: np.ndarray, crowd: np.ndarray) -> np.ndarray:

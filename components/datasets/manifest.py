@@ -123,7 +123,18 @@ def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     Raises:
         UserError: there is none.
     """
-    return _table(folder, columns).to_pandas()
+    return _table(folder, columns)[0].to_pandas()
+
+
+def read_in_parts(folder: Path, columns: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the same, and where each row is in all :func:`files` of rows, one after the other: int64 [N]."""
+    table, places = _table(folder, columns)
+    return table.to_pandas(), places
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files of rows of an ``ingest`` folder, in the order of their names."""
+    return sorted((folder / MANIFEST).glob("*.parquet"))
 
 
 class Contents(Sequence[bytes | None]):
@@ -140,7 +151,7 @@ class Contents(Sequence[bytes | None]):
         Raises:
             UserError: there is no manifest, or a shard is not there or damaged.
         """
-        table = _table(folder, ["shard", PLACES[kind]])
+        table, _ = _table(folder, ["shard", PLACES[kind]])
         shards = table["shard"].combine_chunks().dictionary_encode()
         rows = table[PLACES[kind]].combine_chunks()
         names = shards.dictionary.to_pylist()
@@ -164,22 +175,19 @@ class Contents(Sequence[bytes | None]):
 def fingerprint(folder: Path) -> str:
     """Return the SHA-256 of the manifest of an ``ingest`` folder: of its files of rows, in the order of their names."""
     found = hashlib.sha256()
-    for path in _files(folder):
+    for path in files(folder):
         found.update(path.name.encode())
         found.update(path.read_bytes())
     return found.hexdigest()
 
 
-def _table(folder: Path, columns: list[str] | None) -> pa.Table:
-    files = _files(folder)
-    if not files:
+def _table(folder: Path, columns: list[str] | None) -> tuple[pa.Table, np.ndarray]:
+    found = files(folder)
+    if not found:
         raise UserError(f"{folder}: no {MANIFEST} there. Run the ingest stage first.")
     order = ["id", "sha256"]  # The hash makes the order certain, should two ids be the same.
     wanted = None if columns is None else list(dict.fromkeys([*columns, *order]))
-    table = pq.ParquetDataset(files).read(wanted, use_threads=False)
-    table = table.take(pc.sort_indices(table, [(name, "ascending") for name in order]))
-    return table if columns is None else table.select(columns)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted((folder / MANIFEST).glob("*.parquet"))
+    table = pq.ParquetDataset(found).read(wanted, use_threads=False)
+    places = pc.sort_indices(table, [(name, "ascending") for name in order])
+    table = table.take(places)
+    return table if columns is None else table.select(columns), np.asarray(places, np.int64)

@@ -101,13 +101,13 @@ class PartWriter:
             use_dictionary=False,
             write_statistics=False,
         )
-        self.parts.append(Part(_name(unnamed, ".parquet"), shard, len(self._rows)))
+        self.parts.append(Part(name_by_content(unnamed, ".parquet"), shard, len(self._rows)))
         self._rows, self._contents, self._bytes = [], [], 0
 
     def _write_shard(self) -> str:
         unnamed = self._folder / SHARDS / ".part"
         image_shards.write(unnamed, self._contents)
-        return _name(unnamed, ".safetensors")
+        return name_by_content(unnamed, ".safetensors")
 
 
 def link(source: Path, target: Path) -> None:
@@ -126,7 +126,8 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-def _name(unnamed: Path, ending: str) -> str:
+def name_by_content(unnamed: Path, ending: str) -> str:
+    """Give a file the name of its content, :func:`digest` and ``ending``; return the name."""
     name = f"{digest(unnamed)}{ending}"
     unnamed.replace(unnamed.with_name(name))
     return name

@@ -1,10 +1,9 @@
-"""The pictures of a data set, from ingest's shards to the tensors of prepare, some examples at a time."""
+"""The pictures of data that change as a whole, from ingest's shards to prepare's tensors, some examples at a time."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +11,12 @@ import pandas as pd
 from PIL import Image
 
 from components.datasets import instance_masks, manifest
-from components.project.layout import ingested
+from components.project.layout import dataset_file, ingested
 from data import ahead, cores
 from data.errors import UserError
 from data.frames import Frame
-from data.prepared import ENCODED
-from data.spec import DatasetSpec
+from data.spec import DatasetSpec, ImageSpec
+from data.tensor_files import Layout
 
 _PART = 64
 """Examples that a thread reads at a time: few, since decoded pictures are far larger than files."""
@@ -28,11 +27,13 @@ class Part(NamedTuple):
 
     Attributes:
         tensors: by name, [n, ...].
-        histograms: by split, how often each value occurs in each channel of its images, int64 [C, 256].
+        total: the sum of the images' values in each channel, over those of train, int64 [C].
+        squares: the sum of their squares, int64 [C].
     """
 
     tensors: dict[str, np.ndarray]
-    histograms: dict[str, np.ndarray]
+    total: np.ndarray
+    squares: np.ndarray
 
 
 class Described(NamedTuple):
@@ -59,10 +60,9 @@ class Pictures:
         classes: tuple[str, ...],
     ) -> None:
         """Open the contents of the examples ``rows``, which are of the splits ``split``."""
-        self._rows, self._split, self._settings = rows, split, settings
+        self._dataset, self._rows, self._split, self._settings = dataset, rows, split, settings
         self._index = {name: number for number, name in enumerate(classes)}
-        image = settings.image
-        self._frames = {manifest.IMAGES: frame(settings, image.channels)}
+        self._frames = {manifest.IMAGES: frame(settings, settings.image.channels)}
         if settings.input_channels is not None:
             self._frames[manifest.INPUTS] = frame(settings, settings.input_channels)
         kinds = [*self._frames]
@@ -70,11 +70,6 @@ class Pictures:
             kinds.append(manifest.MASKS)
         self._contents = {kind: manifest.Contents(ingested(dataset), kind) for kind in kinds}
         self._described = {kind: _described(rows, kind) for kind in self._frames}
-
-    @property
-    def shards(self) -> tuple[Path, ...]:
-        """The files that all contents lie in."""
-        return self._contents[manifest.IMAGES].paths
 
     def parts(self) -> Iterator[Part]:
         """Yield all examples, in the order of the manifest, while threads read those that come next."""
@@ -84,49 +79,35 @@ class Pictures:
 
     def _part(self, start: int) -> Part:
         stop = min(start + _PART, len(self._rows))
-        tensors, histograms = {}, {}
-        for kind in self._frames:
-            if self._settings.is_encoded:
-                tensors[ENCODED[kind]] = self._contents[kind].places[start:stop]
-                decoded = self._looked_at(kind, start, stop)
-            else:
-                decoded = tensors[kind] = np.stack([self._array(kind, k) for k in range(start, stop)])
-            if kind == manifest.IMAGES:
-                histograms = self._histograms(decoded, start, stop)
+        numbers = range(start, stop)
+        tensors = {kind: np.stack([self._array(kind, k) for k in numbers]) for kind in self._frames}
+        images = tensors[manifest.IMAGES]
+        require_levels(self._dataset, self._settings.image, images, self._rows["id"].iloc[start:stop])
         if manifest.MASKS in self._contents:
-            tensors["masks"] = np.stack([self._mask(number) for number in range(start, stop)])
-        return Part(tensors, histograms)
-
-    def _looked_at(self, kind: str, start: int, stop: int) -> np.ndarray:
-        """Check the bytes of files that stay encoded; return the pixels of those whose mean and deviation count."""
-        found = []
-        for number in range(start, stop):
-            if kind == manifest.IMAGES and self._split[number] == "train":
-                found.append(self._array(kind, number))
-            else:
-                check(self._described[kind][number], self._contents[kind][number])
-        frame = self._frames[kind]
-        return (
-            np.stack(found) if found else np.empty((0, frame.height, frame.width, frame.channels), np.uint8)
-        )
-
-    def _histograms(self, decoded: np.ndarray, start: int, stop: int) -> dict[str, np.ndarray]:
-        split = self._split[start:stop]
-        if self._settings.is_encoded:
-            return {"train": histogram(decoded)}
-        return {name: histogram(decoded[split == name]) for name in np.unique(split)}
+            tensors["masks"] = np.stack([self._mask(number) for number in numbers])
+        total, squares = moments(images[self._split[start:stop] == "train"])
+        return Part(tensors, total.sum(axis=0), squares.sum(axis=0))
 
     def _array(self, kind: str, number: int) -> np.ndarray:
         return array(self._described[kind][number], self._contents[kind][number], self._frames[kind])
 
     def _mask(self, number: int) -> np.ndarray:
-        row = self._rows.iloc[number]
-        labels = np.array([self._index[name] for name in row["categories"]], np.int64)
-        values = instance_masks.values(labels, np.asarray(row["crowd"], dtype=bool))
-        image = self._settings.image
-        return instance_masks.decode(
-            self._contents[manifest.MASKS][number], values, image.height, image.width, image.fit
-        )
+        content = self._contents[manifest.MASKS][number]
+        return instance_masks.of_row(content, self._rows.iloc[number], self._index, self._settings.image)
+
+
+def layout(settings: DatasetSpec) -> Layout:
+    """Return the tensors of an example that are kept as pixels."""
+    image = settings.image
+    channels = {manifest.IMAGES: image.channels, manifest.INPUTS: settings.input_channels}
+    kept: dict[str, tuple[int, ...]] = {}
+    if not settings.is_encoded:
+        kept = {
+            kind: (image.height, image.width, count) for kind, count in channels.items() if count is not None
+        }
+    if settings.objects is not None and settings.objects.masks:
+        kept[manifest.MASKS] = (image.height, image.width)
+    return {name: (np.uint8, shape) for name, shape in kept.items()}
 
 
 def frame(settings: DatasetSpec, channels: int) -> Frame:
@@ -142,32 +123,42 @@ def frame(settings: DatasetSpec, channels: int) -> Frame:
     )
 
 
-def check(row: Described, content: bytes) -> None:
-    """Compare the bytes of a picture with what ingest noted of them.
-
-    Raises:
-        UserError: they are others.
-    """
-    if hashlib.sha256(content).hexdigest() != row.sha256:
-        raise UserError(f"{row.kind}: the bytes of {row.id} are not those of the manifest. Run ingest again.")
-
-
 def array(row: Described, content: bytes, frame: Frame) -> np.ndarray:
     """Return the pixels of a picture, uint8 [H, W, C].
 
     Raises:
         UserError: the bytes are not those that ingest noted.
     """
-    check(row, content)
+    if hashlib.sha256(content).hexdigest() != row.sha256:
+        raise UserError(f"{row.kind}: the bytes of {row.id} are not those of the manifest. Run ingest again.")
     if row.format == "raw":
         return frame.of_image(Image.frombytes(row.mode, (row.width, row.height), content))[0]
     return frame.read(content)[0]
 
 
-def histogram(images: np.ndarray) -> np.ndarray:
-    """Return how often each value occurs in each channel of uint8 [N, H, W, C], int64 [C, 256]."""
-    channels = range(images.shape[-1])
-    return np.stack([np.bincount(images[..., channel].ravel(), minlength=256) for channel in channels])
+def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of the values of uint8 [N, H, W, C] and of their squares, each int64 [N, C]."""
+    squares = np.square(images, dtype=np.uint16)
+    return images.sum(axis=(1, 2), dtype=np.int64), squares.sum(axis=(1, 2), dtype=np.int64)
+
+
+def require_levels(dataset: str, image: ImageSpec, images: np.ndarray, ids: Sequence[str]) -> None:
+    """Check that ``images`` uint8 [N, H, W, C] have ``image.levels`` alone: likelihoods count them.
+
+    Raises:
+        UserError: one of ``ids`` has a value between two levels.
+    """
+    if image.levels == 256:
+        return
+    allowed = np.zeros(256, bool)
+    allowed[np.rint(np.arange(image.levels) * 255 / (image.levels - 1)).astype(int)] = True
+    between = np.argwhere(~allowed[images])
+    if len(between):
+        first = tuple(between[0])
+        raise UserError(
+            f"{dataset_file(dataset)}: image.levels: {image.levels}, but {list(ids)[first[0]]} has the value"
+            f" {images[first]}, which is none of them. A resized image needs 256."
+        )
 
 
 def _described(rows: pd.DataFrame, kind: str) -> list[Described]:

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,20 @@ SHARD_BYTES = 1 << 30
 """Images of one split beyond this go to another file."""
 
 
+class Written(NamedTuple):
+    """What was written.
+
+    Attributes:
+        hashes: by split and tensor, a SHA-256 of all its values, however they lie in files.
+        total: the sum of the images' values in each channel, over the train split, int64 [C].
+        squares: the sum of their squares, int64 [C].
+    """
+
+    hashes: dict[str, dict[str, str]]
+    total: np.ndarray
+    squares: np.ndarray
+
+
 class SplitWriter:
     """Writes the shards of one split, in the order in which examples are added."""
 
@@ -27,7 +42,7 @@ class SplitWriter:
         sizes = [math.prod(shape) for dtype, shape in layout.values() if dtype == np.uint8]
         self._rows_per_shard = max(1, SHARD_BYTES // sum(sizes)) if sizes else count
         self._left, self._written = count, 0
-        self._shard: _Shard | None = None
+        self._shard: Shard | None = None
         self._hashes = {tensor: hashlib.sha256() for tensor in layout}
 
     def add(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -52,17 +67,18 @@ class SplitWriter:
         """Return the SHA-256 of each tensor of the whole split, however it is sharded."""
         return {name: digest.hexdigest() for name, digest in self._hashes.items()}
 
-    def _begin(self) -> _Shard:
+    def _begin(self) -> Shard:
         rows = min(self._left, self._rows_per_shard)
         path = self._folder / f"{self._name}-{self._written:05d}.safetensors"
         self._left, self._written = self._left - rows, self._written + 1
-        return _Shard(path, rows, self._layout)
+        return Shard(path, rows, self._layout)
 
 
-class _Shard:
+class Shard:
     """A file of which each tensor grows in its place: no more than what is added is in memory."""
 
     def __init__(self, path: Path, rows: int, layout: Layout) -> None:
+        """Begin the file ``path``, of ``rows`` examples of ``layout``."""
         header, self._places = tensor_files.begin(
             {name: (dtype, (rows, *shape)) for name, (dtype, shape) in layout.items()}
         )
@@ -76,7 +92,7 @@ class _Shard:
             self._file.seek(self._places[name])
             self._file.write(values)
             self._places[name] += values.nbytes
-        self.room -= len(tensors["labels"])
+        self.room -= len(next(iter(tensors.values())))
 
     def close(self) -> None:
         """Finish the file."""

@@ -77,6 +77,11 @@ def ingest_memo(dataset: str) -> Path:
     return STATE / "ingest" / dataset
 
 
+def picture_memo(dataset: str) -> Path:
+    """Folder of what the last prepare made of a folder of images: it saves work, and no result depends on it."""
+    return STATE / "prepare" / dataset
+
+
 def failed_validation_file(dataset: str) -> Path:
     """The verdict of a data validation that failed; only one that passed becomes ``validation_file``."""
     return STATE / "validation" / f"{dataset}.json"

@@ -11,6 +11,7 @@ from PIL import Image
 from components import ingest, prepare
 from components.datasets import manifest
 from data import atomic
+from data.arrays import PlacedArray
 from data.encoded import EncodedArray
 from data.errors import UserError
 from data.frames import Frame
@@ -92,7 +93,7 @@ def test_it_is_the_same_from_another_ingest(root, tmp_path):
 def test_what_is_said_wins_over_the_size(root, tmp_path):
     set_up(tmp_path, ", storage: raw")
     data = PreparedData(prepare.run("mine"))
-    assert not data.spec.encoded and isinstance(data.train.images, np.memmap)
+    assert not data.spec.encoded and isinstance(data.train.images, PlacedArray)
     assert "encoded" not in json.loads((data.folder / "spec.json").read_text())
     whole = Frame(height=80, width=96, channels=3, fit="crop")
     content = (tmp_path / "photos" / data.train.ids[0]).read_bytes()

@@ -1,6 +1,7 @@
 """The prepare stage on a small folder of images; validate's verdict is written by hand, to save time."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from components import ingest, prepare
-from components.datasets import manifest, shards
+from components.datasets import manifest, parts
+from components.project import layout
 from data import atomic
-from data.arrays import ShardedArray
 from data.errors import UserError
 from data.prepared import SPLITS, PreparedData
 from tests.photo_folder import command, digest, fill, project
@@ -58,7 +59,7 @@ def test_tensors_hold_every_image_once_in_its_split(root, tmp_path):
 
 def test_mean_and_deviation_are_of_the_train_split(root):
     data = PreparedData(prepare.run("mine"))
-    scaled = data.train.images / 255
+    scaled = data.train.images[:] / 255
     np.testing.assert_allclose(data.spec.mean, scaled.mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(data.spec.std, scaled.std(axis=(0, 1, 2)), rtol=1e-9)
 
@@ -74,21 +75,22 @@ def test_a_fresh_process_writes_the_same_bytes_without_torch(root):
     assert "pyarrow" in loaded and not loaded & {"torch", "great_expectations", "sklearn", "mlflow"}
 
 
-def test_shards_do_not_change_what_is_read_or_its_hash(root, monkeypatch):
+def test_parts_do_not_change_what_is_read_or_its_hash(root, monkeypatch):
     whole = PreparedData(prepare.run("mine"))
-    images, labels, sha256 = whole.train.images.copy(), whole.train.labels.copy(), whole.spec.sha256
-    assert isinstance(whole.train.images, np.memmap)
-    monkeypatch.setattr(shards, "SHARD_BYTES", 5 * 16 * 20 * 3)
-    sharded = PreparedData(prepare.run("mine"))
-    assert len(list(sharded.folder.glob("train-*"))) == 3
-    assert isinstance(sharded.train.images, ShardedArray)
-    np.testing.assert_array_equal(sharded.train.images, images)
-    np.testing.assert_array_equal(sharded.train.labels, labels)
-    assert sharded.spec.sha256 == sha256
+    images, labels, sha256 = whole.train.images[:], whole.train.labels.copy(), whole.spec.sha256
+    assert len(list((whole.folder / "pixels").iterdir())) == 1
+    monkeypatch.setattr(parts, "MEAN_ROWS", 4)
+    shutil.rmtree(layout.ingest_memo("mine"))
+    passed(ingest.run("mine"))
+    divided = PreparedData(prepare.run("mine"))
+    assert len(list((divided.folder / "pixels").iterdir())) > 2
+    np.testing.assert_array_equal(divided.train.images, images)
+    np.testing.assert_array_equal(divided.train.labels, labels)
+    assert divided.spec.sha256 == sha256
 
 
 def test_a_file_is_the_one_that_safetensors_writes(root, tmp_path):
-    for file in prepare.run("mine").glob("*.safetensors"):
+    for file in prepare.run("mine").rglob("*.safetensors"):
         save_file(load_file(file), tmp_path / "theirs")
         assert file.read_bytes() == (tmp_path / "theirs").read_bytes()
 
@@ -96,7 +98,9 @@ def test_a_file_is_the_one_that_safetensors_writes(root, tmp_path):
 def test_writing_to_the_arrays_never_reaches_the_file(root):
     folder = prepare.run("mine")
     before = digest(folder)
-    PreparedData(folder).train.images[:] = 0
+    data = PreparedData(folder)
+    data.train.images[:][:] = 0
+    data.train.labels[:] = 0
     assert digest(folder) == before
 
 

@@ -56,12 +56,12 @@ def from_nothing(tmp_path: Path) -> dict[str, str]:
     return {name: content for name, (content, _, _) in digest(folder).items()}
 
 
-def change(photos: Path, random: np.random.Generator, seed: int) -> None:
+def change(photos: Path, random: np.random.Generator, seed: int, damaged: bool = True) -> None:
     """Add, write over, delete or rename some files, or bring one back with an older time."""
     files = sorted(photos.rglob("*.*"))
     for step in range(random.integers(1, 5)):
         content = encode(photo(1000 * seed + step), ("PNG", "JPEG")[step % 2])
-        if random.random() < 0.2:
+        if damaged and random.random() < 0.2:
             content = b"no image"
         file = files[random.integers(len(files))]
         kind = random.integers(5)
