@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,15 @@ class Frame:
         """Width and height."""
         return self.width, self.height
 
+    @property
+    def _mode(self) -> str:
+        return "L" if self.channels == 1 else "RGB"
+
+    @cached_property
+    def _beside(self) -> tuple[int, ...] | float:
+        """The ground in the picture's mode."""
+        return Image.new("RGB", (1, 1), self.ground).convert(self._mode).getpixel((0, 0))
+
     def read(self, content: bytes, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, Size]:
         """Decode the bytes of an image file.
 
@@ -88,8 +98,6 @@ class Frame:
         return self._lay(image, image.size)
 
     def _lay(self, image: Image.Image, size: Size) -> tuple[np.ndarray, Size]:
-        mode = "L" if self.channels == 1 else "RGB"
-        ground = Image.new("RGB", (1, 1), self.ground).convert(mode).getpixel((0, 0))
-        image = flatten(image, mode, self.ground)
-        laid = fit.lay(image, self.fit, size, self.size, ground, self.resample)
+        image = flatten(image, self._mode, self.ground)
+        laid = fit.lay(image, self.fit, size, self.size, self._beside, self.resample)
         return np.asarray(laid).reshape(self.height, self.width, self.channels), size

@@ -138,8 +138,10 @@ def array(row: Described, content: bytes, frame: Frame) -> np.ndarray:
 
 def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the sums of the values of uint8 [N, H, W, C] and of their squares, each int64 [N, C]."""
-    squares = np.square(images, dtype=np.uint16)
-    return images.sum(axis=(1, 2), dtype=np.int64), squares.sum(axis=(1, 2), dtype=np.int64)
+    # Channels first: sums over what lies side by side are ten times as fast.
+    values = np.ascontiguousarray(images.reshape(len(images), -1, images.shape[-1]).transpose(0, 2, 1))
+    squares = np.square(values, dtype=np.uint16)
+    return values.sum(axis=2, dtype=np.int64), squares.sum(axis=2, dtype=np.int64)
 
 
 def require_levels(dataset: str, image: ImageSpec, images: np.ndarray, ids: Sequence[str]) -> None:
