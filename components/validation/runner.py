@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import great_expectations as gx
 import pandas as pd
-from great_expectations.data_context.types.base import ProgressBarsConfig
-from great_expectations.expectations.registry import (
-    get_expectation_impl,
-    list_registered_expectation_implementations,
-)
-from pydantic.v1 import ValidationError
 
 from components.validation import offline_docs
 from components.validation.expectations import KEYS, Expectation
+from components.validation.gx import (
+    ProgressBarsConfig,
+    ValidationError,
+    get_expectation_impl,
+    gx,
+    list_registered_expectation_implementations,
+)
 from data import atomic
 from data.errors import UserError, nearest
 
