@@ -6,7 +6,7 @@ Nothing of the source is changed, and a file that cannot be used becomes a row t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from data.captions import words
 from data.prepared import PreparedData
 from data.recipes import derived
 from data.sources import Arrays, ImageFile, faces, imagefolder, packaged, torchvision, tuxpaint
-from data.sources.listing import Entry, printable, scan
+from data.sources.listing import Entry, scan
 from data.text import parts
 
 
@@ -39,11 +39,12 @@ def run(dataset: str) -> Path:
         UserError: ``dataset.yaml`` is wrong, the source is not there, or it changed since it was added.
     """
     settings = spec.load(dataset_file(dataset))
-    entries = listing.check(dataset, settings) if settings.source == "imagefolder" else None
+    is_folder = settings.source == "imagefolder"
+    files = _listed(settings, listing.check(dataset, settings)) if is_folder else None
     memo = Memo(ingest_memo(dataset), image_files.basis(settings))
     with atomic.folder(ingested(dataset)) as folder:
-        found = write(dataset, settings, folder, entries, memo)
-        if entries is not None:
+        found = write(dataset, settings, folder, files, memo)
+        if is_folder:
             listing.check(dataset, settings)  # once more: a file may have changed while the others were read
     if found is not None:
         memo.keep(ingested(dataset), found)
@@ -54,7 +55,7 @@ def write(
     dataset: str,
     settings: spec.DatasetSpec,
     folder: Path,
-    entries: list[Entry] | None = None,
+    files: Sequence[ImageFile] | None = None,
     memo: Memo | None = None,
 ) -> Found | None:
     """Write the parts of ``dataset`` into ``folder``.
@@ -63,7 +64,7 @@ def write(
         dataset: its name.
         settings: what its ``dataset.yaml`` says.
         folder: there, and empty.
-        entries: its folder's listing, if it has one that is known.
+        files: those of its folder, if it has one and they are known.
         memo: what an earlier ingest found of its files.
 
     Returns:
@@ -71,11 +72,9 @@ def write(
     """
     writer = PartWriter(folder, *_kind(settings))
     if settings.source == "imagefolder":
-        return image_files.write(_listed(settings, entries), settings, writer, memo)
+        return image_files.write(_listed(settings) if files is None else files, settings, writer, memo)
     if settings.source == "tuxpaint":
-        return image_files.write(
-            [(0, file) for file in tuxpaint.load(dataset, settings)], settings, writer, memo
-        )
+        return image_files.write(tuxpaint.load(dataset, settings), settings, writer, memo)
     for row, *contents in _read_arrays(_load(dataset, settings)):
         if settings.text is not None and row["text"] is not None:
             row["symbols"] = parts(row["text"], settings.text.separator)
@@ -86,13 +85,11 @@ def write(
     return None
 
 
-def _listed(settings: spec.DatasetSpec, entries: list[Entry] | None) -> list[tuple[int, ImageFile]]:
-    """Return the image files of a user's folder, each with the time of its last change; 0 of one that is not there."""
+def _listed(settings: spec.DatasetSpec, entries: Sequence[Entry] | None = None) -> Sequence[ImageFile]:
+    """Return the image files of a user's folder, whose listing is ``entries`` if it is known."""
     coco = settings.objects.coco if settings.objects else ()
     listed = scan(settings.folder, coco) if entries is None else entries
-    changed = {printable(entry.path): entry.modified for entry in listed}
-    files = imagefolder.load(settings.folder, listed, coco, captions=settings.captions is not None)
-    return [(changed.get(file.id, 0), file) for file in files]
+    return imagefolder.load(settings.folder, listed, coco, captions=settings.captions is not None)
 
 
 def _kind(settings: spec.DatasetSpec) -> tuple[pa.Schema, tuple[str, ...]]:

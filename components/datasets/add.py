@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,7 +155,7 @@ def _texts(path: Path, told: str | None) -> str | None:
     return added
 
 
-def _require_texts_as_told(folder: Path, files: list[ImageFile], texts: str | None) -> None:
+def _require_texts_as_told(folder: Path, files: Sequence[ImageFile], texts: str | None) -> None:
     has_texts = any(file.text is not None for file in files)
     if texts and not has_texts:
         raise UserError(f"{folder}: --text {texts}: no line of metadata in it has a 'text'.")
@@ -188,7 +188,9 @@ def _classes(file: ImageFile) -> list[str]:
     return [file.label or ""]
 
 
-def _new(files: list[ImageFile], name: str, coco_files: tuple[Path, ...], texts: str | None) -> CommentedMap:
+def _new(
+    files: Sequence[ImageFile], name: str, coco_files: tuple[Path, ...], texts: str | None
+) -> CommentedMap:
     paths = [file.path for file in files]
     height, width = _line_size(paths) if texts == "transcripts" else (IMAGE_SIZE, IMAGE_SIZE)
     image = CommentedMap(height=height, width=width, channels=_channels(paths), levels=256)

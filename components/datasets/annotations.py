@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import UserError
@@ -37,7 +38,7 @@ def told(folder: Path, files: tuple[Path, ...]) -> str:
     return f"objects: {named}, found {where}; --no-coco leaves COCO's JSON out"
 
 
-def without_outline(files: list[ImageFile]) -> str:
+def without_outline(files: Sequence[ImageFile]) -> str:
     """Return a sentence where some objects have a mask and others none, so that no mask is kept; else nothing."""
     objects = [one for file in files for one in file.objects or ()]
     lacking = [one for one in objects if one.mask is None]
@@ -59,7 +60,7 @@ def look(folder: Path, *, find_coco: bool = True) -> ObjectsSpec | None:
     return spec_of(imagefolder.load(folder, scan(folder, files), files), files)
 
 
-def spec_of(files: list[ImageFile], coco_files: tuple[Path, ...]) -> ObjectsSpec | None:
+def spec_of(files: Sequence[ImageFile], coco_files: tuple[Path, ...]) -> ObjectsSpec | None:
     """Return what ``dataset.yaml`` says of the objects in ``files``; None where nothing tells of any."""
     if all(file.objects is None for file in files):
         return None
@@ -67,7 +68,7 @@ def spec_of(files: list[ImageFile], coco_files: tuple[Path, ...]) -> ObjectsSpec
     return ObjectsSpec(coco=coco_files, masks=bool(objects) and all(one.mask is not None for one in objects))
 
 
-def classes(files: list[ImageFile], coco_files: tuple[Path, ...]) -> list[str]:
+def classes(files: Sequence[ImageFile], coco_files: tuple[Path, ...]) -> list[str]:
     """Return the names of the classes: COCO's by their id, numbers by size, others by name."""
     if coco_files:
         return coco.categories(coco_files)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import PIL
@@ -31,14 +31,6 @@ _CHUNK_FILES, _CHUNK_BYTES = 32, 8 << 20
 """What a thread reads at a time, at most: so many files, and no further one beyond so many bytes."""
 
 
-class _Listed(NamedTuple):
-    """An image file, when it was changed (ns), and the keys of it and of its input if it has one."""
-
-    modified: int
-    file: ImageFile
-    keys: tuple[bytes, ...]
-
-
 def basis(settings: DatasetSpec) -> str:
     """Return the SHA-256 of what the description of a file depends on: this code, its libraries, and settings."""
     found = hashlib.sha256(f"Pillow {PIL.__version__}, NumPy {np.__version__}".encode())
@@ -51,12 +43,12 @@ def basis(settings: DatasetSpec) -> str:
 
 
 def write(
-    files: list[tuple[int, ImageFile]], settings: DatasetSpec, writer: PartWriter, memo: Memo | None = None
+    files: Sequence[ImageFile], settings: DatasetSpec, writer: PartWriter, memo: Memo | None = None
 ) -> Found:
-    """Write the examples of image files, and close ``writer``.
+    """Write the examples of image files in the order of the times of their changes, and close ``writer``.
 
     Args:
-        files: each with a time, in whose order they are written; ids settle what is of one time.
+        files: sorted by id, which settles the order of what is of one time.
         settings: of the data set.
         writer: of parts.
         memo: what an earlier ingest found.
@@ -68,31 +60,77 @@ def write(
         UserError: the files tell of objects, and the settings do not.
     """
     _require_objects(files, settings)
-    pairs = settings.input_channels is not None
-    listed = sorted(
-        (_look(modified, file, pairs) for modified, file in files),
-        key=lambda one: (one.modified, one.file.id),
+    listed = _Listed(files, pairs=settings.input_channels is not None)
+    fresh = (
+        listed[position]
+        for position in range(len(listed))
+        if memo is None or not memo.knows(listed.keys(position))
     )
-    keys = [bytearray(b"".join(kind)) for kind in zip(*map(_keys, listed), strict=True)]
-    examples = bytes(keys[0])
-    fresh = (one for one in listed if memo is None or not memo.knows(one.keys))
     with closing(_read_ahead(fresh, settings)) as read:
         position = 0
         while position < len(listed):
-            part = memo.part_at(examples, position) if memo is not None and writer.at_start else None
+            part = memo.part_at(listed.examples, position) if memo is not None and writer.at_start else None
             if part is not None:
                 writer.link(part, memo.folder)
                 position += part.count
                 continue
-            row, *contents = _example(listed[position], settings, memo, read)
+            row, *contents = _example(listed[position], listed.keys(position), settings, memo, read)
             if any(row[name] is None for name in _HASHES if name in row):
-                for kind in keys:  # It could not be read, and no change of the file may tell when it can.
-                    kind[position * KEY : (position + 1) * KEY] = UNKNOWN
+                listed.forget(
+                    position
+                )  # It could not be read, and no change of the file may tell when it can.
             writer.add(row, *contents)
             position += 1
     writer.close()
-    of_examples, *of_files = map(bytes, keys)
-    return Found(writer.parts, of_examples, of_files)
+    return Found(writer.parts, bytes(listed.examples), [bytes(listed.images), bytes(listed.inputs)])
+
+
+class _Listed:
+    """Image files in the order in which they become examples, and their keys: some fifty bytes each.
+
+    Attributes:
+        examples: keys of all examples, one after the other.
+        images: likewise of their images.
+        inputs: likewise of their inputs.
+    """
+
+    def __init__(self, files: Sequence[ImageFile], *, pairs: bool) -> None:
+        self._files, self._pairs = files, pairs
+        modified = np.fromiter((file.modified for file in files), np.int64, len(files))
+        self._order = np.argsort(modified, kind="stable")
+        self.examples, self.images, self.inputs = bytearray(), bytearray(), bytearray()
+        self._has_input = bytearray(len(files))
+        for position in range(len(files)):
+            file = self[position]
+            keys = self._look(position, file)
+            told = hashlib.sha256(repr((file, keys)).encode()).digest()[:KEY]
+            self.examples += UNKNOWN if UNKNOWN in keys else told
+            of_image, of_its_input = (*keys, UNKNOWN)[:2]
+            self.images += of_image
+            self.inputs += of_its_input
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, position: int) -> ImageFile:
+        return self._files[int(self._order[position])]
+
+    def keys(self, position: int) -> tuple[bytes, ...]:
+        """Return the keys of an example's image and, if it has one, of its input."""
+        here = slice(position * KEY, (position + 1) * KEY)
+        of_its_input = (bytes(self.inputs[here]),) if self._has_input[position] else ()
+        return bytes(self.images[here]), *of_its_input
+
+    def forget(self, position: int) -> None:
+        """Make an example one that is read again."""
+        for keys in (self.examples, self.images, self.inputs):
+            keys[position * KEY : (position + 1) * KEY] = UNKNOWN
+
+    def _look(self, position: int, file: ImageFile) -> tuple[bytes, ...]:
+        if not self._pairs or file.input is None:
+            return (key(file.path),)
+        self._has_input[position] = True
+        return key(file.path), key(file.input.path)
 
 
 _HASHES = ("sha256", f"{manifest.INPUT}sha256")
@@ -114,36 +152,22 @@ def of_objects(objects: Objects) -> dict[str, Any]:
     }
 
 
-def _require_objects(files: list[tuple[int, ImageFile]], settings: DatasetSpec) -> None:
+def _require_objects(files: Sequence[ImageFile], settings: DatasetSpec) -> None:
     if settings.input_channels is not None or settings.objects is not None:
         return
-    if any(file.objects is not None for _, file in files):
+    if any(file.objects is not None for file in files):
         raise UserError(
             f"{settings.folder}: metadata.jsonl has 'objects', and the data set's dataset.yaml has none. Add to it: "
             "objects: {masks: false}"
         )
 
 
-def _look(modified: int, file: ImageFile, pairs: bool) -> _Listed:
-    of_its_input = (key(file.input.path),) if pairs and file.input is not None else ()
-    return _Listed(modified, file, (key(file.path), *of_its_input))
-
-
-def _keys(listed: _Listed) -> tuple[bytes, bytes, bytes]:
-    """Return the keys of an example, of its image and of its input."""
-    of_image, of_its_input = (*listed.keys, UNKNOWN)[:2]
-    if UNKNOWN in listed.keys:
-        return UNKNOWN, of_image, of_its_input
-    told = repr((listed.file, listed.keys)).encode()
-    return hashlib.sha256(told).digest()[:KEY], of_image, of_its_input
-
-
-def _chunks(listed: Iterable[_Listed]) -> Iterator[list[_Listed]]:
-    chunk: list[_Listed] = []
+def _chunks(files: Iterable[ImageFile]) -> Iterator[list[ImageFile]]:
+    chunk: list[ImageFile] = []
     size = 0
-    for one in listed:
+    for one in files:
         chunk.append(one)
-        size += _size(one.file.path)
+        size += _size(one.path)
         if len(chunk) == _CHUNK_FILES or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -158,7 +182,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read_ahead(fresh: Iterable[_Listed], settings: DatasetSpec) -> Generator[Example, None, None]:
+def _read_ahead(fresh: Iterable[ImageFile], settings: DatasetSpec) -> Generator[Example, None, None]:
     """Yield the examples of files in their order, while threads read those that come next."""
     workers = cores.available()
     read = partial(_read, settings=settings)
@@ -167,23 +191,28 @@ def _read_ahead(fresh: Iterable[_Listed], settings: DatasetSpec) -> Generator[Ex
         yield from chunk
 
 
-def _example(listed: _Listed, settings: DatasetSpec, memo: Memo | None, read: Iterator[Example]) -> Example:
-    if memo is None or not memo.knows(listed.keys):
+def _example(
+    file: ImageFile,
+    keys: tuple[bytes, ...],
+    settings: DatasetSpec,
+    memo: Memo | None,
+    read: Iterator[Example],
+) -> Example:
+    if memo is None or not memo.knows(keys):
         return next(read)
-    found = memo.described(listed.keys)
-    return _read([listed], settings)[0] if found is None else _assembled(listed.file, found, settings)
+    found = memo.described(keys)
+    return _read([file], settings)[0] if found is None else _assembled(file, found, settings)
 
 
-def _read(chunk: list[_Listed], settings: DatasetSpec) -> list[Example]:
+def _read(chunk: list[ImageFile], settings: DatasetSpec) -> list[Example]:
     pairs = settings.input_channels is not None
-    sources = [
-        (source.path, source.nearest)
-        for one in chunk
-        for source in (one.file, one.file.input if pairs else None)
-        if source is not None
-    ]
+    of_each = [[file, file.input] if pairs and file.input is not None else [file] for file in chunk]
+    sources = [(source.path, source.nearest) for one in of_each for source in one]
     found = iter(described.files(sources, settings.image.ground))
-    return [_assembled(one.file, [next(found) for _ in one.keys], settings) for one in chunk]
+    return [
+        _assembled(file, [next(found) for _ in one], settings)
+        for file, one in zip(chunk, of_each, strict=True)
+    ]
 
 
 def _assembled(file: ImageFile, found: list[Described], settings: DatasetSpec) -> Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -13,10 +13,10 @@ from ruamel.yaml import YAML
 from components.project.layout import dataset_file, listing_file
 from data import atomic, spec
 from data.errors import UserError
-from data.sources.listing import Changes, Entry, compare, fingerprint, printable, scan, unused
+from data.sources.listing import Changes, Entry, Listing, compare, fingerprint, printable, scan, unused
 
 
-def check(dataset: str, settings: spec.DatasetSpec) -> list[Entry]:
+def check(dataset: str, settings: spec.DatasetSpec) -> Listing:
     """Return the listing of the data set's folder.
 
     Raises:
@@ -64,7 +64,7 @@ def left_out(folder: Path, used: Iterable[str], coco_files: Iterable[Path] = ())
     return unused(folder, [*used, *map(printable, told)])
 
 
-def record(dataset: str, entries: list[Entry]) -> None:
+def record(dataset: str, entries: Sequence[Entry]) -> None:
     """Note ``entries`` as the listing that ``dataset.yaml`` stands for; its comments and other keys stay."""
     path = dataset_file(dataset)
     yaml = YAML()
@@ -77,7 +77,7 @@ def record(dataset: str, entries: list[Entry]) -> None:
     )
 
 
-def _scan(settings: spec.DatasetSpec) -> list[Entry]:
+def _scan(settings: spec.DatasetSpec) -> Listing:
     return scan(settings.folder, settings.objects.coco if settings.objects else ())
 
 

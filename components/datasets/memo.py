@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from components.datasets.described import Described
@@ -29,9 +31,6 @@ KEY = 16
 
 UNKNOWN = bytes(KEY)
 """The key of what nothing can be known by."""
-
-_FORGOTTEN = b"\xff" * KEY
-"""What ``UNKNOWN`` is kept as: one unknown file is not another."""
 
 _SETTLED = 2_000_000_000
 """Nanoseconds after a change within which another change may leave the same times."""
@@ -83,17 +82,13 @@ class Memo:
         ends = accumulate((part.count * KEY for part in self._parts), initial=0)
         self._begins = list(ends)[:-1]
         self._at = {self._examples[begin : begin + KEY]: place for place, begin in enumerate(self._begins)}
-        self._files: dict[bytes, tuple[int, int, int]] = {}
-        row = 0
-        for place, part in enumerate(self._parts):
-            for number in range(part.count):
-                for kind, keys in enumerate(files):
-                    self._files[keys[row * KEY : (row + 1) * KEY]] = (place, number, kind)
-                row += 1
-        self._files.pop(_FORGOTTEN, None)
+        self._files, self._count = b"".join(files), len(self._examples) // KEY
+        firsts = np.frombuffer(self._files, ">u8")[::2].astype(np.uint64)
+        self._order = np.argsort(firsts, kind="stable")
+        self._firsts = firsts[self._order]
         self._open: OrderedDict[int, tuple[list[dict], EncodedImages | None] | None] = OrderedDict()
 
-    def part_at(self, examples: bytes, position: int) -> Part | None:
+    def part_at(self, examples: bytes | bytearray, position: int) -> Part | None:
         """Return the part that the examples from ``position`` on are the whole of, if it is known and sound.
 
         Args:
@@ -101,7 +96,7 @@ class Memo:
             position: an example that begins a part.
         """
         start = position * KEY
-        place = self._at.get(examples[start : start + KEY])
+        place = self._at.get(bytes(examples[start : start + KEY]))
         if place is None:
             return None
         part = self._parts[place]
@@ -115,14 +110,15 @@ class Memo:
 
     def knows(self, keys: Iterable[bytes]) -> bool:
         """Return whether all these files were described, as they are."""
-        return all(one in self._files for one in keys)
+        return all(self._find(one) is not None for one in keys)
 
     def described(self, keys: Iterable[bytes]) -> list[Described] | None:
         """Return what is known of files; None if something is not known, or is damaged."""
         found = []
         for one in keys:
-            place, number, kind = self._files.get(one, (-1, 0, 0))
-            opened = self._opened(place) if place >= 0 else None
+            known = self._find(one)
+            place, number, kind = known or (0, 0, 0)
+            opened = self._opened(place) if known else None
             if opened is None:
                 return None
             rows, images = opened
@@ -147,6 +143,24 @@ class Memo:
                 for name in names:
                     link(folder / kind / name, temporary / kind / name)
             (temporary / _INDEX).write_bytes(hashlib.sha256(content).digest() + content)
+
+    def _find(self, one: bytes) -> tuple[int, int, int] | None:
+        """Return the part of a file, its row in it, and whether it is an image or an input; None: it is not known.
+
+        The first eight bytes of a key tell where to look, all sixteen whether it is there.
+        """
+        at = int(np.searchsorted(self._firsts, np.frombuffer(one, ">u8")[0].astype(np.uint64)))
+        while at < len(self._order):
+            found = int(self._order[at])
+            known = self._files[found * KEY : (found + 1) * KEY]
+            if known == one:
+                kind, row = divmod(found, self._count)
+                place = bisect_right(self._begins, row * KEY) - 1
+                return place, row - self._begins[place] // KEY, kind
+            if known[:8] != one[:8]:
+                break
+            at += 1
+        return None
 
     def _opened(self, place: int) -> tuple[list[dict[str, Any]], EncodedImages | None] | None:
         if place not in self._open:
@@ -182,8 +196,10 @@ def _load(path: Path, basis: str) -> tuple[list[Part], bytes, list[bytes]]:
 
 
 def _forget(keys: bytes) -> bytes:
-    each = (keys[start : start + KEY] for start in range(0, len(keys), KEY))
-    return b"".join(_FORGOTTEN if one == UNKNOWN else one for one in each)
+    """Return ``keys`` with another one in place of ``UNKNOWN``: one unknown file is not another."""
+    found = np.frombuffer(keys, np.uint8).reshape(-1, KEY).copy()
+    found[(found == 0).all(axis=1)] = 0xFF
+    return found.tobytes()
 
 
 def _shards(parts: list[Part]) -> set[str]:

@@ -58,7 +58,8 @@ class ImageFile:
 
     Attributes:
         id: path relative to the folder, with ``/`` between parts and bytes that are no UTF-8 escaped.
-        path: where to read it.
+        folder: the folder that all of them are in.
+        name: path relative to it, as it is.
         split: ``train``, ``validation``, ``test``, or empty where the folder does not say.
         label: class name, or None when it is missing.
         input: translation: the file of the image that this one is the translation of; None where nothing names one.
@@ -66,10 +67,12 @@ class ImageFile:
         size: width and height in pixels that are said of it; None where nothing says.
         text: transcription: what is written in the image; text to image: its caption; None where nothing says it.
         nearest: of one that something names and that is not there, the file of the nearest name in the folder.
+        modified: when it was changed, in ns; 0 where no listing says.
     """
 
     id: str
-    path: Path
+    folder: Path
+    name: str
     split: str
     label: str | None
     input: InputFile | None = None
@@ -77,3 +80,9 @@ class ImageFile:
     size: tuple[int, int] | None = None
     text: str | None = None
     nearest: str | None = None
+    modified: int = 0
+
+    @property
+    def path(self) -> Path:
+        """Where to read it."""
+        return self.folder / self.name

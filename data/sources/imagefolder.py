@@ -17,14 +17,17 @@ pixels, categories by name or number; or COCO's JSON (``data/sources/coco.py``) 
 from __future__ import annotations
 
 import unicodedata
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data.errors import UserError, nearest
 from data.sources import ImageFile, InputFile, coco, metadata
 from data.sources.file_names import FileNames
-from data.sources.listing import SUFFIXES, Entry, is_metadata, listed, printable, suffix, unused
+from data.sources.listing import SUFFIXES, Entry, Listing, is_metadata, listed, printable, suffix, unused
 from data.sources.metadata import Line
+from data.sources.names import Names
 from data.sources.split_names import SPLIT_NAMES
 
 UNLABELLED = "all"
@@ -32,8 +35,8 @@ UNLABELLED = "all"
 
 
 def load(
-    folder: Path, entries: list[Entry], files: tuple[Path, ...] = (), *, captions: bool = False
-) -> list[ImageFile]:
+    folder: Path, entries: Sequence[Entry], files: tuple[Path, ...] = (), *, captions: bool = False
+) -> Sequence[ImageFile]:
     """Return the image files of ``folder``, sorted by id; images are not opened.
 
     Args:
@@ -46,8 +49,11 @@ def load(
         UserError: there is no image, images with captions have no class, folders that are splits and folders that are
             none lie side by side, or metadata or a COCO file are not as they must be.
     """
-    images = [entry.path for entry in entries if suffix(entry.path) in SUFFIXES]
     told = [entry.path for entry in entries if is_metadata(entry.path)]
+    if not files and not told:
+        return _by_folder(folder, entries, captions)
+    images = [entry.path for entry in entries if suffix(entry.path) in SUFFIXES]
+    modified = {entry.path: entry.modified for entry in entries}
     there = file_names(folder, entries)
     if files:
         lines = {
@@ -56,18 +62,11 @@ def load(
         }
         images = list(lines)
         splits = _split_folders(folder, images)
-    elif told:
+    else:
         splits = _split_folders(folder, [*images, *told])
         lines = metadata.read(folder, told, there)
-    else:
-        splits = _split_folders(folder, images)
-        lines = {path: Line(_label_by_folder(path, splits)) for path in images}
     if not images and not lines:
-        left = unused(folder, ())
-        raise UserError(
-            f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp."
-            f"{f' {listed(left)}.' if left else ''}"
-        )
+        raise _without_image(folder)
     inputs = {line.input for line in lines.values() if line.input is not None}
     has_texts = any(line.text is not None for line in lines.values())
     unlabelled = all(line.label is None for line in lines.values())
@@ -80,7 +79,8 @@ def load(
     return [
         ImageFile(
             id=printable(path),
-            path=folder / path,
+            folder=folder,
+            name=path,
             split=_split(folder, path, splits.get(_top(path), ""), line.split),
             label=line.label,
             input=_input(folder, line),
@@ -88,18 +88,73 @@ def load(
             size=line.size,
             text=line.text,
             nearest=line.nearest,
+            modified=modified.get(path, 0),
         )
-        for path in sorted({*images, *lines} - (inputs - lines.keys()))
+        for path in sorted({*images, *lines} - (inputs - lines.keys()), key=printable)
         for line in [lines.get(path, Line())]
     ]
 
 
-def file_names(folder: Path, entries: list[Entry]) -> FileNames:
+class ByFolder(Sequence[ImageFile]):
+    """The image files of a folder of which nothing but their folders tells: each is made when it is asked for."""
+
+    def __init__(self, folder: Path, entries: Iterable[Entry]) -> None:
+        """Take ``entries``, images in the order of their printable paths."""
+        self._folder, self._names, self._modified = folder, Names(), array("q")
+        for entry in entries:
+            self._names.append(entry.path)
+            self._modified.append(entry.modified)
+        self.splits = _split_folders(folder, self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> ImageFile:
+        """Return file ``index``, in [0, N)."""
+        name = self._names[index]
+        return ImageFile(
+            id=printable(name),
+            folder=self._folder,
+            name=name,
+            split=self.splits.get(_top(name), ""),
+            label=_label_by_folder(name, self.splits),
+            modified=self._modified[index],
+        )
+
+
+def _by_folder(folder: Path, entries: Sequence[Entry], captions: bool) -> ByFolder:
+    images = (entry for entry in entries if suffix(entry.path) in SUFFIXES)
+    if not (isinstance(entries, Listing) and entries.paths.are_ascii):
+        images = iter(sorted(images, key=lambda entry: printable(entry.path)))
+    files = ByFolder(folder, images)
+    if not files:
+        raise _without_image(folder)
+    if captions and all(file.label is None for file in files):
+        raise _without_class(folder)
+    return files
+
+
+def _without_image(folder: Path) -> UserError:
+    left = unused(folder, ())
+    return UserError(
+        f"{folder}: no image in it. Images are told by their ending, for example .jpg, .png, .webp."
+        f"{f' {listed(left)}.' if left else ''}"
+    )
+
+
+def _without_class(folder: Path) -> UserError:
+    return UserError(
+        f"{folder}: no image has a class, by which images that are made from captions are judged. Put them into "
+        f"class folders, or give each line of the metadata a 'label'."
+    )
+
+
+def file_names(folder: Path, entries: Sequence[Entry]) -> FileNames:
     """Return the images of ``folder``, to be found by names; ``entries``: what is in it."""
     return FileNames(folder, [entry.path for entry in entries if suffix(entry.path) in SUFFIXES])
 
 
-def _split_folders(folder: Path, paths: list[str]) -> dict[str, str]:
+def _split_folders(folder: Path, paths: Sequence[str]) -> dict[str, str]:
     """Return which top folders are splits, and of what; none are unless all are."""
     tops = {_top(path) for path in paths}
     named = {top: SPLIT_NAMES[top.lower()] for top in tops if top.lower() in SPLIT_NAMES}
@@ -147,8 +202,5 @@ def _label_by_folder(path: str, splits: dict[str, str]) -> str | None:
 def _labelled_by_folder(folder: Path, lines: dict[str, Line], splits: dict[str, str]) -> dict[str, Line]:
     labels = {path: _label_by_folder(path, splits) for path in lines}
     if all(label is None for label in labels.values()):
-        raise UserError(
-            f"{folder}: no image has a class, by which images that are made from captions are judged. Put them into "
-            f"class folders, or give each line of the metadata a 'label'."
-        )
+        raise _without_class(folder)
     return {path: replace(line, label=labels[path]) for path, line in lines.items()}

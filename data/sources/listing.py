@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import os
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
+from data.sources.names import Names
 
 METADATA = frozenset({"metadata.jsonl", "metadata.csv", "metadata.parquet"})
 """Names of files that tell of images, in lower case; the last is known so that it can be refused."""
@@ -32,6 +35,30 @@ class Entry:
     modified: int
 
 
+class Listing(Sequence[Entry]):
+    """Files in the order of their paths, close together: some fifty bytes each, since there may be millions.
+
+    Attributes:
+        paths: as of :class:`Entry`.
+        modified: likewise.
+    """
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        """Take ``entries``, which are sorted."""
+        self.paths, self._sizes, self.modified = Names(), array("q"), array("q")
+        for entry in entries:
+            self.paths.append(entry.path)
+            self._sizes.append(entry.size)
+            self.modified.append(entry.modified)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Entry:
+        """Return file ``index``, in [0, N)."""
+        return Entry(self.paths[index], self._sizes[index], self.modified[index])
+
+
 @dataclass(frozen=True)
 class Changes:
     """What differs between two listings; paths are sorted."""
@@ -47,7 +74,7 @@ class Changes:
         )
 
 
-def scan(folder: Path, files: Iterable[Path] = ()) -> list[Entry]:
+def scan(folder: Path, files: Iterable[Path] = ()) -> Listing:
     """List the images and metadata files of ``folder`` and the folders in it, sorted. Nothing is opened.
 
     Links are followed. Hidden files and files of other kinds are left out, but for ``files``, which tell of the
@@ -68,7 +95,7 @@ def scan(folder: Path, files: Iterable[Path] = ()) -> list[Entry]:
         for path, item in _walk(folder, "", frozenset())
         if is_metadata(path) or suffix(path) in _LISTED
     )
-    return sorted([*own, *told])
+    return Listing(heapq.merge(own, sorted(told)))
 
 
 def unused(folder: Path, used: Iterable[str]) -> dict[str, int]:
@@ -101,13 +128,15 @@ def suffix(path: str) -> str:
     return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
 
 
-def fingerprint(entries: list[Entry]) -> str:
+def fingerprint(entries: Sequence[Entry]) -> str:
     """Return the SHA-256 of a listing, whatever the order of its entries."""
-    lines = (f"{entry.path}\0{entry.size}\0{entry.modified}\n" for entry in sorted(entries))
-    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
+    found = hashlib.sha256()
+    for entry in entries if isinstance(entries, Listing) else sorted(entries):
+        found.update(os.fsencode(f"{entry.path}\0{entry.size}\0{entry.modified}\n"))
+    return found.hexdigest()
 
 
-def compare(old: list[Entry], new: list[Entry]) -> Changes | None:
+def compare(old: Sequence[Entry], new: Sequence[Entry]) -> Changes | None:
     """Return what changed from ``old`` to ``new``, or None."""
     before, after = {entry.path: entry for entry in old}, {entry.path: entry for entry in new}
     changes = Changes(
@@ -120,7 +149,7 @@ def compare(old: list[Entry], new: list[Entry]) -> Changes | None:
 
 def printable(path: str) -> str:
     """Return ``path`` as text that any file can hold: bytes that are no UTF-8 are written as ``\\xff``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _kind(path: str) -> str:
@@ -133,23 +162,24 @@ def _kind(path: str) -> str:
 def _walk(
     folder: str | Path, prefix: str, above: frozenset[tuple[int, int]]
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the paths of all files below ``folder`` but hidden ones, each after ``prefix``."""
+    """Yield the paths of all files below ``folder`` but hidden ones, each after ``prefix``, in the order of paths."""
     status = Path(folder).stat()
     identity = (status.st_dev, status.st_ino)
     if identity in above:  # A link to a folder that it lies in.
         return
     try:
         with os.scandir(folder) as found:
-            items = sorted(found, key=lambda item: item.name)
+            # As in paths, so that "a-b/1" comes before "a/1".
+            items = sorted((f"{item.name}/" if item.is_dir() else item.name, item) for item in found)
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed: {error.strerror}.") from None
-    for item in items:
-        if item.name.startswith("."):
+    for name, item in items:
+        if name.startswith("."):
             continue
-        if item.is_dir():
-            yield from _walk(item.path, f"{prefix}{item.name}/", above | {identity})
+        if name.endswith("/"):
+            yield from _walk(item.path, prefix + name, above | {identity})
         else:
-            yield prefix + item.name, item
+            yield prefix + name, item
 
 
 def _entry(file: Path | os.DirEntry[str], name: str) -> Entry:

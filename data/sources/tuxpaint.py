@@ -41,7 +41,8 @@ def load(name: str, spec: DatasetSpec) -> list[ImageFile]:
     return [
         ImageFile(
             id=path.relative_to(folder).as_posix(),
-            path=path,
+            folder=folder,
+            name=path.relative_to(folder).as_posix(),
             split="",
             label=_category(path, folder),
             text=_caption(path) if spec.captions is not None else None,

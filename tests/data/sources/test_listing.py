@@ -45,6 +45,14 @@ def test_only_images_and_metadata_are_listed(tmp_path):
     assert [entry.path for entry in scan(tmp_path)] == ["a/1.PNG", "metadata.jsonl", "photo"]
 
 
+def test_files_are_in_the_order_of_their_paths(tmp_path):
+    for name in ("a/1.png", "a-b/1.png", "a.png", "a0/1.png", "a/b/2.png", "a/b.png"):
+        write(tmp_path / name, b"x")
+    write(tmp_path / "a+c.json", b"x")
+    paths = [entry.path for entry in scan(tmp_path, [tmp_path / "a+c.json"])]
+    assert paths == sorted(paths) and len(paths) == 7
+
+
 def test_links_are_followed_but_not_in_circles(tmp_path):
     write(tmp_path / "a/1.png", b"xyz")
     (tmp_path / "a/loop").symlink_to(tmp_path / "a")
