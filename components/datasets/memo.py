@@ -149,7 +149,9 @@ class Memo:
 
         The first eight bytes of a key tell where to look, all sixteen whether it is there.
         """
-        at = int(np.searchsorted(self._firsts, np.frombuffer(one, ">u8")[0].astype(np.uint64)))
+        if not self._files:
+            return None
+        at = int(np.searchsorted(self._firsts, np.uint64(int.from_bytes(one[:8]))))
         while at < len(self._order):
             found = int(self._order[at])
             known = self._files[found * KEY : (found + 1) * KEY]
