@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from data.prepared import SPLITS
@@ -25,22 +26,33 @@ def assign(manifest: pd.DataFrame, shares: Shares) -> pd.Series:
         ``train``, ``validation`` or ``test``, with the index of ``manifest``.
     """
     given = manifest["split"]
-    taken = set(manifest.loc[given.isin(["validation", "test"]), "sha256"])
-    open_rows = given.isin(["", "train"]) & ~manifest["sha256"].isin(taken)
+    content = _numbered(
+        manifest["sha256"]
+    )  # Numbers, since as many strings again would be the most of the memory.
+    taken = content[given.isin(["validation", "test"])].unique()
+    open_rows = given.isin(["", "train"]) & ~content.isin(taken)
     # A content that carries two labels is ranked in the first of them alone.
     stratum = _rarest(manifest["categories"]) if "categories" in manifest else manifest["label"]
-    ranked = manifest[["sha256"]].assign(stratum=stratum.fillna(""))
-    contents = ranked[open_rows].sort_values(["sha256", "stratum"]).drop_duplicates("sha256")
-    by_class = contents.groupby("stratum", sort=False)["sha256"]
-    rank, size = by_class.rank(method="first") - 1, by_class.transform("size")
+    ranked = pd.DataFrame({"content": content, "stratum": _numbered(stratum.fillna(""))})
+    contents = ranked[open_rows].sort_values(["content", "stratum"]).drop_duplicates("content")
+    by_class = contents.groupby("stratum", sort=False)["content"]
+    rank, size = by_class.cumcount(), by_class.transform("size")
     num_test = _counts(size, 0.0 if "test" in set(given) else shares.test)
     num_validation = _counts(size, 0.0 if "validation" in set(given) else shares.validation)
-    test = set(contents.loc[rank < num_test, "sha256"])
-    validation = set(contents.loc[(rank >= num_test) & (rank < num_test + num_validation), "sha256"])
+    test = contents.loc[rank < num_test, "content"]
+    validation = contents.loc[(rank >= num_test) & (rank < num_test + num_validation), "content"]
 
     split = given.where(given.isin(SPLITS), "train").rename("split")
-    split = split.mask(open_rows & manifest["sha256"].isin(test), "test")
-    return split.mask(open_rows & manifest["sha256"].isin(validation), "validation")
+    split = split.mask(open_rows & content.isin(test), "test")
+    return split.mask(open_rows & content.isin(validation), "validation")
+
+
+def _numbered(values: pd.Series) -> pd.Series:
+    """Return for each string its place among all that there are, in their order; what is missing is the last."""
+    numbers, found = values.factorize(use_na_sentinel=False)
+    places = np.empty(len(found), np.int64)
+    places[found.argsort()] = np.arange(len(found))
+    return pd.Series(places[numbers], values.index)
 
 
 def _rarest(categories: pd.Series) -> pd.Series:
