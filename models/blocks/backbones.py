@@ -5,10 +5,13 @@ A backbone gives the features that its own last layer would read: that layer is 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
-from data.errors import UserError, nearest
+from data.errors import nearest
 from models.blocks.efficientnet_lite import EfficientNetLite0
 
 LITE0 = "efficientnet_lite0"
@@ -16,18 +19,27 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of each channel by which torchvision's weights were trained."""
 MIDDLE = ((127 / 255,) * 3, (128 / 255,) * 3)
 """Those of EfficientNet-Lite."""
-OTHERS = frozenset({"googlenet", "inception_v3", "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32"})
-"""Of torchvision's classifiers: those with further outputs while they train, and those of one size of pictures."""
+OTHERS = frozenset(
+    {"googlenet", "inception_v3", "maxvit_t", "squeezenet1_0", "squeezenet1_1"}
+    | {"vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32"}
+)
+"""Of torchvision's classifiers: those with further outputs while they train, of one size of pictures, or whose last
+layer is a convolution."""
 
 
-def check(name: str) -> None:
-    """Check the name of a backbone; torchvision is imported for any other than EfficientNet-Lite0's.
+def check(name: str) -> str:
+    """Return the name of a backbone; torchvision is imported for any other than EfficientNet-Lite0's.
 
     Raises:
-        UserError: there is none of the name.
+        ValueError: there is none of the name.
     """
-    if name != LITE0 and name not in (known := _names()):
-        raise UserError(f"no backbone {name!r}.{nearest(name, known)}")
+    if name != LITE0 and name not in (known := names()):
+        raise ValueError(f"no backbone {name!r}.{nearest(name, known)}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(check)]
+"""A setting that names one."""
 
 
 class Backbone(nn.Module):
@@ -58,7 +70,8 @@ class Backbone(nn.Module):
         return self.network((x_bchw - self.mean) / self.std)
 
 
-def _names() -> list[str]:
+def names() -> list[str]:
+    """Return the names of all backbones."""
     from torchvision import models  # takes seconds
 
     return sorted({LITE0, *models.list_models(module=models)} - OTHERS)

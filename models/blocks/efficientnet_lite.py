@@ -8,6 +8,8 @@ head [N, 1280, ...] -> mean over the picture [N, 1280] -> logits [N, 1000].
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -81,10 +83,19 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = nn.BatchNorm2d(WIDTH, EPSILON)
         self._fc = nn.Linear(WIDTH, 1000)
 
+    def parts(self) -> list[Callable[[Tensor], Tensor]]:
+        """Return what comes before the mean over the picture, each to be given what the one before it returns."""
+        return [self._stem, *self._blocks, self._head]
+
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return the logits."""
-        x = functional.relu6(self._bn0(self._conv_stem(x_bchw)))
-        for block in self._blocks:
-            x = block(x)
-        x = functional.relu6(self._bn1(self._conv_head(x)))
+        x = x_bchw
+        for part in self.parts():
+            x = part(x)
         return self._fc(x.mean(dim=(2, 3)))
+
+    def _stem(self, x: Tensor) -> Tensor:
+        return functional.relu6(self._bn0(self._conv_stem(x)))
+
+    def _head(self, x: Tensor) -> Tensor:
+        return functional.relu6(self._bn1(self._conv_head(x)))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from data.errors import UserError
 from models.blocks import backbones
 from models.blocks.classify import Classifying
-from models.blocks.fine_tuning import FineTuning
+from models.blocks.fine_tuning import FewShots
 
 
-class Config(FineTuning, Classifying):
+class Config(FewShots, Classifying):
     """What a ``cnn`` can be told.
 
     Attributes:
@@ -24,22 +23,12 @@ class Config(FineTuning, Classifying):
         label_smoothing: probability taken from the right class and spread over all (Szegedy et al. 2016).
     """
 
-    backbone: str | None = None
+    backbone: backbones.Name | None = None
     widths: tuple[int, ...] = Field(default=(32, 64, 128), min_length=1)
     depth: int = Field(default=1, ge=1)
     stem_stride: int = Field(default=2, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
-
-    @field_validator("backbone")
-    @classmethod
-    def _is_known(cls, name: str | None) -> str | None:
-        try:
-            if name is not None:
-                backbones.check(name)
-        except UserError as error:
-            raise ValueError(str(error)) from None
-        return name
 
     @classmethod
     def quick(cls) -> Config:

@@ -9,7 +9,8 @@ al. 2015): the stem need not learn through the transformer alone, and classes ar
 
 Shapes: image uint8 [N, H, W, C] -> patches [N, P, width] -> encoder, the same shape -> with the classes' embeddings
 [N, P + 1 + K, width] -> decoder, the same shape -> pixels [N, H, W, pixels] times classes [N, 1 + K, pixels] -> logits
-[N, 1 + K, H, W] -> mask uint8 [N, H, W], 0 the ground and k + 1 class k.
+[N, 1 + K, H, W] -> mask uint8 [N, H, W], 0 the ground and k + 1 class k. With ``backbone`` a network of torchvision,
+or EfficientNet-Lite0, is in the place of the stem: its five maps are what the stem's widths are.
 """
 
 from models.segmenter.config import Config
@@ -17,5 +18,6 @@ from models.segmenter.fit import fit
 from models.segmenter.network import Segmenter, build, graph
 
 TASK = "segmentation"
+PRETRAINED = True
 
-__all__ = ["TASK", "Config", "Segmenter", "build", "fit", "graph"]
+__all__ = ["PRETRAINED", "TASK", "Config", "Segmenter", "build", "fit", "graph"]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
+from models.blocks import pyramid
+from models.blocks.fine_tuning import FineTuning
 from models.blocks.patches import Patched
 
 
-class Config(Patched):
-    """What a ``segmenter`` can be told; ``grid`` is of the patches of what the stem gives.
+class Config(FineTuning, Patched):
+    """What a ``segmenter`` can be told; ``grid`` is of the patches of what the stem, or the backbone, gives.
 
     Attributes:
+        backbone: a network whose weights others have trained, in place of the stem: ``efficientnet_lite0``, or the name
+            of a convolutional classifier of torchvision. It reads colours, as many pixels as the data has, standardised
+            as it was trained. ``freeze`` is of it alone; without it, of all before the decoder.
         dropout: probability of dropping a number after the embedding, the attention and each feed-forward layer.
         stem: channels of the convolutions before the patches; each halves the picture. None are fine.
         stem_depth: convolutions after each of those.
@@ -20,6 +27,9 @@ class Config(Patched):
             counts 1.
     """
 
+    NEW: ClassVar[tuple[str, ...]] = ("classes", "bias")
+
+    backbone: pyramid.Name | None = None
     dropout: float = Field(default=0.0, ge=0, lt=1)
     stem: tuple[int, ...] = (32, 64)
     stem_depth: int = Field(default=1, ge=0)

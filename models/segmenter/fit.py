@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.prepared import UNCOUNTED, PreparedData
-from models.blocks import loop
+from models.blocks import fine_tuning, loop
 from models.blocks.batches import Batches
 from models.blocks.pixels import unit
 from models.run import Run
@@ -19,8 +19,13 @@ CHUNK = 64
 
 
 def fit(model: Segmenter, data: PreparedData, run: Run) -> None:
-    """Train ``model`` in place on the masks of ``data.train``; ``data.validation`` chooses the best weights."""
+    """Train ``model`` in place on the masks of ``data.train``; ``data.validation`` chooses the best weights.
+
+    Raises:
+        UserError: the weights that it is to start from do not fit.
+    """
     config = model.config
+    fine_tuning.begin(model)
 
     def loss(network: nn.Module, x_bchw: Tensor, masks: Tensor) -> Tensor:
         # A mask moves as one more channel: every change takes pixels as they are, and zeros that come in are ground.

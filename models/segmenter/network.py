@@ -9,21 +9,18 @@ from torch.nn import functional
 from data.prepared import DataSpec
 from models.blocks.dropout import Dropout
 from models.blocks.encoder import Encoder
+from models.blocks.fine_tuning import Transferable, is_part
 from models.blocks.patches import PatchEmbedding, waves
 from models.blocks.pixels import Standardise, unit
+from models.blocks.pyramid import Pyramid
 from models.segmenter.config import Config
 
 
 class Stem(nn.ModuleList):
-    """Convolutions before the patches: of each width one that halves the picture and ``depth`` that keep it.
-
-    Attributes:
-        stride: how many pixels of the picture are one of the result, a side.
-    """
+    """Convolutions before the patches: of each width one that halves the picture and ``depth`` that keep it."""
 
     def __init__(self, channels: int, widths: tuple[int, ...], depth: int) -> None:
         super().__init__()
-        self.stride = 2 ** len(widths)
         for width in widths:
             kept = (Residual(width) for _ in range(depth))
             self.append(nn.Sequential(_convolution(channels, width, stride=2), *kept))
@@ -50,7 +47,7 @@ class Residual(nn.Module):
         return x + self.convolution(x)
 
 
-class Segmenter(nn.Module):
+class Segmenter(Transferable):
     """Images [N, C, H, W] in [0, 1] to logits [N, 1 + K, H, W] of the ground and of each class."""
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
@@ -59,10 +56,16 @@ class Segmenter(nn.Module):
         self.size = spec.height, spec.width
         values = 1 + spec.num_classes
         self.standardise = Standardise(spec)
-        self.stem = Stem(spec.channels, config.stem, config.stem_depth)
-        height, width = (-(-side // self.stem.stride) for side in self.size)
-        self.embed = PatchEmbedding((spec.channels, *config.stem)[-1], height, width, config)
-        self.patch = tuple(side * self.stem.stride for side in self.embed.patch)
+        if config.backbone is None:
+            self.stem = Stem(spec.channels, config.stem, config.stem_depth)
+            widths, self.halvings = config.stem, range(1, 1 + len(config.stem))
+        else:
+            self.features = Pyramid(config.backbone)
+            widths, self.halvings = self.features.widths, self.features.halvings
+        stride = 2 ** max(self.halvings, default=0)
+        height, width = (-(-side // stride) for side in self.size)
+        self.embed = PatchEmbedding((spec.channels, *widths)[-1], height, width, config)
+        self.patch = tuple(side * stride for side in self.embed.patch)
         self.positions = nn.Parameter(waves(self.embed.grid, config.width)[None])
         self.dropout = Dropout(config.dropout)
         sizes = config.width, config.heads, config.hidden
@@ -70,7 +73,7 @@ class Segmenter(nn.Module):
         self.classes = nn.Parameter(torch.randn(1, values, config.width))
         self.decoder = Encoder(*sizes, config.decoder_depth, config.dropout)
         self.at_pixels = nn.Conv2d(spec.channels, config.pixels, 3, 1, 1)
-        self.skips = nn.ModuleList(nn.Conv2d(width, config.pixels, 1) for width in config.stem)
+        self.skips = nn.ModuleList(nn.Conv2d(width, config.pixels, 1) for width in widths)
         self.to_pixels = nn.Linear(config.width, config.pixels * self.patch[0] * self.patch[1])
         self.to_classes = nn.Linear(config.width, config.pixels)
         self.bias = nn.Parameter(torch.zeros(values))
@@ -78,7 +81,7 @@ class Segmenter(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return the logits."""
         x = self.standardise(x_bchw)
-        maps = self.stem(x)
+        maps = self.stem(x) if self.config.backbone is None else self.features(x_bchw)
         patches = self.encoder(self.dropout(self.embed(maps[-1] if maps else x) + self.positions))
         num = patches.shape[1]
         read = self.decoder(torch.cat([patches, self.classes.expand(patches.shape[0], -1, -1)], dim=1))
@@ -87,10 +90,15 @@ class Segmenter(nn.Module):
         logits = fit * self.config.pixels**-0.5 + self.bias
         return logits.transpose(1, 2).unflatten(2, self.size)
 
+    def is_kept(self, name: str) -> bool:
+        """Say whether ``name`` is of the backbone, or without one, of what reads the picture before the decoder."""
+        pictures = ("stem", "embed", "positions", "encoder")
+        return is_part(name, pictures if self.config.backbone is None else ("features",))
+
     def _seen(self, x: Tensor, maps: list[Tensor]) -> Tensor:
         """Return what convolutions see at each pixel, [N, H, W, pixels]: the first one's at it, the stem's about it."""
         seen = self.at_pixels(x)
-        for halvings, (skip, of_width) in enumerate(zip(self.skips, maps, strict=True), start=1):
+        for halvings, skip, of_width in zip(self.halvings, self.skips, maps, strict=True):
             larger = functional.interpolate(skip(of_width), scale_factor=2**halvings)
             seen = seen + larger[:, :, : self.size[0], : self.size[1]]
         return seen.permute(0, 2, 3, 1)

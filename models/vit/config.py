@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from models.blocks.classify import Classifying
-from models.blocks.fine_tuning import FineTuning
+from models.blocks.fine_tuning import FewShots
 from models.blocks.patches import Patched
 
 
-class Config(FineTuning, Classifying, Patched):
+class Config(FewShots, Classifying, Patched):
     """What a ``vit`` can be told. A side that the patches do not fill is padded with the mean colour.
 
     Attributes:

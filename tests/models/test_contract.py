@@ -14,17 +14,14 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from torch.onnx._internal.exporter import _capture_strategies
 
 import models
-from components import export, tasks
-from components.bundles import parity
-from components.bundles.onnx_session import OnnxGraph
+from components import tasks
 from components.evaluation import prompts
-from components.trained.torch_model import Reference, arguments
+from components.trained.torch_model import arguments
 from models import checkpoint
 from models.registry import FAMILIES
-from tests.models import tiny, training_process
+from tests.models import exported, tiny, training_process
 from tests.models.hooks import HOOKS, REQUIRED, WALKS
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
@@ -204,21 +201,8 @@ def test_graph_has_the_signature_of_its_task(family, trained, data):
 
 
 @every_family_but(SAME_GRAPH)
-def test_exported_graph_agrees(family, trained, data, tmp_path, monkeypatch):
-    """The export stage's own conversion and comparison, at batches that it was not traced with."""
-    # PyTorch would try a second, slower way of tracing where the first fails: no family may need it.
-    monkeypatch.setattr(_capture_strategies, "CAPTURE_STRATEGIES", _capture_strategies.CAPTURE_STRATEGIES[:1])
-    graph = models.family(family).graph(trained(family)[0])
-    task = tasks.of(models.family(family).TASK, arguments(graph))
-    inputs, outputs = task.signature(data.spec)
-    content = export.convert(graph, task, data)
-    file = tmp_path / "model.onnx"
-    file.write_bytes(content)
-    onnx = OnnxGraph(file, content, inputs, outputs, threads=1).predict
-    pytorch = Reference(graph, data.spec, outputs, torch.device("cpu"), 1)
-    report = parity.tensors(family, task, onnx, pytorch, data)
-    compared = {tensor.name for tensor in outputs if tensor.dtype != "string"}
-    assert {batch: set(found) for batch, found in report.items()} == dict.fromkeys("127", compared)
+def test_exported_graph_agrees(family, trained, data, tmp_path):
+    assert exported.compare(family, trained(family)[0], data, tmp_path) == set("127")
 
 
 @pytest.mark.parametrize("family", HOOKS["log_likelihood"])

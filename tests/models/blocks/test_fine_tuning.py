@@ -47,10 +47,19 @@ def test_what_is_frozen_does_not_change_in_training(base, digits):
 
 def test_lower_layers_learn_more_slowly():
     config = models.family("cnn").Config(layer_decay=0.5)
-    names = ["class_token", "features.network.layer1.0.conv1.weight", "features.network.layer1.1.bn1.bias"]
+    names = ["features.network.layer1.0.conv1.weight", "features.network.layer1.1.bn1.bias"]
     names += ["features.network.layer2.0.conv1.weight", "classify.1.weight"]
-    assert list(config.rates(names).values()) == [0.125, 0.25, 0.25, 0.5, 1.0]
+    assert list(config.rates(names).values()) == [0.25, 0.25, 0.5, 1.0]
+    names = ["class_token", "encoder.layers.0.norm.weight", "encoder.layers.1.norm.weight", "classify.weight"]
+    assert list(config.rates(names).values()) == [0.125, 0.25, 0.5, 1.0]
     assert set(models.family("cnn").Config().rates(names).values()) == {1.0}
+
+
+def test_all_that_stands_on_a_backbone_learns_at_the_full_rate():
+    config = models.family("segmenter").Config(layer_decay=0.5)
+    names = ["classes", "bias", "features.network._conv_stem.weight", "features.network._blocks.0._bn1.bias"]
+    names += ["embed.weight", "encoder.layers.0.norm.weight", "to_classes.weight"]
+    assert list(config.rates(names).values()) == [1.0, 1.0, 0.25, 0.5, 1.0, 1.0, 1.0]
 
 
 def test_a_decay_of_the_rate_reaches_the_optimizer(base, digits):
