@@ -46,8 +46,9 @@ def attention(tell: Callable[..., Any], model: Evaluated) -> Arrays:
 
 
 def query_attention(tell: Callable[..., Any], model: Evaluated) -> Arrays:
-    """Return ``query_attention``: where each query looks in the first test images."""
-    return {"query_attention": tell(model.data.test.images[:QUERY_MAPS])}
+    """Return ``query_attention``: where each query looks in the first test images; nothing where it cannot tell."""
+    maps = tell(model.data.test.images[:QUERY_MAPS])
+    return {} if maps is None else {"query_attention": maps}
 
 
 def memory(tell: Callable[..., Any], model: Evaluated) -> Arrays:

@@ -76,9 +76,26 @@ class Transferable(nn.Module):
         """Set the mode; what is frozen stays as for an answer, or its batch norms would change."""
         super().train(mode)
         if self.config.freeze == "backbone":
-            for name, part in self.named_children():
-                part.train(mode and not self.is_kept(name))
+            for name, part in self.named_modules():
+                if name and self.is_kept(name):
+                    part.eval()
         return self
+
+    def take_base(self) -> None:
+        """Put the weights of the folder ``config.base`` into the network.
+
+        Raises:
+            UserError: they are another architecture's.
+        """
+        config = self.config
+        files = weight_files.in_folder(Path(config.base))
+        tensors, where = weight_files.read(files), f"base: {files[0] if files else config.base}"
+        backbone = getattr(self, "features", None)
+        own = any(is_part(name, config.NEW) for name in tensors)
+        if isinstance(backbone, Backbone) and not own:
+            fit_in(backbone.network, tensors, where, backbone.head)
+        else:
+            fit_in(self, tensors, where, *config.NEW)
 
 
 def begin(model: Transferable) -> None:
@@ -89,14 +106,7 @@ def begin(model: Transferable) -> None:
     """
     config = model.config
     if config.base is not None:
-        files = weight_files.in_folder(Path(config.base))
-        tensors, where = weight_files.read(files), f"base: {files[0] if files else config.base}"
-        backbone = getattr(model, "features", None)
-        own = any(is_part(name, config.NEW) for name in tensors)
-        if isinstance(backbone, Backbone) and not own:
-            fit_in(backbone.network, tensors, where, backbone.head)
-        else:
-            fit_in(model, tensors, where, *config.NEW)
+        model.take_base()
     if config.freeze == "backbone":
         if config.base is None:
             raise UserError(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from models.blocks.fine_tuning import FineTuning
 from models.blocks.loop import Recipe
+from models.detr import pretrained
+from models.detr.pretrained import Pretrained
 
 
-class Config(Recipe):
+class Config(FineTuning, Recipe):
     """What a ``detr`` can be told.
 
+    Where ``base`` is an RT-DETR, nothing from ``backbone`` to ``denoising`` is of effect but ``zoom`` and ``relight``.
+
     Attributes:
+        pretrained: what lies in the folder ``base`` where it is an RT-DETR of transformers, which then is the network.
+            It is read when the training starts and kept in the checkpoint, so that the model can be built without its
+            base; nobody needs to set it.
         backbone: channels of the backbone's stages, each of which halves the picture; the last one is repeated where
             there would be more than 400 cells, and left out where there would be fewer than 16 or than two an object.
         backbone_depth: residual blocks in each stage but the first.
@@ -36,6 +44,12 @@ class Config(Recipe):
         class_weight, l1_weight, giou_weight: weights of the loss's parts.
     """
 
+    NEW: ClassVar[tuple[str, ...]] = (
+        *("classify", "decoder.classify", "told"),
+        *("base.enc_score_head", "base.decoder.class_embed", "base.denoising_class_embed"),
+    )
+
+    pretrained: Pretrained | None = None
     backbone: tuple[int, ...] = Field(default=(24, 48, 96), min_length=1)
     backbone_depth: int = Field(default=1, ge=1)
     width: int = Field(default=96, ge=4, multiple_of=4)
@@ -63,6 +77,22 @@ class Config(Recipe):
     def _heads_divide_the_width(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"heads: {self.heads} do not divide the width of {self.width}")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_the_base(cls, values: Any) -> Any:
+        if values.get("base") is not None and not values.get("pretrained"):
+            return values | {"pretrained": pretrained.read(values["base"])}
+        return values
+
+    @model_validator(mode="after")
+    def _classify_as_the_base_does(self) -> Self:
+        if self.pretrained is not None and self.classification == "cross_entropy":
+            raise ValueError(
+                "classification: an RT-DETR has no class for 'no object', which 'cross_entropy' needs;"
+                " use 'varifocal' or 'focal'"
+            )
         return self
 
     @classmethod

@@ -8,12 +8,13 @@ from models.blocks.in_pictures import in_pictures
 from models.blocks.pixels import unit
 from models.detr import boxes
 from models.detr.network import Detr
+from models.detr.rt_detr import RtDetr
 
 
 class Detector(nn.Module):
     """Post-processing inside: no boxes to suppress, since the matching in training allows an object one query."""
 
-    def __init__(self, network: Detr) -> None:
+    def __init__(self, network: Detr | RtDetr) -> None:
         super().__init__()
         self.network = network
 
@@ -34,6 +35,6 @@ class Detector(nn.Module):
         return in_pictures(boxes.to_corners(answers.boxes), size, fit, target), scores, labels
 
 
-def graph(model: Detr) -> Detector:
+def graph(model: Detr | RtDetr) -> Detector:
     """Return the module to export."""
     return Detector(model).eval()

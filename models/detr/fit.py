@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from data.prepared import PreparedData
-from models.blocks import loop
+from models.blocks import fine_tuning, loop
 from models.blocks.batches import Batches
 from models.blocks.pixels import unit
 from models.detr import boxes
@@ -14,6 +14,7 @@ from models.detr.config import Config
 from models.detr.denoising import disturb
 from models.detr.loss import matched_loss, set_loss
 from models.detr.network import Detr
+from models.detr.rt_detr import RtDetr
 from models.detr.zoom import relight, zoom
 from models.run import Run
 
@@ -21,10 +22,15 @@ CHUNK = 256
 TENSORS = ("images", "box_labels", "boxes")
 
 
-def fit(model: Detr, data: PreparedData, run: Run) -> None:
-    """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights."""
+def fit(model: Detr | RtDetr, data: PreparedData, run: Run) -> None:
+    """Train ``model`` in place on ``data.train``; ``data.validation`` chooses the best weights.
 
-    def loss(model: Detr, x_bchw: Tensor, labels: Tensor, corners: Tensor) -> Tensor:
+    Raises:
+        UserError: the weights that it is to start from do not fit.
+    """
+    fine_tuning.begin(model)
+
+    def loss(model: Detr | RtDetr, x_bchw: Tensor, labels: Tensor, corners: Tensor) -> Tensor:
         x_bchw, labels, corners = augment(model.config, x_bchw, labels, corners, run.generator)
         return train_loss(model, x_bchw, labels, boxes.to_centre(corners), run.generator)
 
@@ -40,10 +46,16 @@ def augment(
 
 
 def train_loss(
-    model: Detr, x_bchw: Tensor, labels: Tensor, targets: Tensor, generator: torch.Generator
+    model: Detr | RtDetr, x_bchw: Tensor, labels: Tensor, targets: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Return the loss of pictures [N, C, H, W] with labels int64 [N, M] and centre boxes [N, M, 4]."""
     config = model.config
+    if isinstance(model, RtDetr):
+        parts = (
+            set_loss(answers.logits.float(), answers.boxes.float(), labels, targets, config)
+            for answers in model.layers(x_bchw)
+        )
+        return sum(part.total(config) for part in parts)
     seen = model.see(x_bchw)
     queries = seen.content.shape[1]
     noised = None
@@ -79,7 +91,7 @@ def train_loss(
 
 
 @torch.no_grad()
-def validate(model: Detr, split: Batches) -> dict[str, float]:
+def validate(model: Detr | RtDetr, split: Batches) -> dict[str, float]:
     """Return the last layer's set loss a picture (``loss``)."""
     config, total = model.config, 0.0
     for images, labels, corners in split.in_order(CHUNK):

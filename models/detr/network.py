@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from data.prepared import DataSpec
 from models.blocks.encoder import Encoder
+from models.blocks.fine_tuning import Transferable, is_part
 from models.blocks.pixels import Standardise
 from models.detr import boxes, position_encoding
 from models.detr.backbone import Backbone
@@ -52,7 +53,7 @@ class Seen(NamedTuple):
     cells: Answers | None
 
 
-class Detr(nn.Module):
+class Detr(Transferable):
     """Pictures [N, C, H, W] in [0, 1] to a class and a box of each query."""
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
@@ -115,6 +116,10 @@ class Detr(nn.Module):
         answers = self.decode(self.see(x_bchw))
         return Answers(answers.logits[-1], answers.boxes[-1])
 
+    def is_kept(self, name: str) -> bool:
+        """Say whether ``name`` is of the convolutional backbone."""
+        return is_part(name, ("backbone",))
+
     def _surest(self, logits: Tensor, content: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
         """Return content and anchors of the cells where an object is likeliest, in the order of the cells."""
         if self.chosen is None or self.chosen >= logits.shape[1]:
@@ -125,11 +130,6 @@ class Detr(nn.Module):
         # In the cells' order, so that two that are as likely do not change places by a rounding.
         places = likely.topk(self.chosen, dim=1).indices.sort(dim=1).values[..., None]
         return tuple(x.gather(1, places.expand(-1, -1, x.shape[-1])) for x in (content, anchors))
-
-
-def build(config: Config, spec: DataSpec) -> Detr:
-    """Return the network with random weights."""
-    return Detr(config, spec)
 
 
 def _stages(widths: tuple[int, ...], spec: DataSpec) -> tuple[int, ...]:
