@@ -139,7 +139,8 @@ def array(row: Described, content: bytes, frame: Frame) -> np.ndarray:
 def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the sums of the values of uint8 [N, H, W, C] and of their squares, each int64 [N, C]."""
     # Channels first: sums over what lies side by side are ten times as fast.
-    values = np.ascontiguousarray(images.reshape(len(images), -1, images.shape[-1]).transpose(0, 2, 1))
+    num, height, width, channels = images.shape  # -1 would be refused where there are no images
+    values = np.ascontiguousarray(images.reshape(num, height * width, channels).transpose(0, 2, 1))
     squares = np.square(values, dtype=np.uint16)
     return values.sum(axis=2, dtype=np.int64), squares.sum(axis=2, dtype=np.int64)
 
