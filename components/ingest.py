@@ -21,7 +21,7 @@ from components.project.layout import dataset_file, ingest_memo, ingested, prepa
 from data import atomic, spec
 from data.captions import words
 from data.prepared import PreparedData
-from data.recipes import derived
+from data.recipes import derived, photographs
 from data.sources import Arrays, ImageFile, faces, imagefolder, packaged, torchvision, tuxpaint
 from data.sources.listing import Entry, scan
 from data.text import parts
@@ -73,7 +73,7 @@ def write(
     writer = PartWriter(folder, *_kind(settings))
     if settings.source == "imagefolder":
         return image_files.write(_listed(settings) if files is None else files, settings, writer, memo)
-    if settings.source == "tuxpaint":
+    if settings.source == "tuxpaint" and settings.scenes is None:
         return image_files.write(tuxpaint.load(dataset, settings), settings, writer, memo)
     for row, *contents in _read_arrays(_load(dataset, settings)):
         if settings.text is not None and row["text"] is not None:
@@ -112,6 +112,8 @@ def _load(dataset: str, settings: spec.DatasetSpec) -> Arrays:
         return torchvision.load(dataset, settings)
     if settings.source == "derived":
         return derived.load(dataset, settings, PreparedData(prepared(settings.parent)))
+    if settings.source == "tuxpaint":
+        return photographs.load(dataset, settings, tuxpaint.load(dataset, settings))
     if settings.source == "heads":
         return faces.load(settings)
     return packaged.load(dataset)

@@ -145,7 +145,7 @@ class DatasetSpec(BaseModel):
             is brought to the height and width of ``image``. With recipe ``captions``, 1: each picture's edge map goes
             with it.
         objects: of data for detection: where they are told of.
-        scenes: recipe ``scenes``: how many.
+        scenes: recipe ``scenes``, and ``tuxpaint`` for scenes of photographs: how many.
         heads: ``heads``: how many.
         text: of data for transcription: what transcripts are made of. Of ``lines``, the classes whose images are used.
         lines: ``lines``: how many, and how they look.
@@ -191,6 +191,14 @@ class DatasetSpec(BaseModel):
             raise ValueError(
                 "recipe scenes needs 'scenes', such as {train: 3000, validation: 300, test: 400}, and objects: "
                 "{masks: true}"
+            )
+        of_photographs = self.source == "tuxpaint" and (self.scenes is not None or self.objects is not None)
+        if of_photographs and (
+            self.scenes is None or self.objects != ObjectsSpec(masks=True) or self.image.channels != 3
+        ):
+            raise ValueError(
+                "source tuxpaint has objects in scenes, and they have masks: it needs 'scenes', such as {train: 600, "
+                "validation: 80, test: 120}, objects: {masks: true} and image.channels: 3"
             )
         if self.recipe == "lines" and (self.lines is None or self.text is None or self.text.symbols is None):
             raise ValueError(

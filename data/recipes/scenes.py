@@ -36,7 +36,7 @@ class Scene:
     """A scene.
 
     Attributes:
-        image: uint8 [H, W].
+        image: uint8 [H, W], of photographs [H, W, 3].
         boxes: float64 [n, 4], x0, y0, x1, y1 in pixels of all that each item is, its hidden part included.
         instances: uint16 [H, W], 0 the ground and k + 1 what is visible of item k.
         items: n places of the items in what they were chosen from.
@@ -69,7 +69,7 @@ def draw(random: np.random.Generator, items_nhw: np.ndarray, spec: ImageSpec) ->
             whole.append(mask)
             chosen.append(item)
             instances[mask] = len(whole)
-    return Scene(image, np.array([_box(mask) for mask in whole]), instances, tuple(chosen))
+    return Scene(image, np.array([box(mask) for mask in whole]), instances, tuple(chosen))
 
 
 def _ground(random: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -111,6 +111,7 @@ def _over(image: np.ndarray, light: np.ndarray, tone: int) -> np.ndarray:
     return ((image * (255 - cover) + (light.astype(np.int32) * tone // 255) * cover) // 255).astype(np.uint8)
 
 
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
+def box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 of what bool ``mask`` [H, W] covers, in pixels."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
