@@ -14,6 +14,7 @@ from components.datasets.manifest import DESCRIPTION
 from data.image_statistics import grey, grey_of, measure
 from data.images import Colour, DecodeError, decode
 from data.perceptual_hash import to_hex
+from data.sources import reading
 from data.sources.listing import printable
 
 MAX_BYTES = 256 << 20
@@ -37,7 +38,7 @@ def arrays(images_nhwc: np.ndarray) -> Iterator[Described]:
             yield shape | _of_bytes(content) | measured, content
 
 
-def files(sources: Iterable[tuple[Path, str | None]], ground: Colour) -> list[Described]:
+def files(sources: Iterable[tuple[Path | str, str | None]], ground: Colour) -> list[Described]:
     """Describe image files; images of one size are measured together.
 
     Args:
@@ -66,13 +67,13 @@ def files(sources: Iterable[tuple[Path, str | None]], ground: Colour) -> list[De
     return found
 
 
-def _read(path: Path, nearest: str | None) -> Described:
+def _read(path: Path | str, nearest: str | None) -> Described:
     row = dict.fromkeys(DESCRIPTION) | {"decodes": False}
     try:
-        row["bytes"] = path.stat().st_size
+        row["bytes"] = reading.status(path).st_size
         if row["bytes"] > MAX_BYTES:
             return row | {"error": f"larger than {MAX_BYTES >> 20} MiB"}, None
-        content = path.read_bytes()
+        content = reading.content(path)
     except OSError as error:
         hint = f"; the nearest name is {printable(nearest)!r}" if nearest else ""
         return row | {"error": f"cannot be read: {error.strerror}{hint}"}, None

@@ -20,7 +20,7 @@ from data import ahead, cores
 from data.captions import words
 from data.errors import UserError
 from data.objects import Objects, place
-from data.sources import ImageFile, imagefolder
+from data.sources import ImageFile, imagefolder, reading
 from data.spec import DatasetSpec
 from data.text import parts
 
@@ -128,9 +128,9 @@ class _Listed:
 
     def _look(self, position: int, file: ImageFile) -> tuple[bytes, ...]:
         if not self._pairs or file.input is None:
-            return (key(file.path),)
+            return (key(file.place),)
         self._has_input[position] = True
-        return key(file.path), key(file.input.path)
+        return key(file.place), key(file.input.place)
 
 
 _HASHES = ("sha256", f"{manifest.INPUT}sha256")
@@ -167,7 +167,7 @@ def _chunks(files: Iterable[ImageFile]) -> Iterator[list[ImageFile]]:
     size = 0
     for one in files:
         chunk.append(one)
-        size += _size(one.path)
+        size += _size(one.place)
         if len(chunk) == _CHUNK_FILES or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -175,9 +175,9 @@ def _chunks(files: Iterable[ImageFile]) -> Iterator[list[ImageFile]]:
         yield chunk
 
 
-def _size(path: Path) -> int:
+def _size(path: str) -> int:
     try:
-        return path.stat().st_size
+        return reading.status(path).st_size
     except OSError:
         return 0
 
@@ -207,7 +207,7 @@ def _example(
 def _read(chunk: list[ImageFile], settings: DatasetSpec) -> list[Example]:
     pairs = settings.input_channels is not None
     of_each = [[file, file.input] if pairs and file.input is not None else [file] for file in chunk]
-    sources = [(source.path, source.nearest) for one in of_each for source in one]
+    sources = [(source.place, source.nearest) for one in of_each for source in one]
     found = iter(described.files(sources, settings.image.ground))
     return [
         _assembled(file, [next(found) for _ in one], settings)

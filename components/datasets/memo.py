@@ -25,6 +25,7 @@ from components.datasets.manifest import DESCRIPTION, INPUT, MANIFEST, SHARDS
 from components.datasets.parts import Part, digest, link
 from data import atomic
 from data.image_shards import EncodedImages
+from data.sources import reading
 
 KEY = 16
 """Bytes of a key."""
@@ -56,10 +57,10 @@ class Found(NamedTuple):
     files: list[bytes]
 
 
-def key(path: Path) -> bytes:
+def key(path: Path | str) -> bytes:
     """Return the key of a file; ``UNKNOWN`` of one that is not there or was changed a moment ago."""
     try:
-        found = path.stat()
+        found = reading.status(path)
     except OSError:
         return UNKNOWN
     if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _SETTLED:

@@ -51,6 +51,11 @@ class InputFile:
     path: Path
     nearest: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Its path as text."""
+        return str(self.path)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageFile:
@@ -86,3 +91,8 @@ class ImageFile:
     def path(self) -> Path:
         """Where to read it."""
         return self.folder / self.name
+
+    @property
+    def place(self) -> str:
+        """Its path as text (``data/sources/reading.py``)."""
+        return f"{self.folder}/{self.name}"

@@ -11,6 +11,7 @@ from components import ingest
 from components.datasets import described, memo, parts
 from components.project import layout
 from data import atomic
+from data.sources import reading
 from tests.photo_folder import digest, encode, fill, photo, project, write
 
 DATASET = """\
@@ -39,7 +40,7 @@ def read(monkeypatch):
     found = []
     once = described._read
     monkeypatch.setattr(
-        described, "_read", lambda path, nearest: (found.append(path.name), once(path, nearest))[1]
+        described, "_read", lambda path, nearest: (found.append(Path(path).name), once(path, nearest))[1]
     )
     return found
 
@@ -112,9 +113,9 @@ def test_a_new_label_of_a_file_needs_no_reading(photos, read, tmp_path):
 
 
 def test_a_file_that_could_not_be_read_is_tried_again(photos, read, monkeypatch):
-    once = Path.read_bytes
+    once = reading.content
     monkeypatch.setattr(
-        Path, "read_bytes", lambda path: once(path if path.name != "00.png" else Path("gone"))
+        reading, "content", lambda path: once(path if Path(path).name != "00.png" else "gone")
     )
     ingested()
     read.clear()
