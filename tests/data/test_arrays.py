@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data import arrays
-from data.arrays import ShardedArray, joined, whole
+from data.arrays import PlacedArray, ShardedArray, joined, whole
 from data.errors import UserError
 
 
@@ -83,3 +83,20 @@ def test_what_memory_cannot_hold_is_refused_and_rows_are_not(both, monkeypatch):
     with pytest.raises(UserError, match=r"this machine has .* GiB.*image\.height"):
         whole(found)
     np.testing.assert_array_equal(found[:2], expected[:2])
+
+
+def test_rows_at_places_are_those_of_the_other_array_in_their_order():
+    values = np.random.default_rng(0).integers(0, 256, (9, 4, 3)).astype(np.uint8)
+    places = np.array([8, 0, 3, 3, 5])
+    for array in (values, ShardedArray(np.split(values, [2, 7]))):
+        found = PlacedArray(array, places)
+        assert found.shape == (5, 4, 3) and found.dtype == np.uint8
+        for index in (
+            2,
+            slice(1, 4),
+            np.array([4, 0]),
+            np.array([True, False, True, False, True]),
+            (slice(3), 1),
+        ):
+            np.testing.assert_array_equal(found[index], values[places][index])
+        np.testing.assert_array_equal(whole(found), values[places])
