@@ -243,9 +243,7 @@ def _open(address: str) -> MlflowClient:
         # Two processes that set up one empty database at the same time trip over each other.
         with lock("mlflow-store"):
             if artifact_places.is_embedded(address) and not (MLFLOW / "mlflow.db").exists():
-                # Killed between two tables, MLflow could never finish them: they come as a whole or not at all.
-                with atomic.file(MLFLOW / "mlflow.db") as unfinished:
-                    MlflowClient(f"sqlite:///{unfinished.absolute()}")
+                _make_embedded()
             opened = MlflowClient(address)
             artifact_places.follow_move(address, _owner())
             return opened
@@ -253,6 +251,15 @@ def _open(address: str) -> MlflowClient:
         reason = first_line(error)
         kind = Unreachable if may_pass(error) else UserError
         raise kind(f"MLFLOW_TRACKING_URI={shown}: cannot be used: {reason}") from None
+
+
+def _make_embedded() -> None:
+    """Make the embedded store in one step: killed between two of its tables, MLflow could never finish them."""
+    made = MLFLOW / "made"
+    with atomic.folder(made) as folder:  # SQLite puts a journal beside its file
+        MlflowClient(f"sqlite:///{(folder / 'mlflow.db').absolute()}")
+    (made / "mlflow.db").replace(MLFLOW / "mlflow.db")
+    made.rmdir()
 
 
 def _ask_server(address: str, shown: str) -> None:

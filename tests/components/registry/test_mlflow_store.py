@@ -39,7 +39,9 @@ def test_a_process_killed_while_it_makes_the_store_leaves_none(tmp_path, monkeyp
     )
     store = tmp_path / ".darkroom/mlflow"
     # Its tables are there one after the other; that takes a second.
-    while making.poll() is None and not any(file.stat().st_size > 50_000 for file in store.glob("*")):
+    while making.poll() is None and not any(
+        file.stat().st_size > 50_000 for file in store.rglob("mlflow.db")
+    ):
         time.sleep(0.005)
     making.kill()
     assert making.wait() == -signal.SIGKILL
