@@ -16,32 +16,19 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+import sqlalchemy
 from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 
 from components.project.layout import MLFLOW, STATE
+from components.registry import artifact_places
+from components.registry.artifact_places import OWNER
 from data import atomic
 from data.errors import UserError, first_line, nearest
-
-# MLflow reads these when imported or first used. Its own defaults wait minutes for a server that is down.
-for _variable, _default in {
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "PGCONNECT_TIMEOUT": "5",
-}.items():
-    os.environ.setdefault(_variable, _default)
-
-import sqlalchemy  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.utils.credentials import get_default_host_creds  # noqa: E402
-from mlflow.utils.rest_utils import http_request  # noqa: E402
-
-from components.registry import artifact_places  # noqa: E402
-from components.registry.artifact_places import OWNER  # noqa: E402
 
 _MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 """Codes of MLflow's for what the network or the database did."""

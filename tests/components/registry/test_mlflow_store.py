@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -47,6 +48,16 @@ def test_a_process_killed_while_it_makes_the_store_leaves_none(tmp_path, monkeyp
     assert making.wait() == -signal.SIGKILL
     assert not (store / "mlflow.db").exists()
     assert mlflow_store.client().search_experiments()
+
+
+@pytest.mark.parametrize("module", ["ledger", "version_record"])
+def test_mlflow_logs_nothing_that_people_need_not_read(module):
+    """Also where the module that is imported first imports MLflow before anything of ours."""
+    program = f"import components.registry.{module}, logging; print(logging.getLogger('mlflow').getEffectiveLevel())"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == logging.WARNING
 
 
 def test_nothing_reports_home():
