@@ -11,6 +11,8 @@ export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export ORT_DISABLE_TELEMETRY := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+# A run and its tests start hundreds of short processes: each would compile the project's code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test slow lint
 
