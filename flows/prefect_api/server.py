@@ -44,6 +44,8 @@ _own: list[subprocess.Popen] = []
 """The embedded server, while there is one."""
 
 _URL = layout.STATE / "prefect.url"
+_UNFINISHED = "prefect.db.unfinished"
+"""File beside a database that is being made."""
 
 _SERVER = (
     *("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1"),
@@ -125,6 +127,7 @@ def _embedded(settings: Mapping[str, str]) -> Iterator[str]:
     home = Path(os.environ.setdefault("PREFECT_HOME", str((layout.STATE / "prefect").absolute())))
     home.mkdir(parents=True, exist_ok=True)
     _set_damaged_aside(home / "prefect.db")
+    _forget_unfinished(home)
     port = _free_port()
     with (home / "server.log").open("w") as log:
         # The same command by which Prefect starts its ephemeral server; in a session of its own, so that a Ctrl-C
@@ -164,6 +167,8 @@ def wait() -> None:
             raise UserError(f"{_log()}: Prefect's server ended as it started: {_last_line()}")
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):
+                if _own:
+                    (_log().parent / _UNFINISHED).unlink(missing_ok=True)
                 return
         except (urllib.error.URLError, OSError, ValueError) as error:
             waited = time.monotonic() - began
@@ -208,6 +213,19 @@ def _set_damaged_aside(database: Path) -> None:
         f"{database}: is damaged, so Prefect's record begins anew; the old file is now {aside.name}",
         file=sys.stderr,
     )
+
+
+def _forget_unfinished(home: Path) -> None:
+    """Remove a database whose server was killed before it first answered, and mark the one that is made now.
+
+    Prefect makes it by a hundred migrations, and one that was broken off can neither go on nor begin again.
+    """
+    database, unfinished = home / "prefect.db", home / _UNFINISHED
+    if unfinished.exists():
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+    if not database.exists():
+        unfinished.touch()
 
 
 def _free_port() -> int:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psutil
@@ -84,6 +85,30 @@ def test_a_database_that_was_cut_is_moved_aside(tmp_path, monkeypatch, capsys):
     (aside,) = tmp_path.glob("prefect.db*")
     assert aside.read_bytes() == content
     assert f"{database}: is damaged" in capsys.readouterr().err
+
+
+def test_a_database_whose_making_was_killed_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("PREFECT_API_URL", "PREFECT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    database = tmp_path / ".darkroom/prefect/prefect.db"
+    with server.api():
+        making = server._own[-1]
+        making.kill()
+        making.wait()
+    # As it is left between two migrations: a table is there, and nothing says that it is.
+    for file in database.parent.glob("prefect.db-*"):
+        file.unlink()
+    database.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE flow (id TEXT)")
+    with server.api():
+        server.wait()
+    made = database.stat().st_ino
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    server._forget_unfinished(database.parent)
+    assert database.stat().st_ino == made, "what is whole stays"
 
 
 def test_an_own_server_that_cannot_start_is_told_at_once(tmp_path, monkeypatch):
