@@ -20,7 +20,7 @@ run: $(READY)
 	@$(BIN)/darkroom run
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )) --dist loadscope --no-loadscope-reorder -m "not slow and not gpu"
+	@$(BIN)/python -m pytest -n $$(cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4))) --dist loadscope --no-loadscope-reorder -m "not slow and not gpu"
 
 slow: $(READY)
 	@$(BIN)/python -m pytest -m "slow and not gpu"

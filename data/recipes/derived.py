@@ -8,7 +8,6 @@ from data import kinds
 from data.arrays import whole
 from data.errors import UserError, nearest
 from data.image_statistics import grey
-from data.objects import Objects
 from data.prepared import SPLITS, PreparedData, Split
 from data.recipes import lines, motifs, scenes, tinted
 from data.recipes.edges import edges
@@ -129,6 +128,7 @@ def _scenes(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
     for place, split in enumerate(SPLITS):
         part = getattr(parent, split)
         items = np.asarray(whole(part.images)[..., 0])
+        labels = [parent.spec.classes[label] for label in part.labels]
         for number in range(getattr(spec.scenes, split)):
             random = np.random.default_rng([spec.scenes.seed, place, number])
             scene = scenes.draw(random, items, spec.image)
@@ -136,14 +136,7 @@ def _scenes(where: str, spec: DatasetSpec, parent: PreparedData) -> Arrays:
             sources.append(f"{parent.spec.name}: {', '.join(part.ids[item] for item in scene.items)}")
             splits.append(split)
             images.append(scene.image)
-            objects.append(
-                Objects(
-                    categories=tuple(parent.spec.classes[part.labels[item]] for item in scene.items),
-                    boxes=scene.boxes.astype(np.float64),
-                    crowd=(False,) * len(scene.items),
-                    instances=scene.instances,
-                )
-            )
+            objects.append(scene.objects(labels))
     return Arrays(
         ids=ids,
         sources=sources,

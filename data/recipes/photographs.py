@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from data.errors import UserError
-from data.objects import Objects
 from data.prepared import SPLITS
 from data.recipes.scenes import VISIBLE, Scene, box
 from data.sources import Arrays, ImageFile
@@ -66,19 +65,11 @@ def load(name: str, spec: DatasetSpec, files: Sequence[ImageFile]) -> Arrays:
         for number in range(getattr(spec.scenes, split)):
             random = np.random.default_rng([spec.scenes.seed, place, number])
             scene = draw(random, [picture for _, picture in pool.items], pool.grounds, spec.image)
-            shown = [pool.items[item][0] for item in scene.items]
             ids.append(f"{split}/{number:05d}")
-            sources.append(", ".join(file.id for file in shown))
+            sources.append(", ".join(pool.items[item][0].id for item in scene.items))
             splits.append(split)
             images.append(scene.image)
-            objects.append(
-                Objects(
-                    categories=tuple(file.label for file in shown),
-                    boxes=scene.boxes.astype(np.float64),
-                    crowd=(False,) * len(shown),
-                    instances=scene.instances,
-                )
-            )
+            objects.append(scene.objects([file.label for file, _ in pool.items]))
     return Arrays(
         ids=ids,
         sources=sources,

@@ -6,11 +6,13 @@ Later items lie over earlier ones, and an item is left out that would hide too m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from data.objects import Objects
 from data.spec import ImageSpec
 
 ITEMS = (1, 6)
@@ -46,6 +48,15 @@ class Scene:
     boxes: np.ndarray
     instances: np.ndarray
     items: tuple[int, ...]
+
+    def objects(self, labels: Sequence[str]) -> Objects:
+        """Return what lies in the scene; ``labels`` are those of all that the items were chosen from."""
+        return Objects(
+            categories=tuple(labels[item] for item in self.items),
+            boxes=self.boxes.astype(np.float64),
+            crowd=(False,) * len(self.items),
+            instances=self.instances,
+        )
 
 
 def draw(random: np.random.Generator, items_nhw: np.ndarray, spec: ImageSpec) -> Scene:
