@@ -19,7 +19,7 @@ from scipy import stats
 
 import models
 from components.project import layout, params
-from components.project.params import ModelParams
+from components.project.sections import ModelParams
 from data.prepared import PreparedData
 from models.blocks import classify
 from models.blocks.batches import Batches

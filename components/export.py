@@ -24,7 +24,7 @@ from components.bundles.signature import Tensor
 from components.evaluation import prompts
 from components.project import layout, params
 from components.project.command import main
-from components.project.params import ModelParams
+from components.project.sections import ModelParams
 from components.tasks import Task
 from components.trained.torch_model import Reference, arguments, open_trained
 from data import atomic

@@ -16,7 +16,8 @@ from components import tasks
 from components.bundles.bundle import Bundle
 from components.judging.judge import fingerprint
 from components.project.layout import prepared, validation_file
-from components.project.params import GatePolicy, load
+from components.project.params import load
+from components.project.sections import GatePolicy
 from components.promotion import champion as promotion
 from components.promotion import checks
 from components.promotion.checks import Check

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from components.project import layout, params
-from components.project.params import GatePolicy
+from components.project.sections import GatePolicy
 from components.registry import ledger, versions
 from components.report_page import data_set, generative, model, numbers
 from components.report_page.model import ModelSheet

@@ -14,7 +14,7 @@ import torch
 import models
 from components.project import batch_size, inputs, layout, params
 from components.project.command import main
-from components.project.params import ModelParams
+from components.project.sections import ModelParams
 from components.trained import base_model
 from data import atomic
 from data.prepared import DataSpec, PreparedData

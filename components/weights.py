@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.project import layout, params
 from components.project.command import main
+from components.project.sections import WeightsParams
 from data import atomic
 from data.errors import UserError, nearest
 from models.blocks import weight_files
@@ -44,7 +45,7 @@ def run(name: str) -> Path:
     return layout.trained(name)
 
 
-def _check(where: str, entry: params.WeightsParams, found: str) -> None:
+def _check(where: str, entry: WeightsParams, found: str) -> None:
     if entry.sha256 is None:
         raise UserError(f"{where}.sha256: is missing. What lies there now is pinned by: sha256: {found}")
     if entry.sha256 != found:

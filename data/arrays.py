@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from data import memory
 from data.errors import UserError
 
 _WHOLE = 0.5
-"""Share of the machine's memory that a whole array may take."""
+"""Share of the memory that there is which a whole array may take."""
 
 
 class Rows:
@@ -124,7 +124,7 @@ def whole(array: Array) -> np.ndarray:
     """Return all of ``array`` in memory, for what needs all examples at once.
 
     Raises:
-        UserError: it takes more than half of the machine's memory.
+        UserError: it takes more than half of the memory that the machine, or its container, has.
     """
     return np.asarray(array) if isinstance(array, Rows) else array
 
@@ -133,13 +133,13 @@ def require_memory(array: Rows) -> None:
     """Check that all of ``array`` may be brought to memory.
 
     Raises:
-        UserError: it takes more than half of the machine's memory.
+        UserError: it takes more than half of the memory that the machine, or its container, has.
     """
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if array.nbytes > _WHOLE * machine:
+    there_is = memory.total()
+    if array.nbytes > _WHOLE * there_is:
         raise UserError(
             f"{len(array):,} examples of {' x '.join(map(str, array.shape[1:]))} take {array.nbytes / 2**30:.1f} GiB,"
-            f" and this machine has {machine / 2**30:.1f} GiB. What is asked for needs all of them in memory at once:"
-            " make image.height and image.width of dataset.yaml smaller, or use a family that reads batches, as cnn"
+            f" and this process may have {there_is / 2**30:.1f} GiB. What is asked for needs all of them at once: make"
+            " image.height and image.width of dataset.yaml smaller, or use a family that reads batches, as cnn"
             " and vit do."
         )

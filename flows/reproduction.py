@@ -21,6 +21,7 @@ import yaml
 
 from components.bundles import bundle
 from components.project import batch_size, git, layout, params
+from components.project.sections import KEPT
 from components.registry import mlflow_store, version_record, versions
 from components.registry.versions import Version
 from data.errors import UserError, first_line
@@ -188,7 +189,7 @@ def _wants_gpu(stage: dag.Stage) -> bool:
     if stage.kind not in ("train", "evaluate"):
         return False
     values = yaml.safe_load(params.FILE.read_text())  # not checked: it was written for the code of that time
-    entries = [section[stage.item] for key in params.KEPT if stage.item in (section := values.get(key) or {})]
+    entries = [section[stage.item] for key in KEPT if stage.item in (section := values.get(key) or {})]
     return entries[0].get("device", "auto") != "cpu"
 
 

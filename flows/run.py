@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from components.project import git, params
+from components.project.sections import Params
 from data.errors import UserError, first_line
 from flows.prefect_api import address
 from flows.processes import locks, reaper
@@ -151,7 +152,7 @@ def _terminate(*_: object) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-def _look_at_folders(settings: params.Params, console: Console) -> None:
+def _look_at_folders(settings: Params, console: Console) -> None:
     """List the users' image folders again, so that new images are seen, and check what is made from what."""
     from components.datasets import listing
     from components.project import lineage

@@ -21,7 +21,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.runner import Runner
 
-from components.project.params import SchedulePolicy
+from components.project.sections import SchedulePolicy
 from flows import run
 from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.project.params import KEPT
+from components.project.sections import KEPT
 from components.tasks import TASKS, VARIANTS
 from models.registry import FAMILIES
 from tests.import_closure import closure

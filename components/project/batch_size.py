@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from components.project import layout
-from components.project.params import ModelParams, Params
+from components.project.sections import ModelParams, Params
 from data import atomic
 
 KEY, AUTO = "batch_size", "auto"

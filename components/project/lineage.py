@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.project.layout import dataset_file, prepared
-from components.project.params import FILE
+from components.project.sections import FILE
 from data import spec
 from data.errors import UserError
 

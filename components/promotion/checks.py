@@ -11,7 +11,7 @@ from components.bundles.bundle import Bundle
 from components.datasets import manifest
 from components.judging import judge
 from components.project import layout
-from components.project.params import FILE, GatePolicy, Threshold
+from components.project.sections import FILE, GatePolicy, Threshold
 from components.promotion import comparison, smoke_test
 from data.errors import UserError, nearest
 from data.prepared import PreparedData

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from components import tasks
 from components.bundles.bundle import Bundle
 from components.metrics.paired import Comparable
-from components.project.params import GatePolicy
+from components.project.sections import GatePolicy
 from data.prepared import PreparedData
 
 

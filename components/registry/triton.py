@@ -19,7 +19,7 @@ from pathlib import Path
 from components.bundles import triton_config
 from components.bundles.bundle import MODEL
 from components.bundles.triton_config import LABELS
-from components.project.params import ServePolicy
+from components.project.sections import ServePolicy
 from components.registry import versions
 from components.registry.versions import Version
 from data import atomic

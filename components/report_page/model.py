@@ -9,7 +9,7 @@ from typing import Any
 from components.bundles import bundle
 from components.pipelines import tasks
 from components.project import layout
-from components.project.params import GatePolicy, ModelParams, Threshold
+from components.project.sections import GatePolicy, ModelParams, Threshold
 from components.registry import ledger, versions
 from components.registry.ledger import Entry
 from components.registry.versions import Version

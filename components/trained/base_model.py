@@ -8,7 +8,7 @@ from typing import Any
 
 import models
 from components.project import layout
-from components.project.params import ModelParams
+from components.project.sections import ModelParams
 from data.errors import UserError
 from models import checkpoint
 from models.blocks import weight_files

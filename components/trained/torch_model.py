@@ -13,7 +13,7 @@ from torch import nn
 from components.bundles.signature import Arrays, Tensor
 from components.evaluation import prompts
 from components.project import layout
-from components.project.params import ModelParams
+from components.project.sections import ModelParams
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
 from models import checkpoint

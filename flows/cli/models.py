@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from components.project import params
+from components.project.sections import KEPT
 from flows import tables
 from models.registry import FAMILIES
 
@@ -15,7 +16,7 @@ def show(as_json: bool) -> None:
     if as_json:
         sections = {
             name: {key: entry.model_dump() for key, entry in getattr(settings, name).items()}
-            for name in (*params.KEPT, "weights", "catalog", "catalog_weights")
+            for name in (*KEPT, "weights", "catalog", "catalog_weights")
         }
         print(json.dumps({**sections, "families": FAMILIES}, indent=2))
         return

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from components.project import params
+from components.project.sections import Params, SchedulePolicy
 from data.errors import UserError, nearest
 from flows.prefect_api import address
 from flows.processes import locks, reaper
@@ -43,7 +44,7 @@ def schedule(
         held.release()
 
 
-def _keep(settings: params.Params, chosen: dict[str, params.SchedulePolicy]) -> None:
+def _keep(settings: Params, chosen: dict[str, SchedulePolicy]) -> None:
     from flows.prefect_api import server
 
     with reaper.guard(uuid.uuid4().hex), server.keeping_schedules():

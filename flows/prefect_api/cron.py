@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from components.project import params
-from components.project.params import SchedulePolicy
+from components.project.sections import SchedulePolicy
 from data.errors import UserError
 
 

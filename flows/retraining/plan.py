@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.project import layout
-from components.project.params import Params
+from components.project.sections import Params
 from flows.stages import dag, up_to_date
 
 

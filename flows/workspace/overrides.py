@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import models
 from components.project import params
-from components.project.params import Params
+from components.project.sections import Params
 from data.errors import UserError
 from models.settings import configure
 

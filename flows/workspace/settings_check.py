@@ -17,7 +17,7 @@ import models
 from components import tasks
 from components.project import params
 from components.project.layout import dataset_file
-from components.project.params import ModelParams, Params
+from components.project.sections import ModelParams, Params
 from data import kinds, spec
 from data.errors import UserError, nearest
 from flows.prefect_api import cron

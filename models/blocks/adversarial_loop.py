@@ -63,28 +63,28 @@ class AdversarialRecipe(Settings):
 
 
 def train(
-    generator: nn.Module,
-    discriminator: nn.Module,
+    model: nn.Module,
     data: PreparedData,
     run: Run,
-    recipe: AdversarialRecipe,
-    *,
     discriminator_loss: DiscriminatorLoss,
     generator_loss: GeneratorLoss,
     validate: Validate,
+    *,
     tensors: tuple[str, ...] = ("images", "labels"),
 ) -> None:
-    """Train both in place; at the end ``generator`` holds its averaged weights.
+    """Train ``model.generator`` and ``model.discriminator`` in place, by the recipe that ``model.config`` is.
 
-    The losses are called with what ``tensors`` names of a batch: the images in [0, 1], all else as it is stored.
+    At the end the generator holds its averaged weights, and the model is in evaluation mode. The losses are called
+    with what ``tensors`` names of a batch: the images in [0, 1], all else as it is stored.
     Neither loss says how good the images are, so that no step is better than another: the last average is used.
     Every epoch ends with a validation and a row of the history. The last epoch may be a part of one.
 
     Raises:
         UserError: a loss became NaN or infinite.
     """
-    pair = nn.ModuleDict({"generator": generator, "discriminator": discriminator}).to(run.device)
-    game = _Game(pair, recipe, run, len(data.train))
+    recipe: AdversarialRecipe = model.config
+    pair = nn.ModuleDict({"generator": model.generator, "discriminator": model.discriminator})
+    game = _Game(pair.to(run.device), recipe, run, len(data.train))
     held_out = Batches(data.validation, run.device, tensors=tensors)
     for images, *others in game.steps.batches(Batches(data.train, run.device, tensors=tensors)):
         x_bchw = unit(images)
@@ -96,6 +96,7 @@ def train(
         if run.save_due() and not game.steps.finished:
             run.save(game.state_dict())
     game.finish()
+    model.eval()
 
 
 class _Game:

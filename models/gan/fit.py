@@ -45,17 +45,7 @@ def fit(model: GAN, data: PreparedData, run: Run) -> None:
     def generator_loss(x_bchw: Tensor, labels: Tensor) -> Tensor:
         return loss.generator(model.discriminator(generate(labels), labels))
 
-    adversarial_loop.train(
-        model.generator,
-        model.discriminator,
-        data,
-        run,
-        config,
-        discriminator_loss=discriminator_loss,
-        generator_loss=generator_loss,
-        validate=validate,
-    )
-    model.eval()
+    adversarial_loop.train(model, data, run, discriminator_loss, generator_loss, validate)
 
 
 @torch.no_grad()

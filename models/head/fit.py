@@ -50,15 +50,4 @@ def fit(model: HeadModel, data: PreparedData, run: Run) -> None:
             total += (made.float() - unit(images)).abs().mean(dim=(1, 2, 3)).sum()
         return {"l1": float(total) / len(split)}
 
-    adversarial_loop.train(
-        model.generator,
-        model.discriminator,
-        data,
-        run,
-        config,
-        discriminator_loss=discriminator_loss,
-        generator_loss=generator_loss,
-        validate=validate,
-        tensors=TENSORS,
-    )
-    model.eval()
+    adversarial_loop.train(model, data, run, discriminator_loss, generator_loss, validate, tensors=TENSORS)

@@ -35,17 +35,8 @@ def fit(model: Pix2Pix, data: PreparedData, run: Run) -> None:
         return loss.generator(model.discriminator(made, given)) + config.l1_weight * distance
 
     adversarial_loop.train(
-        model.generator,
-        model.discriminator,
-        data,
-        run,
-        config,
-        discriminator_loss=discriminator_loss,
-        generator_loss=generator_loss,
-        validate=validate,
-        tensors=("images", "inputs"),
+        model, data, run, discriminator_loss, generator_loss, validate, tensors=("images", "inputs")
     )
-    model.eval()
 
 
 @torch.no_grad()

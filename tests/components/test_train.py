@@ -56,6 +56,23 @@ def change(**entry: object) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
+def resume_point(monkeypatch) -> Path:
+    """Begin the training and end it before its first step; return the file it would be resumed from."""
+    found = []
+
+    class Stopped(Exception):
+        pass
+
+    def stop(*args, resume_file, **settings):
+        found.append(resume_file)
+        raise Stopped
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(train, "Run", stop)
+        train.run(NAME)
+    return found[0]
+
+
 def outs() -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in layout.trained(NAME).iterdir()}
 
@@ -140,22 +157,12 @@ def start(script: str, stderr: int | None = None, **environment: str) -> subproc
     ],
 )
 def test_another_recipe_never_resumes_this_one(shapes, monkeypatch, entry):
-    keys = []
-
-    class Stop(Exception):
-        pass
-
-    def look(*args, resume_file, **settings):
-        keys.append(resume_file)
-        raise Stop
-
-    monkeypatch.setattr(train, "Run", look)
+    points = []
     for values in ({}, {}, entry):
         change(**values)
-        with pytest.raises(Stop):
-            train.run(NAME)
-    assert keys[0] == keys[1] != keys[2]
-    assert keys[0].is_relative_to(layout.resume(NAME))
+        points.append(resume_point(monkeypatch))
+    assert points[0] == points[1] != points[2]
+    assert points[0].is_relative_to(layout.resume(NAME))
 
 
 def test_another_processor_never_resumes_this_one_s_training(shapes, monkeypatch):
@@ -221,21 +228,11 @@ def test_a_batch_size_that_the_memory_chose_is_taken_again(shapes, monkeypatch):
 
 def test_a_killed_training_goes_on_with_the_batch_size_that_it_began_with(shapes, monkeypatch):
     points = []
-
-    class Stop(Exception):
-        pass
-
-    def look(*args, resume_file, **settings):
-        points.append(resume_file)
-        raise Stop
-
-    monkeypatch.setattr(train, "Run", look)
     monkeypatch.setattr(footprint, "STEPS_IN_EPOCH", 1)
     change(overrides=SHORT | {"batch_size": "auto"})
     for largest in (8, 4):
         monkeypatch.setattr(footprint, "fits", lambda _, config, *__, most=largest: config.batch_size <= most)
-        with pytest.raises(Stop):
-            train.run(NAME)
+        points.append(resume_point(monkeypatch))
     assert points[0] == points[1]
     assert batch_size.kept(NAME, "another") is None
 

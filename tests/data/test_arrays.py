@@ -79,8 +79,8 @@ def test_one_part_stays_what_it_is():
 
 def test_what_memory_cannot_hold_is_refused_and_rows_are_not(both, monkeypatch):
     expected, found = both
-    monkeypatch.setattr(arrays, "_WHOLE", 1e-12)
-    with pytest.raises(UserError, match=r"this machine has .* GiB.*image\.height"):
+    monkeypatch.setattr(arrays.memory, "total", lambda: found.nbytes)  # as a container's limit
+    with pytest.raises(UserError, match=r"this process may have .* GiB.*image\.height"):
         whole(found)
     np.testing.assert_array_equal(found[:2], expected[:2])
 

@@ -46,6 +46,21 @@ def test_the_least_limit_holds(machine, own, files, expected):
     assert memory.available() == expected * MIB
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 100),
+        ({"memory.max": "max", "memory.current": str(9 * MIB)}, 100),
+        ({"memory.max": str(40 * MIB), "memory.current": str(9 * MIB)}, 40),
+        ({"memory.max": str(400 * MIB), "memory.current": str(9 * MIB)}, 100),
+    ],
+)
+def test_a_container_has_no_more_than_its_limit(machine, tmp_path, files, expected):
+    (tmp_path / "meminfo").write_text("MemTotal: 102400 kB\nMemAvailable: 1 kB\n")
+    machine("0::/\n", files)
+    assert memory.total() == expected * MIB
+
+
 def test_where_nobody_tells_there_is_no_limit(machine, tmp_path):
     (tmp_path / "meminfo").unlink()
-    assert memory.available() == sys.maxsize
+    assert memory.available() == memory.total() == sys.maxsize

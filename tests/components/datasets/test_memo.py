@@ -25,13 +25,19 @@ image: {{height: 16, width: 20, channels: 3, levels: 256}}
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
     """Return a folder of 40 images; the data set ``mine`` of the project that is the current folder."""
-    fill(tmp_path / "photos", per_class=20)
+    return folder_in_parts(tmp_path, monkeypatch, DATASET)
+
+
+def folder_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> Path:
+    """Make a folder of 40 images, and a project with the data set ``mine`` of it, whose parts are of four rows."""
+    photos = tmp_path / "photos"
+    fill(photos, per_class=20)
     monkeypatch.chdir(project(tmp_path / "project"))
-    write(layout.dataset_file("mine"), DATASET.format(folder=tmp_path / "photos").encode())
+    write(layout.dataset_file("mine"), settings.format(folder=photos).encode())
     monkeypatch.setattr(ingest.listing, "check", lambda dataset, settings: None)
     monkeypatch.setattr(memo, "_SETTLED", 0)
     monkeypatch.setattr(parts, "MEAN_ROWS", 4)
-    return tmp_path / "photos"
+    return photos
 
 
 @pytest.fixture

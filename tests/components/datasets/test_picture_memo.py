@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from components import ingest, prepare
-from components.datasets import manifest, memo, parts, picture_parts
+from components.datasets import manifest, picture_parts
 from components.project import layout
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
-from tests.components.datasets.test_memo import change
-from tests.photo_folder import digest, encode, fill, photo, project, write
+from tests.components.datasets.test_memo import change, folder_in_parts
+from tests.photo_folder import digest, encode, photo, write
 
 DATASET = """\
 source: imagefolder
 folder: {folder}
 listing: x
-image: {{height: 8, width: 9, channels: 3, storage: {storage}}}
+image: {{height: 8, width: 9, channels: 3, storage: STORAGE}}
 splits: {{validation: 0.25, test: 0.25}}
 """
 
@@ -29,14 +29,7 @@ splits: {{validation: 0.25, test: 0.25}}
 @pytest.fixture(params=["raw", "encoded"])
 def photos(request, tmp_path, monkeypatch):
     """Return a folder of 40 images; the data set ``mine`` of the project that is the current folder."""
-    fill(tmp_path / "photos", per_class=20)
-    monkeypatch.chdir(project(tmp_path / "project"))
-    settings = DATASET.format(folder=tmp_path / "photos", storage=request.param)
-    write(layout.dataset_file("mine"), settings.encode())
-    monkeypatch.setattr(ingest.listing, "check", lambda dataset, settings: None)
-    monkeypatch.setattr(memo, "_SETTLED", 0)
-    monkeypatch.setattr(parts, "MEAN_ROWS", 4)
-    return tmp_path / "photos"
+    return folder_in_parts(tmp_path, monkeypatch, DATASET.replace("STORAGE", request.param))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import yaml
 from components import evaluate, export, train
 from components.pipelines import pipeline
 from components.project import layout
-from components.project.params import GatePolicy
+from components.project.sections import GatePolicy
 from components.promotion.comparison import compare
 from tests.models import tiny
 

@@ -11,7 +11,7 @@ import pytest
 
 from components import register
 from components.bundles.bundle import Bundle
-from components.project.params import ServePolicy
+from components.project.sections import ServePolicy
 from components.registry import triton, versions
 from data import atomic
 from data.errors import UserError

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from components.project.params import ServePolicy
+from components.project.sections import ServePolicy
 from components.serving.settings import ModelSettings, Settings
 from data.errors import UserError
 

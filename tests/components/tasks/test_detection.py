@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.bundles.signature import Tolerance
-from components.project.params import GatePolicy
+from components.project.sections import GatePolicy
 from components.promotion.comparison import compare
 from components.tasks import detection
 from data.errors import UserError

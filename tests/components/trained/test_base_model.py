@@ -7,7 +7,7 @@ import re
 import pytest
 
 from components.project import layout
-from components.project.params import ModelParams
+from components.project.sections import ModelParams
 from components.trained import base_model
 from data.errors import UserError
 from models import text_to_image

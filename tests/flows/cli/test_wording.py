@@ -18,7 +18,7 @@ import yaml
 from components import gate, register
 from components.bundles.bundle import Bundle
 from components.project import layout, params
-from components.project.params import GatePolicy
+from components.project.sections import GatePolicy
 from components.promotion import checks, smoke_test
 from components.promotion.smoke_test import SmokeTest
 from data import atomic

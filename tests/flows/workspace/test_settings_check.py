@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from components.project import params
-from components.project.params import Params
+from components.project.sections import KEPT, Params
 from data.errors import UserError
 from flows.workspace import overrides, settings_check
 
@@ -30,7 +30,7 @@ def project(tmp_path, monkeypatch) -> Path:
 def load(models: dict | None = None, overrides: bool = False, **sections: dict) -> Params:
     """Write this project's ``params.yaml`` with some entries changed; without overrides, which take PyTorch's time."""
     values = copy.deepcopy(REAL)
-    for section in (*params.KEPT, "catalog") if not overrides else ():
+    for section in (*KEPT, "catalog") if not overrides else ():
         for entry in values[section].values():
             entry.pop("overrides", None)
     for name, changes in (models or {}).items():

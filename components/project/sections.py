@@ -1,0 +1,200 @@
+"""The sections of ``params.yaml``: which data sets and models the project has, and what each must reach."""
+
+from __future__ import annotations
+
+import zoneinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from data.errors import UserError, nearest
+
+FILE = Path("params.yaml")
+KEPT = ("generators", "models", "fine_tuned", "pretrained")
+"""The sections of models that the pipeline keeps up to date."""
+
+StageName = Literal["ingest", "validate", "prepare", "judge", "weights", "train", "evaluate", "export"]
+
+
+class ModelParams(BaseModel):
+    """One entry of ``generators:``, ``models:`` or ``fine_tuned:``.
+
+    Attributes:
+        family: a folder of ``models/``.
+        base: of ``fine_tuned:`` and ``pretrained:``, the entry whose weights this one starts from; None elsewhere.
+        dataset: an entry of ``datasets:``.
+        preset: ``quick`` (two CPU cores, up to about a minute) or ``full`` (one GPU).
+        overrides: settings of the family's ``Config`` in place of the preset's.
+        seed: seeds every random draw of the training.
+        device: ``auto`` takes a GPU where there is one; ``cuda`` fails where there is none.
+        threads: CPU threads of one training. Sums in another order give other bits: it is part of the recipe.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: str
+    base: str | None = None
+    dataset: str
+    preset: Literal["quick", "full"] = "quick"
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    seed: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=1, ge=1)
+
+
+class WeightsParams(BaseModel):
+    """One entry of ``weights:``: what others have trained, which a model of ``pretrained:`` names as its ``base``.
+
+    Attributes:
+        source: a file (``.safetensors``, ``.pth``), a folder as transformers writes it, ``package:NAME/PATH`` in an
+            installed Python package, or a name on the Hugging Face hub (``name@revision`` pins it).
+        sha256: what is pinned: the file's SHA-256, or of weights in several files that of their digests. The stage
+            ``weights`` says what it is where it is missing.
+        licence: under which they may be used; it goes with every bundle that is made from them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(min_length=1)
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    licence: str = Field(min_length=1)
+
+
+class Threshold(BaseModel):
+    """An absolute bound on one metric of ``metrics.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Threshold:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a threshold needs at_least or at_most")
+        if None not in (self.at_least, self.at_most) and self.at_least > self.at_most:
+            raise ValueError(f"no number is at least {self.at_least:g} and at most {self.at_most:g}")
+        return self
+
+
+class GatePolicy(BaseModel):
+    """One entry of ``gate:``: what a version must reach to become champion.
+
+    Attributes:
+        thresholds: metric name to bound. Without any the model is never promoted.
+        margin: how much worse than the champion the primary metric may be and still count as no worse, in the
+            metric's own unit; the whole paired interval must lie above it.
+        class_margin: the same for each class.
+        max_latency_ms: bound on the median time in which a fresh server answers one golden example.
+        max_memory_mb: bound on the resident memory of that server, in MiB.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    thresholds: dict[str, Threshold] = Field(default_factory=dict)
+    margin: float = Field(default=0.01, ge=0)
+    class_margin: float = Field(default=0.1, ge=0)
+    max_latency_ms: float = Field(default=100.0, gt=0)
+    max_memory_mb: float = Field(default=2048.0, gt=0)
+
+
+class ServePolicy(BaseModel):
+    """One entry of ``serve:``: bounds of a model's queue in the server. What is None is as for every model.
+
+    Attributes:
+        max_batch, max_rows, max_queue, max_wait_ms, batching: see ``components/serving/settings.py``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    max_batch: int | None = Field(default=None, gt=0)
+    max_rows: int | None = Field(default=None, gt=0)
+    max_queue: int | None = Field(default=None, gt=0)
+    max_wait_ms: float | None = Field(default=None, gt=0)
+    batching: bool | None = None
+
+
+class SchedulePolicy(BaseModel):
+    """One entry of ``schedules:``: when ``darkroom schedule`` retrains, and what.
+
+    Attributes:
+        cron: when, as cron has it: minute, hour, day of the month, month, day of the week.
+        timezone: whose clock it means, by its IANA name such as ``Europe/Berlin``.
+        models: entries of ``models:``; all of them when empty.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cron: str
+    timezone: str = "UTC"
+    models: tuple[str, ...] = ()
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        known = zoneinfo.available_timezones()
+        if name not in known:
+            raise ValueError(f"no time zone {name!r}.{nearest(name, known)}")
+        return name
+
+
+class Params(BaseModel):
+    """The whole of ``params.yaml``.
+
+    Attributes:
+        datasets: data sets that the pipeline keeps up to date, each with a folder in ``data/``; and what the ingest of
+            each reads, which is the DVC dep that orders it after the data set that it is derived from.
+        judges: data sets that have a judge: those of ``generators`` and ``fine_tuned``.
+        generators: models that the pipeline keeps up to date, those that the judge of their data set measures.
+        models: those that need no judge. Sections are what they are because DVC gives every item of one the same deps.
+        fine_tuned: those that start from the whole of one of ``generators`` or ``models``.
+        pretrained: those that fit weights into a network of their own: of ``weights``, or of one of ``models``.
+        weights: what others have trained.
+        gate: promotion policy of each model.
+        catalog: ready-made entries that ``darkroom run NAME`` moves to the section they belong to.
+        catalog_weights: weights that those start from: what is used of them is written to ``weights``.
+        serve: bounds of a model's queue in the server, in place of the defaults.
+        schedules: when ``darkroom schedule`` retrains.
+        time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    datasets: dict[str, str]
+    judges: tuple[str, ...] = ()
+    generators: dict[str, ModelParams] = Field(default_factory=dict)
+    models: dict[str, ModelParams] = Field(default_factory=dict)
+    fine_tuned: dict[str, ModelParams] = Field(default_factory=dict)
+    pretrained: dict[str, ModelParams] = Field(default_factory=dict)
+    weights: dict[str, WeightsParams] = Field(default_factory=dict)
+    gate: dict[str, GatePolicy] = Field(default_factory=dict)
+    catalog: dict[str, ModelParams] = Field(default_factory=dict)
+    catalog_weights: dict[str, WeightsParams] = Field(default_factory=dict)
+    serve: dict[str, ServePolicy] = Field(default_factory=dict)
+    schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
+    time_limits: dict[StageName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+    @property
+    def all_models(self) -> dict[str, ModelParams]:
+        """``generators``, ``models``, ``fine_tuned`` and ``pretrained``."""
+        return self.generators | self.models | self.fine_tuned | self.pretrained
+
+    def model(self, name: str) -> ModelParams:
+        """Return the entry of ``generators:``, ``models:`` or ``fine_tuned:`` called ``name``.
+
+        Raises:
+            UserError: there is none.
+        """
+        if name not in self.all_models:
+            raise UserError(f"{FILE}: no model {name!r} under 'models'.{nearest(name, self.all_models)}")
+        return self.all_models[name]
+
+    def where(self, name: str) -> str:
+        """Return where a message says that the entry of ``name`` is: ``params.yaml: models.digits-cnn``."""
+        return f"{FILE}: {next(key for key in (*KEPT, 'catalog') if name in getattr(self, key))}.{name}"
+
+    def stage(self, kind: str, name: str) -> str:
+        """Return what DVC calls a stage of the model ``name``, as ``train_generators@digits-vae``."""
+        section = next(key for key in KEPT if name in getattr(self, key))
+        return f"{kind}@{name}" if section == "models" else f"{kind}_{section}@{name}"
