@@ -70,7 +70,10 @@ def write(
     Returns:
         What to keep for the next ingest; None of data that are no files.
     """
-    writer = PartWriter(folder, *_kind(settings))
+    schema, kinds = _kind(settings)
+    for column in settings.splits.columns:
+        schema = schema.append(pa.field(column, manifest.SPLIT_COLUMNS[column]))
+    writer = PartWriter(folder, schema, kinds)
     if settings.source == "imagefolder":
         return image_files.write(_listed(settings) if files is None else files, settings, writer, memo)
     if settings.source == "tuxpaint" and settings.scenes is None:

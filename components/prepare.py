@@ -63,7 +63,7 @@ def _columns(settings: spec.DatasetSpec) -> list[str] | None:
     """Return the columns of the manifest that are needed of all examples at once; None: all of them are."""
     if settings.source != "imagefolder":
         return None
-    columns = ["id", "split", "label", "sha256"]
+    columns = ["id", "split", "label", "sha256", *settings.splits.columns]
     if settings.input_channels is not None:
         columns.append(f"{manifest.INPUT}sha256")
     if settings.objects is not None:

@@ -56,10 +56,10 @@ def run(dataset: str) -> Path:
 
 
 def check(
-    dataset: str, rows: pd.DataFrame, chosen: suite.Suite, shares: spec.Shares, docs: Path | None
+    dataset: str, rows: pd.DataFrame, chosen: suite.Suite, splits: spec.Splits, docs: Path | None
 ) -> list[Outcome]:
     """Try the general expectations and the data set's own; with ``docs``, write the Data Docs there."""
-    tables = expectations.tables(rows, chosen, shares)
+    tables = expectations.tables(rows, chosen, splits)
     all_of_them = [
         *expectations.general(chosen, rows),
         *own(suite_file(dataset), chosen.expectations, tables),

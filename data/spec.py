@@ -56,16 +56,45 @@ class ImageSpec(BaseModel):
         return values
 
 
-class Shares(BaseModel):
-    """Shares of the examples, in [0, 1), that become the splits that the source does not give."""
+class Splits(BaseModel):
+    """How the splits are made that the source does not give (``data/splits.py``).
+
+    Attributes:
+        validation: its share of the examples, in [0, 1).
+        test: likewise.
+        by: ``content`` or ``group``: an example's split depends on its content, or on the ``group`` that its metadata
+            give it, and never changes when others come or go. ``class``: each class has its shares exactly, and the
+            borders move when the data grow.
+        salt: another one deals all contents or groups anew.
+        test_weeks: ``test`` is the newest so many weeks instead, by the ``time`` of the metadata.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     validation: float = Field(default=0.15, ge=0, lt=1)
     test: float = Field(default=0.15, ge=0, lt=1)
+    by: Literal["content", "group", "class"] = "content"
+    salt: str = ""
+    test_weeks: int | None = Field(default=None, ge=1)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the rule needs of metadata."""
+        by = {"group": self.by == "group", "time": self.test_weeks is not None}
+        return tuple(name for name, is_needed in by.items() if is_needed)
 
     @model_validator(mode="after")
-    def _leave_a_train_split(self) -> Shares:
+    def _tell_one_rule(self) -> Splits:
+        if self.test_weeks is not None and "test" in self.model_fields_set:
+            raise ValueError("test is a share, and test_weeks says what test is instead: remove one")
+        if self.by == "class" and (self.salt or self.test_weeks is not None):
+            raise ValueError(
+                "by: class goes with neither salt nor test_weeks: choose by: content or by: group"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leave_a_train_split(self) -> Splits:
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"validation + test is {self.validation + self.test:g}: nothing is left to train on"
@@ -150,7 +179,7 @@ class DatasetSpec(BaseModel):
         text: of data for transcription: what transcripts are made of. Of ``lines``, the classes whose images are used.
         lines: ``lines``: how many, and how they look.
         captions: of data for text to image: that images have captions, and for recipe ``captions``, which.
-        splits: shares of the splits that the source does not give; of ``heads``, shares of the people.
+        splits: how the splits are made that the source does not give; of ``heads``, shares of the people.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -169,7 +198,7 @@ class DatasetSpec(BaseModel):
     text: TextSpec | None = None
     lines: LinesSpec | None = None
     captions: CaptionsSpec | None = None
-    splits: Shares = Shares()
+    splits: Splits = Splits()
 
     @model_validator(mode="after")
     def _have_what_the_source_needs(self) -> DatasetSpec:
@@ -184,6 +213,10 @@ class DatasetSpec(BaseModel):
         if self.image.storage == "encoded" and (self.source != "imagefolder" or self.image.levels != 256):
             raise ValueError(
                 "image.storage: encoded is for files of 256 levels: it needs source imagefolder, and no image.levels"
+            )
+        if self.splits.columns and self.source != "imagefolder":
+            raise ValueError(
+                f"splits: a {self.splits.columns[0]} is told by metadata, and source {self.source} has none"
             )
         if self.recipe == "edges" and self.input_channels != 1:
             raise ValueError("recipe edges makes grey edge maps: it needs input_channels: 1")

@@ -34,6 +34,9 @@ TEXTS = {
 LINE_HEIGHT = 32
 """Height that images with a transcript are brought to; their width follows from how long they are."""
 
+SMALL_CLASS = 50
+"""Examples below which a class would often have none in a split that each example's content decides."""
+
 _SAMPLE = 200
 
 
@@ -194,7 +197,7 @@ def _new(
     paths = [file.path for file in files]
     height, width = _line_size(paths) if texts == "transcripts" else (IMAGE_SIZE, IMAGE_SIZE)
     image = CommentedMap(height=height, width=width, channels=_channels(paths), levels=256)
-    splits = CommentedMap(validation=0.15, test=0.15)
+    splits = CommentedMap(by=_rule(files), validation=0.15, test=0.15)
     for part in (image, splits):
         part.fa.set_flow_style()
     values = CommentedMap(source="imagefolder", folder="", listing="", image=image)
@@ -218,8 +221,24 @@ def _new(
         f"A folder of images. After a change in it: darkroom data add FOLDER --name {name}"
     )
     values.yaml_add_eol_comment("what is made of each image; channels: 1 (grey) or 3 (RGB)", "image")
-    values.yaml_add_eol_comment("shares; splits that the folder gives are kept", "splits")
+    values.yaml_add_eol_comment(_RULES[splits["by"]], "splits")
     return values
+
+
+_RULES = {
+    "content": "shares; an image keeps its split when others come",
+    "group": "shares; a group of the metadata is in one split, and keeps it when others come",
+    "class": f"shares of each class, since one has fewer than {SMALL_CLASS} images; by: content once all have more",
+}
+"""By ``splits.by``, what the file says of it. Splits that the folder gives are kept by all."""
+
+
+def _rule(files: Sequence[ImageFile]) -> str:
+    """Return by what a new data set is split: by groups where each file has one, by class where classes are small."""
+    if all(file.group is not None for file in files):
+        return "group"
+    counts = Counter(name for file in files if not file.split for name in set(_classes(file)) - {""})
+    return "class" if counts and min(counts.values()) < SMALL_CLASS else "content"
 
 
 def _channels(files: list[Path]) -> int:

@@ -113,6 +113,10 @@ OBJECT_SCHEMA = pa.schema(
 its class, its box (x0, y0, x1, y1 in pixels of the original, as annotated), and whether it is a crowd."""
 
 
+SPLIT_COLUMNS = {"group": pa.string(), "time": pa.timestamp("us", tz="UTC")}
+"""Of data whose splits are made by them: what an image belongs to, and when it was made."""
+
+
 def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Return the manifest of an ``ingest`` folder, in its order, with index 0 to N - 1.
 

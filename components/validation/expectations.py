@@ -18,7 +18,7 @@ from components.datasets.manifest import INPUT
 from components.validation import drift, duplicates
 from components.validation.suite import Suite
 from data.prepared import SPLITS
-from data.spec import Shares
+from data.spec import Splits
 from data.splits import assign
 
 
@@ -48,9 +48,9 @@ KEYS = {"examples": "id", "classes": "class", "columns": "column", "objects": "o
 """The column that names the rows of each table."""
 
 
-def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.DataFrame]:
+def tables(rows: pd.DataFrame, suite: Suite, splits: Splits) -> dict[str, pd.DataFrame]:
     """Return the tables that the expectations are on; without ``suite.reference`` there is no ``columns``."""
-    split = assign(rows, shares)
+    split = assign(rows, splits)
     examples = rows.assign(
         split_used=split,
         side=rows[["width", "height"]].min(axis=1),
@@ -66,6 +66,10 @@ def tables(rows: pd.DataFrame, suite: Suite, shares: Shares) -> dict[str, pd.Dat
     if "identity" in rows:
         examples = examples.assign(
             same_person_in_another_split=duplicates.in_another_split(rows, split, "identity")
+        )
+    if "group" in rows:
+        examples = examples.assign(
+            same_group_in_another_split=duplicates.in_another_split(rows, split, "group")
         )
     if "symbols" in rows:
         examples = examples.assign(
@@ -107,6 +111,7 @@ def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
     """Return the expectations that always apply to a manifest, with the bounds of ``suite.general``."""
     pairs = _pairs(suite, len(rows)) if f"{INPUT}sha256" in rows else []
     faces = _faces() if "identity" in rows else []
+    groups = _groups() if "group" in rows else []
     texts = _texts(suite, len(rows)) if "symbols" in rows else []
     captions = _captions(suite, len(rows)) if "words" in rows else []
     detection = "boxes" in rows
@@ -115,6 +120,7 @@ def general(suite: Suite, rows: pd.DataFrame) -> list[Expectation]:
         *(_objects(suite, rows) if detection else _labels()),
         *pairs,
         *faces,
+        *groups,
         *texts,
         *captions,
         *_repetitions(suite, len(rows)),
@@ -209,6 +215,10 @@ def _faces() -> list[Expectation]:
         _on_column("least_landmark", "to_be_between", "landmarks lie in the picture", min_value=0),
         _on_column("greatest_landmark", "to_be_between", "landmarks lie in the picture", max_value=1),
     ]
+
+
+def _groups() -> list[Expectation]:
+    return [_on_column("same_group_in_another_split", "to_be_null", "no group is in two splits")]
 
 
 def _texts(suite: Suite, num_examples: int) -> list[Expectation]:

@@ -14,7 +14,7 @@ from components.datasets.manifest import INPUT
 from components.validation import drift, expectations
 from data import atomic
 from data.errors import UserError
-from data.spec import Shares
+from data.spec import Splits
 from data.splits import assign
 
 _HEAD = """What must hold of this data set. Inferred from the data; yours to edit.
@@ -22,8 +22,8 @@ _HEAD = """What must hold of this data set. Inferred from the data; yours to edi
 """
 
 
-def infer(dataset: str, rows: pd.DataFrame, shares: Shares, path: Path) -> None:
-    """Write the suite that ``rows``, split by ``shares``, suggests to ``path``.
+def infer(dataset: str, rows: pd.DataFrame, splits: Splits, path: Path) -> None:
+    """Write the suite that ``rows``, split by ``splits``, suggests to ``path``.
 
     Raises:
         UserError: ``path`` is there already, or no example can be used.
@@ -46,7 +46,7 @@ def infer(dataset: str, rows: pd.DataFrame, shares: Shares, path: Path) -> None:
             else next((texts[key] for key in texts if key in rows), "a label")
         )
         raise UserError(f"{dataset}: nothing to infer from: no example has {what} and an image that decodes.")
-    values = CommentedMap(general=_general(usable, shares), expectations=_expectations(usable))
+    values = CommentedMap(general=_general(usable, splits), expectations=_expectations(usable))
     values["reference"] = _reference(usable)
     values.yaml_set_start_comment(_HEAD.format(name=dataset))
     values.yaml_set_comment_before_after_key("expectations", before="\nAs Great Expectations calls them.")
@@ -66,7 +66,7 @@ def accept(rows: pd.DataFrame, path: Path) -> None:
     _write(path, values)
 
 
-def _general(rows: pd.DataFrame, shares: Shares) -> CommentedMap:
+def _general(rows: pd.DataFrame, splits: Splits) -> CommentedMap:
     side = int(rows[["width", "height"]].min().min())
     near = CommentedMap(distance=_hash_distance(side), tone=0.02, allowed=0)
     near.fa.set_flow_style()
@@ -88,7 +88,7 @@ def _general(rows: pd.DataFrame, shares: Shares) -> CommentedMap:
         general.insert(7, "longest_text", int(rows["symbols"].dropna().map(len).max()), comment="symbols")
     if "words" in rows:
         # Of the words of a language no text has all: as many unknown ones as there are now are no fault.
-        unknown = int(expectations.unknown(rows["words"], assign(rows, shares)).notna().sum())
+        unknown = int(expectations.unknown(rows["words"], assign(rows, splits)).notna().sum())
         general.insert(7, "longest_caption", max(1, int(rows["words"].map(len).max())), comment="words")
         general.insert(
             8, "unknown_words", unknown, comment="how many outside of train may hold a word that train lacks"

@@ -71,6 +71,8 @@ class ImageFile:
         objects: detection: what lies in it, maybe nothing; None where nothing says.
         size: width and height in pixels that are said of it; None where nothing says.
         text: transcription: what is written in the image; text to image: its caption; None where nothing says it.
+        group: what it belongs to, by which it may be put into a split; None where nothing says it.
+        time: when it was made, as it is written; None where nothing says it.
         nearest: of one that something names and that is not there, the file of the nearest name in the folder.
         modified: when it was changed, in ns; 0 where no listing says.
     """
@@ -84,6 +86,8 @@ class ImageFile:
     objects: tuple[Annotation, ...] | None = None
     size: tuple[int, int] | None = None
     text: str | None = None
+    group: str | None = None
+    time: str | None = None
     nearest: str | None = None
     modified: int = 0
 

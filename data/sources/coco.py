@@ -20,6 +20,7 @@ from typing import Any
 
 from data.errors import UserError, nearest
 from data.objects import Annotation, Polygons, Runs
+from data.sources import origin
 from data.sources.file_names import FileNames, is_writable, only
 from data.sources.split_names import split_in
 
@@ -37,11 +38,13 @@ class Listed:
     """What a file says of an image: its objects, and its width and height in pixels where they are there.
 
     ``split`` is what the file is of, empty where it does not say; ``nearest`` the file of the nearest name, of an image
-    that is not there.
+    that is not there; ``group`` and ``time`` as of :class:`data.sources.ImageFile`.
     """
 
     objects: tuple[Annotation, ...]
     size: tuple[int, int] | None
+    group: str | None = None
+    time: str | None = None
     split: str = ""
     nearest: str | None = None
 
@@ -243,7 +246,8 @@ def _images(folder: Path, file: Path, images: list[Any], there: FileNames) -> di
         if path in paths:
             raise UserError(f"{where}: file_name: {name!r} is another image's too.")
         paths.add(path)
-        found[id] = path, Listed((), _size(where, image), nearest=nearest_file)
+        told = {"group": origin.group(image), "time": origin.time(image)}
+        found[id] = path, Listed((), _size(where, image), **told, nearest=nearest_file)
     if images and missing == len(images):
         path, first = next(iter(found.values()))
         hint = f" The nearest is {first.nearest!r}." if first.nearest else ""

@@ -10,6 +10,8 @@ Transcripts: each line also has ``"text"``, what is written in the image.
 Captions: each line also has ``"text"``, what the image shows; the folders are the classes where no line has a label.
 Pairs, or images with transcripts, of which none has a label are of one class, ``all``.
 
+What belongs together, and when it was made: a line may have ``"group"`` and ``"time"`` (``splits`` of dataset.yaml).
+
 Objects for detection: each line has ``"objects": {"bbox": [[x, y, width, height], ...], "categories": [...]}``, in
 pixels, categories by name or number; or COCO's JSON (``data/sources/coco.py``) says it, and which images are examples.
 """
@@ -57,7 +59,14 @@ def load(
     there = file_names(folder, entries)
     if files:
         lines = {
-            path: Line(objects=image.objects, size=image.size, split=image.split, nearest=image.nearest)
+            path: Line(
+                objects=image.objects,
+                size=image.size,
+                group=image.group,
+                time=image.time,
+                split=image.split,
+                nearest=image.nearest,
+            )
             for path, image in coco.load(folder, files, there).items()
         }
         images = list(lines)
@@ -87,6 +96,8 @@ def load(
             objects=line.objects,
             size=line.size,
             text=line.text,
+            group=line.group,
+            time=line.time,
             nearest=line.nearest,
             modified=modified.get(path, 0),
         )

@@ -19,13 +19,13 @@ from typing import Any
 
 from data.errors import UserError
 from data.objects import Annotation
-from data.sources import coco
+from data.sources import coco, origin
 from data.sources.file_names import FileNames, is_writable
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is said of an image: its class, its input (a path in the folder), its objects, its size and its text.
+    """What is said of an image: its class, its input (a path in the folder), its objects, size, text, group and time.
 
     ``where`` is the file and line that says it, ``split`` what a file of annotations gives, ``nearest`` and
     ``nearest_input`` the files of the nearest names where it or its input is not there.
@@ -36,6 +36,8 @@ class Line:
     objects: tuple[Annotation, ...] | None = None
     size: tuple[int, int] | None = None
     text: str | None = None
+    group: str | None = None
+    time: str | None = None
     where: str = ""
     split: str = ""
     nearest: str | None = None
@@ -196,6 +198,8 @@ def _parse(where: str, values: dict[str, Any], parent: PurePosixPath, there: Fil
         paths.get("input_file_name"),
         _objects(f"{where}: objects", values["objects"]) if "objects" in values else None,
         text=_text(where, values),
+        group=origin.group(values),
+        time=origin.time(values),
         where=where,
         nearest=nearest.get("file_name"),
         nearest_input=nearest.get("input_file_name"),
@@ -246,14 +250,14 @@ def _objects(where: str, values: object) -> tuple[Annotation, ...]:
 
 def _join(name: str, first: Line, second: Line) -> Line:
     """Return what two lines say of one image together."""
-    beside = (second.label, second.input, second.text)
+    beside = (second.label, second.input, second.text, second.group, second.time)
     if (
         second.objects is None
         or first.objects is None
         or beside
         not in (
-            (None, None, None),
-            (first.label, first.input, first.text),
+            (None,) * len(beside),
+            (first.label, first.input, first.text, first.group, first.time),
         )
     ):
         raise UserError(
