@@ -26,14 +26,15 @@ def main() -> None:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("options", nargs="*", help="of pipeline_tax.py, after --")
-    arguments = parser.parse_args()
+    # argparse would take what follows an option after "--" for its own.
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments, options = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     checkouts = arguments.old.resolve(), arguments.new.resolve()
     load = os.getloadavg()[0]
     turns = []
     for number in range(arguments.turns):
         order = checkouts if number % 2 else checkouts[::-1]
-        figures = {checkout: measured(checkout, arguments.options) for checkout in order}
+        figures = {checkout: measured(checkout, options) for checkout in order}
         turns.append([figures[checkout] for checkout in checkouts])
         print(json.dumps(turns[-1]), file=sys.stderr, flush=True)
     results: dict = {"load_before": load, "load_after": os.getloadavg()[0]}

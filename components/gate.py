@@ -12,6 +12,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from components import tasks
 from components.bundles.bundle import Bundle
 from components.judging.judge import fingerprint
@@ -21,14 +23,14 @@ from components.project.sections import GatePolicy
 from components.promotion import champion as promotion
 from components.promotion import checks
 from components.promotion.checks import Check
-from components.registry import ledger, mlflow_store, versions
+from components.registry import ledger, mlflow_store, seen, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
 from data.errors import UserError
 from data.prepared import PreparedData
 
-RULES = 2
+RULES = 3
 """Counts up when the gate judges otherwise than before: decisions of older rules are then taken again."""
 
 
@@ -191,9 +193,8 @@ def _decide(
     history = ledger.history(candidate.name)
     if found:
         key += f":{len(history)}"
-    looked = _look(
-        candidate.name, bundle, _champion_check(bundle, champion, present, policy), present, policy
-    )
+    beaten = _champion_check(bundle, candidate, champion, present, policy)
+    looked = _look(candidate.name, bundle, beaten, present, policy)
     verdict, reasons = _judge(looked, waiver)
     momentary = verdict == "refused" and all(check.momentary for check in looked if check.bad)
     if found and momentary and not anew:
@@ -255,7 +256,11 @@ def _key(question: dict[str, Any]) -> str:
 
 
 def _champion_check(
-    bundle: Bundle, champion: Version | None, present: PreparedData, policy: GatePolicy
+    bundle: Bundle,
+    candidate: Version,
+    champion: Version | None,
+    present: PreparedData,
+    policy: GatePolicy,
 ) -> Check:
     if champion is None:
         return checks.no_worse(bundle, None, present, policy)
@@ -265,7 +270,8 @@ def _champion_check(
         if versions.model(champion.name).of_bundle(champion.bundle_sha256):
             raise
         return checks.champion_is_lost(champion.number, champion.bundle_sha256, str(error))
-    return checks.no_worse(bundle, theirs, present, policy)
+    known = [contents for version in (candidate, champion) if (contents := seen.of(version)) is not None]
+    return checks.no_worse(bundle, theirs, present, policy, np.concatenate(known) if known else None)
 
 
 def _look(

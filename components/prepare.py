@@ -37,7 +37,11 @@ def run(dataset: str) -> Path:
     symbols = _symbols(dataset, settings, rows)
     split = assign(rows, settings.splits).to_numpy(str)
     _require_every_split(dataset, split)
-    known = {"labels": _labels(settings, rows, classes), **_faces(rows)}
+    known = {
+        "labels": _labels(settings, rows, classes),
+        "contents": _contents(rows["sha256"]),
+        **_faces(rows),
+    }
     if settings.objects is not None:
         known |= objects.tensors(rows, classes, settings.image)
     if symbols is not None:
@@ -164,6 +168,11 @@ def _labels(settings: spec.DatasetSpec, rows: pd.DataFrame, classes: tuple[str, 
     return rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
 
 
+def _contents(sha256: pd.Series) -> np.ndarray:
+    """Return the first eight bytes of each SHA-256, int64 [N]."""
+    return np.array([int(digits[:16], 16) for digits in sha256], np.uint64).view(np.int64)
+
+
 def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...] | None:
     """Return what transcripts are made of, in the order of the indices; None for data without transcripts."""
     if settings.text is None:
@@ -220,6 +229,8 @@ def _describe(
     count = num_train * image.height * image.width
     mean = written.total / count
     variance = written.squares / count - mean**2
+    for hashes in written.hashes.values():
+        hashes.pop("contents", None)  # what the pictures are is told by the others
     content = {"image": image.to_json(), "classes": classes, "splits": written.hashes}
     if settings.is_encoded:
         content |= {"encoded": True}

@@ -4,7 +4,7 @@ Folder layout, written by the ``prepare`` stage::
 
     spec.json                    DataSpec
     ids.json                     {"train": [id, ...], "validation": [...], "test": [...]}
-    train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N]; more shards as needed;
+    train-00000.safetensors      images uint8 [N, H, W, C], labels int64 [N], contents int64 [N]; more shards as needed;
                                  and what the task needs: inputs uint8 [N, H, W, C_in], or
                                  landmarks float32 [N, L, 2] and identities int64 [N], or
                                  texts int64 [N, L], or
@@ -26,9 +26,10 @@ what ``permute(0, 3, 1, 2)`` turns into PyTorch's channels-last memory format wi
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -175,6 +176,7 @@ class Split:
         images: uint8 [N, H, W, C].
         labels: int64 [N], an index into the classes; of detection -1, since an image is of no class.
         ids: N names.
+        contents: int64 [N], of each image the first eight bytes of the SHA-256 of its bytes as they were ingested.
         inputs: translation: uint8 [N, H, W, C_in], what each image is the translation of; else None.
         landmarks: reenactment: float32 [N, L, 2], points of the face: x to the right and y downwards, in [0, 1] of the
             picture's sides; else None.
@@ -191,6 +193,7 @@ class Split:
     images: Array
     labels: np.ndarray
     ids: list[str]
+    contents: np.ndarray | None = None
     inputs: Array | None = None
     landmarks: np.ndarray | None = None
     identities: np.ndarray | None = None
@@ -202,6 +205,15 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, rows: np.ndarray) -> Split:
+        """Return the examples at ``rows`` int64 [n], in their order; pictures stay where they are."""
+        taken: dict[str, Any] = {"ids": [self.ids[row] for row in rows]}
+        for field in fields(self):
+            if field.name != "ids" and (values := getattr(self, field.name)) is not None:
+                large = field.name in PICTURES
+                taken[field.name] = PlacedArray(values, rows) if large else values[rows]
+        return Split(**taken)
 
     @property
     def places(self) -> np.ndarray:
@@ -240,6 +252,12 @@ class PreparedData:
     def test(self) -> Split:
         """The examples that are only measured on."""
         return self._read("test")
+
+    def tested_on(self, rows: np.ndarray) -> PreparedData:
+        """Return the same data with none but ``rows`` int64 [n] of the test split."""
+        other = PreparedData(self.folder)
+        other.test = self.test.take(rows)
+        return other
 
     def _read(self, split: str) -> Split:
         shards = [tensor_files.maps(shard) for shard in sorted(self.folder.glob(f"{split}-*.safetensors"))]

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from components import tasks
 from components.bundles.bundle import Bundle
 from components.datasets import manifest
 from components.judging import judge
@@ -110,8 +113,17 @@ def thresholds(name: str, bundle: Bundle, policy: GatePolicy) -> Check:
     return Check("thresholds", tuple(good), tuple(bad), {"thresholds": evidence, "metrics": metrics})
 
 
-def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, policy: GatePolicy) -> Check:
-    """Bless the bundle as no worse than the champion, both measured now on the present test split."""
+def no_worse(
+    bundle: Bundle,
+    champion: Bundle | None,
+    present: PreparedData,
+    policy: GatePolicy,
+    seen: np.ndarray | None = None,
+) -> Check:
+    """Bless the bundle as no worse than the champion, both measured now on the present test split.
+
+    Images whose contents are among ``seen`` int64 [n], which one of the two was trained or chosen on, are left out.
+    """
     if champion is None:
         return _one("comparison", True, "no champion yet to compare with", {})
     ours, theirs = bundle.description, champion.description
@@ -120,18 +132,30 @@ def no_worse(bundle: Bundle, champion: Bundle | None, present: PreparedData, pol
     if differing:
         told = f"the champion cannot be compared with: it has other {', '.join(differing)}"
         return _one("comparison", False, told, {"champion": champion.sha256, "differing": differing})
+    judged = tasks.of(ours["task"], [tensor["name"] for tensor in ours["inputs"]]).COMPARED_BY_JUDGE
+    unseen = np.arange(len(present.test))
+    if seen is not None and not judged:  # a judge compares with the test split as a whole
+        unseen = np.flatnonzero(~np.isin(present.test.contents, seen))
+    left_out = len(present.test) - len(unseen)
+    if not len(unseen):
+        told = f"the champion cannot be compared with: all {left_out:,} test images were seen in training"
+        return _one("comparison", False, told, {"champion": champion.sha256, "left_out": left_out})
     try:
-        differences = comparison.compare(bundle, champion, present, policy)
+        shown = present.tested_on(unseen) if left_out else present
+        differences = comparison.compare(bundle, champion, shown, policy)
     except ValueError as error:
         return _one("comparison", False, f"cannot be measured: {error}", {"champion": champion.sha256})
     evidence = {
         "champion": champion.sha256,
         "test_split_of": present.spec.sha256,
         "examples": differences[0].count,
+        "left_out": left_out,
         "differences": [difference.to_json() for difference in differences],
     }
     # Of the good, the overall ones say enough.
     good = tuple(str(difference) for difference in differences if difference.holds and difference.of == "all")
+    if left_out:
+        good += (f"{left_out:,} of {len(present.test):,} test images were seen in training and are left out",)
     bad = tuple(str(difference) for difference in differences if not difference.holds)
     return Check("comparison", good, bad, evidence)
 

@@ -13,11 +13,13 @@ from components.project import layout
 from components.project.layout import STATE
 from components.promotion import champion, comparison, smoke_test
 from components.promotion.smoke_test import SmokeTest
-from components.registry import ledger, mlflow_store, versions
+from components.registry import ledger, mlflow_store, version_record, versions
 from components.serving.telemetry import shared
 from components.serving.telemetry.counters import Metrics
 from data import atomic
 from data.errors import UserError
+from data.prepared import PreparedData
+from tests import prepared_split
 from tests.components import workspace
 
 ACCURATE = {"thresholds": {"accuracy": {"at_least": 0.7}}}
@@ -252,6 +254,60 @@ def test_a_champion_of_other_classes_is_no_comparison(sqlite_project):
     atomic.write_json(spec, {**json.loads(spec.read_text()), "classes": ["bar", "dot", "star"]})
     (reason,) = _put(noise=0.0).reasons
     assert "it has other classes" in reason
+
+
+def _move(moved: int, test: int) -> None:
+    """Make ``moved`` train images test images, beside the first ``test`` of those that there are."""
+    folder = layout.prepared("shapes")
+    data = PreparedData(folder)
+    parts = {
+        "train": [(data.train, slice(moved, None)), (data.test, slice(test, None))],
+        "test": [(data.train, slice(moved)), (data.test, slice(test))],
+    }
+    ids = json.loads((folder / "ids.json").read_text())
+    tensors = {}
+    for name, of in parts.items():
+        tensors[name] = {
+            key: np.concatenate([getattr(split, key)[rows] for split, rows in of])
+            for key in ("images", "labels")
+        }
+        ids[name] = [id for split, rows in of for id in split.ids[rows]]
+    for name, values in tensors.items():
+        prepared_split.write(folder, name, values)
+    atomic.write_json(folder / "ids.json", ids)
+    spec = json.loads((folder / "spec.json").read_text())
+    atomic.write_json(folder / "spec.json", spec | {"sha256": "0" * 64})
+
+
+def test_what_the_champion_was_trained_on_is_no_part_of_the_comparison(sqlite_project):
+    _policy()
+    _put(noise=0.25)
+    _move(moved=40, test=200)
+    found = _put(noise=0.0)
+    evidence = found.evidence["checks"]["comparison"]["evidence"]
+    assert (evidence["examples"], evidence["left_out"]) == (200, 40)
+    assert "comparison: 40 of 240 test images were seen in training and are left out" in found.reasons
+    assert found.verdict == "promoted"
+
+
+def test_where_the_champion_has_seen_every_test_image_it_stays(sqlite_project):
+    _policy()
+    _put(noise=0.25)
+    _move(moved=60, test=0)
+    found = _put(noise=0.0)
+    (reason,) = [reason for reason in found.reasons if reason.startswith("comparison")]
+    assert "all 60 test images were seen in training" in reason
+    assert (found.verdict, versions.champion("m").number) == ("refused", 1)
+
+
+def test_nothing_is_left_out_for_a_champion_that_does_not_tell_what_it_has_seen(sqlite_project, monkeypatch):
+    _policy()
+    with monkeypatch.context() as before:  # as it was registered by an older release
+        before.setattr(version_record.seen, "keep", lambda *_: None)
+        _put(noise=0.25)
+    _move(moved=40, test=200)
+    evidence = _put(noise=0.0).evidence["checks"]["comparison"]["evidence"]
+    assert (evidence["examples"], evidence["left_out"]) == (240, 0)
 
 
 @mostly_on_sqlite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from components.datasets import add, manifest
 from components.project import layout
 from data import atomic
 from data.errors import UserError
+from data.prepared import PreparedData
 from tests.photo_folder import encode, photo, project, write
 
 
@@ -84,6 +86,16 @@ def test_new_groups_move_no_image_and_a_changed_group_is_seen(folder):
     tell(folder, groups | {of_train: groups[of_test]})
     added(folder)
     assert of_train in prepared()["test"]
+
+
+def test_the_contents_of_each_split_are_kept(folder):
+    added(folder)
+    found = prepared()
+    data = PreparedData(layout.prepared("mine"))
+    for name, ids in found.items():
+        hashes = [hashlib.sha256((folder / id).read_bytes()).digest()[:8] for id in sorted(ids)]
+        contents = getattr(data, name).contents
+        assert contents.astype(">i8").tobytes() == b"".join(hashes)
 
 
 def test_the_newest_weeks_are_tested_on(folder):

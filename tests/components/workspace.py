@@ -20,6 +20,7 @@ from components.judging.judge import FEATURES, Judge, signature
 from components.project import layout
 from data import atomic
 from data.prepared import DataSpec, PreparedData
+from tests import prepared_split
 
 DATASET = "shapes"
 SOURCES = {DATASET: f"data/{DATASET}/dataset.yaml"}
@@ -176,7 +177,7 @@ def prepare() -> None:
             images = np.clip(means[labels] + random.normal(0, 40, (size, SIDE, SIDE, 1)), 0, 255).astype(
                 np.uint8
             )
-            save_file({"images": images, "labels": labels}, folder / f"{split}-00000.safetensors")
+            prepared_split.write(folder, split, {"images": images, "labels": labels})
             ids[split] = [f"{split}-{k}" for k in range(size)]
             digest.update(images.tobytes() + labels.tobytes())
         spec = DataSpec(

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import numpy as np
 from PIL import Image
-from safetensors.numpy import save_file
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -27,6 +26,7 @@ from data.spec import DatasetSpec, ImageSpec, LinesSpec
 from models import checkpoint
 from models.run import Run
 from models.settings import Settings, configure
+from tests import prepared_split
 
 SHRINK = {"epochs": 2, "batch_size": 32, "iterations": 60, "source_epochs": 4, "steps": 3, "prior_images": 40}
 """Put in place of a preset's values where a family has the setting; so a new family needs no line here."""
@@ -84,7 +84,7 @@ def prepare(
         tensors = {"images": images[start:stop], "labels": labels[start:stop]}
         if task == "translation":
             tensors["inputs"] = edges(tensors["images"][..., 0])[..., None]
-        save_file(tensors, folder / f"{split}-00000.safetensors")
+        prepared_split.write(folder, split, tensors)
         ids[split] = [f"digits-{number:04d}" for number in range(start, stop)]
         digest.update(tensors["images"].tobytes())
     spec = DataSpec(
@@ -114,7 +114,7 @@ def encode(folder: Path, data: PreparedData) -> PreparedData:
         # Backwards, so that the order in the shards is not that of the split.
         places = len(files) + np.arange(len(part))[::-1].copy()
         files += [_png(image) for image in part.images[::-1]]
-        save_file({"images_at": places, "labels": part.labels}, folder / f"{split}-00000.safetensors")
+        prepared_split.write(folder, split, {"images_at": places, "labels": part.labels}, of=part.images)
     for number, start in enumerate(range(0, len(files), 150)):
         image_shards.write(folder / SHARDS / f"{number:05d}.safetensors", files[start : start + 150])
     spec = replace(data.spec, encoded=True)
@@ -143,7 +143,7 @@ def prepare_faces(folder: Path, sizes: tuple[int, int, int] = (96, 32, 32)) -> P
     for split, start, stop in zip(("train", "validation", "test"), bounds[:-1], bounds[1:], strict=True):
         part = slice(start, stop)
         tensors = {"images": drawn.images[part], "labels": labels[part], "identities": identities[part]}
-        save_file(tensors | {"landmarks": drawn.landmarks[part]}, folder / f"{split}-00000.safetensors")
+        prepared_split.write(folder, split, tensors | {"landmarks": drawn.landmarks[part]})
         ids[split] = drawn.ids[part]
     spec = DataSpec(
         name="faces",
@@ -177,7 +177,7 @@ def prepare_lines(folder: Path, sizes: tuple[int, int, int] = (240, 80, 80)) -> 
             "labels": np.array([len(transcript) - 2 for transcript in transcripts]),
             "texts": text.encode(transcripts, tuple("0123456789"), 4),
         }
-        save_file(tensors, folder / f"{split}-00000.safetensors")
+        prepared_split.write(folder, split, tensors)
         ids[split] = [f"{split}-{index:06d}" for index in range(size)]
         drawn.append(pictures)
     spec = DataSpec(
@@ -224,7 +224,7 @@ def prepare_scenes(folder: Path, sizes: tuple[int, int, int] = (96, 24, 24)) -> 
             tensors["boxes"][k, : len(labels)] = scene.boxes / 32
             tensors["box_labels"][k, : len(labels)] = labels
             tensors["masks"][k] = np.append(0, labels + 1)[scene.instances]
-        save_file(tensors, folder / f"{split}-00000.safetensors")
+        prepared_split.write(folder, split, tensors)
         ids[split] = [f"{split}/{k}" for k in range(size)]
         digest.update(tensors["images"].tobytes())
     spec = DataSpec(
@@ -284,7 +284,7 @@ def prepare_captions(
         tensors["captions"] = captions.encode(told, known, longest)
         if sketched:
             tensors["inputs"] = edges(grey[start:stop, ..., 0])[..., None]
-        save_file(tensors, folder / f"{split}-00000.safetensors")
+        prepared_split.write(folder, split, tensors)
         ids[split] = [f"digits-{number:04d}" for number in range(start, stop)]
         drawn.append(tensors["images"])
     spec = DataSpec(
