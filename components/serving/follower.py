@@ -1,6 +1,6 @@
 """The follower: looks at the registry, verifies what became champion, and says in the state file what to serve.
 
-    python -m components.serving.follower POLL_S [--challengers]
+    python -m components.serving.follower POLL_S [--follow ledger] [--challengers]
 
 A process of its own, because MLflow takes seconds to import and holds Python's lock meanwhile, and because a graph that
 crashes ONNX Runtime should crash here and not where requests are answered. It ends when its standard input does.
@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from components.registry import ledger, versions
+from components.registry.ledger import Champion
 from components.registry.versions import Model, Version
 from components.serving.rollout.state import ControlsFile, RejectedVersion, State, StateFile, Target
+from components.serving.settings import FOLLOWED
 from components.serving.telemetry import logs
 from data.errors import UserError, first_line
 
@@ -33,9 +35,10 @@ log = logging.getLogger("darkroom.serving")
 class Follower:
     """Keeps the state file as the registry says, with verified versions only."""
 
-    def __init__(self, *, challengers: bool) -> None:
-        self._file, self._challengers = StateFile(), challengers
+    def __init__(self, *, follow: str = "aliases", challengers: bool = False) -> None:
+        self._file, self._follow, self._challengers = StateFile(), follow, challengers
         self._refused_at: dict[str, float] = {}
+        self._unrecorded: dict[str, Target] = {}
         self.state = _after_crash(_left(self._file))
 
     def poll(self, asked: int = 0) -> None:
@@ -84,6 +87,8 @@ class Follower:
             if name in state.refused:  # rolled back from a bad one
                 self._write(replace(state, refused=_without(state.refused, name)))
             return
+        if self._follow == "ledger" and not self._is_recorded(version, target):
+            return
         refused = state.refused.get(name)
         if refused and refused.version == target.version and time.monotonic() < self._retry_at(name):
             return
@@ -100,6 +105,28 @@ class Follower:
         refusals = _without(self.state.refused, name)
         self._write(replace(self.state, champions=champions, refused=refusals, checking=""))
         log.info("verified", extra={"model": name, "version": target.version, "sha256": target.sha256})
+
+    def _is_recorded(self, version: Version, target: Target) -> bool:
+        """Say whether the ledger has the move that made ``version`` champion; refuse it where it has none.
+
+        An alias is moved a moment before its entry is whole, so it is refused when it is looked at again.
+        """
+        name, told = version.name, ""
+        try:
+            found = ledger.recorded(ledger.history(name))
+        except Exception as error:  # of MLflow, SQLAlchemy or requests
+            found, told = None, f": the ledger cannot be read: {first_line(error)[:300]}"
+        if found and found.is_same(Champion(version.number, version.bundle_sha256)):
+            self._unrecorded.pop(name, None)
+            return True
+        refused = self.state.refused.get(name)
+        if self._unrecorded.get(name) == target and (refused is None or refused.sha256 != target.sha256):
+            mend = f"darkroom promote {name} --version {version.number}"
+            self._refuse(
+                name, target, f"no move of its alias is in the ledger{told or f': {mend} asks the gate'}"
+            )
+        self._unrecorded[name] = target
+        return False
 
     def _refuse(self, name: str, target: Target, reason: str) -> None:
         log.error("refused", extra={"model": name, "version": target.version, "reason": reason})
@@ -188,11 +215,12 @@ def main() -> None:
     """Follow until standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m components.serving.follower")
     parser.add_argument("poll_s", type=float)
+    parser.add_argument("--follow", choices=FOLLOWED, default=FOLLOWED[0])
     parser.add_argument("--challengers", action="store_true")
     arguments = parser.parse_args()
     logs.start(f"follower-{os.getpid()}")
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    follower, controls = Follower(challengers=arguments.challengers), ControlsFile()
+    follower, controls = Follower(follow=arguments.follow, challengers=arguments.challengers), ControlsFile()
     while True:
         mark = controls.mark()
         follower.poll(controls.read().asked)

@@ -13,6 +13,7 @@ from data import cores
 from data.errors import UserError, nearest
 
 DEVICES = ("cpu", "cuda")
+FOLLOWED = ("aliases", "ledger")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Settings:
         threads: CPU threads of one answer.
         computing: answers computed at once in one worker; 0 fits the cores.
         poll_s: seconds between looks at the registry.
+        follow: what says which version is champion: ``aliases``, whoever moved them, or the ``ledger``, which has the
+            moves of the gate and of ``promote`` and ``rollback``.
         grace_s: seconds that requests have to be answered after SIGTERM.
         request_s: seconds in which a request has to arrive whole; then it is refused, and its connection ends.
         max_body: most bytes of a request.
@@ -73,6 +76,7 @@ class Settings:
     threads: int = 1
     computing: int = 0
     poll_s: float = 2.0
+    follow: str = "aliases"
     grace_s: float = 20.0
     request_s: float = 30.0
     max_body: int = 32 << 20
@@ -100,6 +104,10 @@ class Settings:
             raise UserError(f"--webhook-secret {self.webhook_secret}: no file there, or an empty one.")
         if self.device not in DEVICES:
             raise UserError(f"--device {self.device}: no such device.{nearest(self.device, DEVICES)}")
+        if self.follow not in FOLLOWED:
+            raise UserError(
+                f"--follow {self.follow}: can be aliases or ledger.{nearest(self.follow, FOLLOWED)}"
+            )
         if not 0 <= self.shadow <= 1:
             raise UserError(f"--shadow {self.shadow}: a share of the requests, from 0 to 1.")
         if self.request_s <= 0:

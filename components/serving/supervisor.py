@@ -143,8 +143,8 @@ def _children(settings: Settings, listener: socket.socket, announce: Announce) -
         for number in range(settings.workers)
     ]
     if not settings.bundles:
-        challengers = ["--challengers"] if settings.shadow else []
-        follower = [*module, "components.serving.follower", str(settings.poll_s), *challengers]
+        options = ["--follow", settings.follow, *(["--challengers"] if settings.shadow else [])]
+        follower = [*module, "components.serving.follower", str(settings.poll_s), *options]
         children.append(Child("follower", follower, nice=_STANDS_BACK))
     return children
 

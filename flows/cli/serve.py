@@ -46,6 +46,12 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes that answer requests.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of each model.")] = 1,
     poll: Annotated[float, typer.Option(help="Seconds between looks at the registry.")] = 2.0,
+    follow: Annotated[
+        str,
+        typer.Option(
+            help="aliases, or ledger: a champion whose alias was moved by hand, past the gate, is refused."
+        ),
+    ] = "aliases",
     grace: Annotated[
         float, typer.Option(help="Seconds after SIGTERM in which open requests are answered.")
     ] = 20.0,
@@ -79,6 +85,7 @@ def serve(
         workers=workers,
         threads=threads,
         poll_s=poll,
+        follow=follow,
         grace_s=grace,
         request_s=request_timeout,
         tokens=str(CALLED_FROM / tokens) if tokens else "",

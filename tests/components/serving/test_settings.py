@@ -23,6 +23,7 @@ def test_they_survive_the_way_to_a_worker():
     [
         ({"prot": 1}, "unknown setting 'prot'. Did you mean 'port'"),
         ({"shadow": 1.5}, "a share of the requests"),
+        ({"follow": "ledgre"}, "--follow ledgre: can be aliases or ledger. Did you mean 'ledger'"),
         ({"request_s": 0}, "--request-timeout 0: seconds, more than 0"),
         ({"workers": 0}, "workers 0: must be at least 1"),
     ],
