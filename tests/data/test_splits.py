@@ -100,9 +100,10 @@ def test_what_comes_and_goes_moves_nothing_else(rows, others, splits):
     assert together.tolist()[len(others) :] == alone.tolist()
 
 
-def test_over_a_thousand_growths_no_image_changes_its_split():
+@pytest.mark.parametrize("growths", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_over_any_growth_no_image_changes_its_split(growths):
     random = np.random.default_rng(0)
-    for growth in range(1000):
+    for growth in range(growths):
         first = [("a", 1000 * growth + place, "") for place in range(int(random.integers(1, 40)))]
         more = [
             ("ab"[place % 2], 1000 * growth + 500 + place, "")

@@ -11,7 +11,7 @@ from components.serving.follower import Follower
 from tests.components import workspace
 from tests.components.serving.shop import add
 
-pytestmark = pytest.mark.usefixtures("sqlite_project")
+pytestmark = pytest.mark.usefixtures("decided")
 
 
 def served(follower: Follower) -> str | None:
@@ -20,7 +20,7 @@ def served(follower: Follower) -> str | None:
 
 
 @pytest.fixture
-def decided() -> None:
+def decided(sqlite_project) -> None:
     """The gate made version 1 champion; version 2 waits."""
     workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 0.3}}}})
     add(0)
@@ -28,7 +28,6 @@ def decided() -> None:
     add(1, noise=0.3)
 
 
-@pytest.mark.usefixtures("decided")
 def test_an_alias_moved_by_hand_is_refused_and_what_the_gate_moves_is_served():
     by_ledger, by_alias = Follower(follow="ledger"), Follower()
     by_ledger.poll()
@@ -49,7 +48,6 @@ def test_an_alias_moved_by_hand_is_refused_and_what_the_gate_moves_is_served():
     assert served(by_ledger) == "1" and not by_ledger.state.refused
 
 
-@pytest.mark.usefixtures("decided")
 def test_a_move_whose_entry_is_not_whole_yet_is_waited_for():
     follower = Follower(follow="ledger")
     follower.poll()
@@ -62,7 +60,6 @@ def test_a_move_whose_entry_is_not_whole_yet_is_waited_for():
     assert served(follower) == "2"
 
 
-@pytest.mark.usefixtures("decided")
 def test_a_rollback_is_followed():
     follower = Follower(follow="ledger")
     workspace.write_params(
@@ -76,7 +73,6 @@ def test_a_rollback_is_followed():
     assert served(follower) == "1"
 
 
-@pytest.mark.usefixtures("decided")
 def test_while_the_ledger_cannot_be_read_what_was_good_goes_on(monkeypatch):
     follower = Follower(follow="ledger")
     follower.poll()
