@@ -197,7 +197,7 @@ def _new(
     paths = [file.path for file in files]
     height, width = _line_size(paths) if texts == "transcripts" else (IMAGE_SIZE, IMAGE_SIZE)
     image = CommentedMap(height=height, width=width, channels=_channels(paths), levels=256)
-    splits = CommentedMap(by=_rule(files), validation=0.15, test=0.15)
+    splits = CommentedMap(by=rule(files), validation=0.15, test=0.15)
     for part in (image, splits):
         part.fa.set_flow_style()
     values = CommentedMap(source="imagefolder", folder="", listing="", image=image)
@@ -233,8 +233,8 @@ _RULES = {
 """By ``splits.by``, what the file says of it. Splits that the folder gives are kept by all."""
 
 
-def _rule(files: Sequence[ImageFile]) -> str:
-    """Return by what a new data set is split: by groups where each file has one, by class where classes are small."""
+def rule(files: Sequence[ImageFile]) -> str:
+    """Return ``splits.by`` of a new data set: ``group`` where each file has one, ``class`` where classes are small."""
     if all(file.group is not None for file in files):
         return "group"
     counts = Counter(name for file in files if not file.split for name in set(_classes(file)) - {""})

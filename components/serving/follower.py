@@ -28,6 +28,8 @@ from data.errors import UserError, first_line
 RETRY_S = 60
 """Seconds after which a refused champion is looked at again: its download may have failed only then."""
 _LOOK_S = 0.1
+_NICENESS = 10
+"""Added once it has looked: the server's start waits for the first look, and requests go before all others."""
 
 log = logging.getLogger("darkroom.serving")
 
@@ -221,6 +223,8 @@ def main() -> None:
     logs.start(f"follower-{os.getpid()}")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     follower, controls = Follower(follow=arguments.follow, challengers=arguments.challengers), ControlsFile()
+    follower.poll(controls.read().asked)
+    os.nice(_NICENESS)
     while True:
         mark = controls.mark()
         follower.poll(controls.read().asked)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -25,7 +24,6 @@ from components.serving.telemetry import logs, shared
 
 _TICK_S = 0.05
 _PAUSE_S = 1.0
-_STANDS_BACK = 10
 
 Announce = Callable[[Mapping[str, Any]], None]
 """Called with ``host``, ``port``, the number of ``models``, and ``grpc_port`` where there is gRPC."""
@@ -42,7 +40,6 @@ class Child:
         command: starts it.
         sockets: file descriptors that it inherits.
         announced: called with the first line that it prints.
-        nice: its niceness, as of ``nice``: 0 to 19.
         process: the running process.
         started: when it was started, by the monotonic clock.
     """
@@ -51,7 +48,6 @@ class Child:
     command: Sequence[str]
     sockets: Sequence[int] = ()
     announced: Callable[[str], None] | None = None
-    nice: int = 0
     process: subprocess.Popen | None = None
     started: float = field(default=0.0)
 
@@ -66,8 +62,6 @@ class Child:
             text=True,
             start_new_session=True,  # a terminal's Ctrl+C comes here, and is handed on as SIGTERM
         )
-        if self.nice:
-            os.setpriority(os.PRIO_PROCESS, self.process.pid, self.nice)
         if self.announced:
             threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
 
@@ -145,7 +139,7 @@ def _children(settings: Settings, listener: socket.socket, announce: Announce) -
     if not settings.bundles:
         options = ["--follow", settings.follow, *(["--challengers"] if settings.shadow else [])]
         follower = [*module, "components.serving.follower", str(settings.poll_s), *options]
-        children.append(Child("follower", follower, nice=_STANDS_BACK))
+        children.append(Child("follower", follower))
     return children
 
 

@@ -155,10 +155,13 @@ def _read(name: str, *, find_coco: bool = True) -> tuple[pd.DataFrame, spec.Data
     import tempfile
 
     from components import ingest
+    from components.datasets import add as add_dataset
     from components.datasets import annotations as annotated
     from components.datasets import manifest
     from components.project.layout import dataset_file
     from data import spec
+    from data.sources import imagefolder
+    from data.sources.listing import scan
     from flows.workspace.project import CALLED_FROM
 
     if _is_dataset(name):
@@ -168,7 +171,11 @@ def _read(name: str, *, find_coco: bool = True) -> tuple[pd.DataFrame, spec.Data
     elif (folder := (CALLED_FROM / name).resolve()).is_dir():
         image = spec.ImageSpec(height=2, width=2, channels=3)  # Nothing is prepared here.
         objects = annotated.look(folder, find_coco=find_coco)
-        settings = spec.DatasetSpec(source="imagefolder", folder=folder, image=image, objects=objects)
+        coco = objects.coco if objects else ()
+        splits = {"by": add_dataset.rule(imagefolder.load(folder, scan(folder, coco), coco))}
+        settings = spec.DatasetSpec(
+            source="imagefolder", folder=folder, image=image, objects=objects, splits=splits
+        )
     else:
         known = [file.parent.name for file in Path("data").glob("*/dataset.yaml")]
         raise UserError(f"{name}: no data set and no folder of that name.{nearest(name, known)}")

@@ -21,7 +21,7 @@ source: imagefolder
 folder: {folder}
 listing: x
 image: {{height: 16, width: 20, channels: 3, levels: 256}}
-splits: {{validation: 0.25, test: 0.25}}
+splits: {{by: class, validation: 0.25, test: 0.25}}
 """
 
 

@@ -27,6 +27,7 @@ def root(tmp_path_factory):
 def test_add_writes_the_data_set_and_names_it(root):
     settings = yaml.safe_load((root / "data/mine/dataset.yaml").read_text())
     assert settings["folder"] == str(root.parent / "photos") and settings["splits"] == {
+        "by": "class",
         "validation": 0.15,
         "test": 0.2,
     }

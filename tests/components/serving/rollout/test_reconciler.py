@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
+import psutil
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -93,6 +94,14 @@ def test_a_promotion_is_followed_and_a_rollback_too(shop):
     with Server(shop, *POLL) as server:
         client = server.client()
         assert version_of(client) == "1"
+        (follower,) = (
+            child
+            for child in psutil.Process(server.process.pid).children()
+            if "components.serving.follower" in child.cmdline()
+        )
+        assert follower.nice() == min(
+            19, psutil.Process(server.process.pid).nice() + 10
+        )  # what was promoted can wait, requests cannot
         versions.point("m", "champion", 2)
         until(lambda: version_of(client) == "2")
         assert client.get("/v2/models/m")["parameters"]["bundle_sha256"] == bundle.sha256(layout.bundle("m"))
