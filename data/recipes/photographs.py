@@ -61,15 +61,15 @@ def load(name: str, spec: DatasetSpec, files: Sequence[ImageFile]) -> Arrays:
     parts = _dealt(files, spec)
     ids, sources, splits, images, objects = [], [], [], [], []
     for place, split in enumerate(SPLITS):
-        pool = _pool(name, split, parts[split])
+        own = pool(name, split, parts[split])
         for number in range(getattr(spec.scenes, split)):
             random = np.random.default_rng([spec.scenes.seed, place, number])
-            scene = draw(random, [picture for _, picture in pool.items], pool.grounds, spec.image)
+            scene = draw(random, [picture for _, picture in own.items], own.grounds, spec.image)
             ids.append(f"{split}/{number:05d}")
-            sources.append(", ".join(pool.items[item][0].id for item in scene.items))
+            sources.append(", ".join(own.items[item][0].id for item in scene.items))
             splits.append(split)
             images.append(scene.image)
-            objects.append(scene.objects([file.label for file, _ in pool.items]))
+            objects.append(scene.objects([file.label for file, _ in own.items]))
     return Arrays(
         ids=ids,
         sources=sources,
@@ -147,7 +147,12 @@ def _dealt(files: Sequence[ImageFile], spec: DatasetSpec) -> dict[str, list[Imag
     return parts
 
 
-def _pool(name: str, split: str, files: Sequence[ImageFile]) -> Pool:
+def pool(name: str, split: str, files: Sequence[ImageFile]) -> Pool:
+    """Return what the scenes of a split are made of, from its ``files``.
+
+    Raises:
+        UserError: none of them is large enough for an item, or none has a close-up for a ground.
+    """
     pictures = [(file, _opened(file.path)) for file in files]
     items = [(file, picture) for file, picture in pictures if max(picture.size) >= LEAST_SIDE]
     grounds = [found for _, picture in pictures if (found := _close_up(picture)) is not None]
