@@ -163,6 +163,11 @@ def test_what_is_half_transparent_is_mixed_with_the_ground():
     assert np.asarray(flatten(image, "L")).item() == 127
 
 
+def test_what_is_as_models_take_it_is_not_copied():
+    image = photo(3)
+    assert flatten(image, "RGB") is image and flatten(image, "L") is not image
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_mode_becomes_what_models_take(mode, channels):
