@@ -3,6 +3,7 @@
 A version becomes champion only when every check of :mod:`components.promotion.checks` holds, all for the same
 bundle hash. The first champion skips only the comparison. The same question (bundle, champion, data, policy)
 is decided once; only a refusal for nothing but time, which a busy machine may have caused, is looked at again.
+Where the policy says so, it moves nothing until people approve (:mod:`components.registry.approval`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from components.project.sections import GatePolicy
 from components.promotion import champion as promotion
 from components.promotion import checks
 from components.promotion.checks import Check
-from components.registry import ledger, mlflow_store, seen, versions
+from components.registry import approval, ledger, mlflow_store, seen, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
@@ -58,7 +59,8 @@ class Decision:
         version: the version in question.
         promoted: whether it is champion now.
         verdict: ``promoted``, ``refused``, ``unchanged`` (it was champion already), or ``held`` (it was
-            rolled back: only ``darkroom promote`` brings it back).
+            rolled back: only ``darkroom promote`` brings it back); where people have to approve, ``pending``,
+            ``lapsed`` (nobody did in time) or ``rejected``.
         reasons: what speaks against it where it was refused, else what speaks for it.
         evidence: every number that was looked at.
     """
@@ -66,7 +68,7 @@ class Decision:
     name: str
     version: int
     promoted: bool
-    verdict: Literal["promoted", "refused", "unchanged", "held"]
+    verdict: Literal["promoted", "refused", "unchanged", "held", "pending", "lapsed", "rejected"]
     reasons: list[str]
     evidence: dict[str, Any]
 
@@ -97,34 +99,90 @@ def run(
             return Decision(name, candidate.number, False, "held", [told, *rolled_back.reasons, mend], {})
         champion = promotion.to_beat(model)
         entry, evidence = _decide(candidate, champion, waiver, anew=by is not None)
-        promoted = entry.verdict == "promoted"
-        if promoted:
-            who = waiver.by if waiver else by or "gate"
-            promotion.move(
-                model,
-                candidate,
-                champion,
-                kind="promotion",
-                by=who,
-                reasons=entry.reasons,
-                evidence={"decision": entry.id},
-            )
-        return Decision(name, candidate.number, promoted, entry.verdict, list(entry.reasons), evidence)
+        return _act(model, candidate, champion, entry, evidence, waiver.by if waiver else by or "gate")
 
 
-def decide(name: str, number: int | None = None) -> Decision:
-    """Decide as :func:`run` does and keep the decision, but move no alias.
+def approve(
+    name: str, number: int | None, *, verdict: Literal["approved", "rejected"], by: str, reason: str = ""
+) -> Decision:
+    """Record what a person says of a version that waits; it becomes champion when enough people approved it.
+
+    Args:
+        name: a model.
+        number: a version; the challenger when left out.
+        verdict: what the person says.
+        by: who it is.
+        reason: why; a rejection needs one.
 
     Raises:
-        UserError: as in :func:`run`.
+        UserError: there is no such version, it does not wait for an approval, the person may not give one, or what
+            the gate decided on has changed since.
     """
     with mlflow_store.lock(f"registry-{name}"):
         model = promotion.mend(name)
-        candidate, champion = versions.find(name, number), model.alias("champion")
-        if _same(candidate, champion):
-            return _unchanged(champion)
-        entry, evidence = _decide(candidate, promotion.to_beat(model), None, anew=False)
-        return Decision(name, candidate.number, False, entry.verdict, list(entry.reasons), evidence)
+        candidate, champion = versions.find(name, number), promotion.to_beat(model)
+        policy, history = load().gate.get(name, GatePolicy()), ledger.history(name)
+        found = _waiting(candidate, champion, history)
+        standing = approval.of(found, history, policy)
+        if standing.verdict in ("lapsed", "rejected"):
+            raise UserError(f"{name} version {candidate.number}: {standing.reasons[0]}")
+        approval.give(found, verdict, by, reason, policy)
+        return _act(model, candidate, champion, found, ledger.evidence(found), by)
+
+
+def _waiting(candidate: Version, champion: Version | None, history: list[Entry]) -> Entry:
+    """Return the last decision on a version that waits for people and is about all that is so now, waived or not.
+
+    Raises:
+        UserError: there is none.
+    """
+    told = f"{candidate.name} version {candidate.number}"
+    decisions = [
+        entry
+        for entry in history
+        if entry.kind == "decision" and entry.bundle_sha256 == candidate.bundle_sha256
+    ]
+    pending = [entry for entry in decisions if entry.verdict == "pending"]
+    if not pending:
+        word = f"the gate's word is {decisions[-1].verdict!r}" if decisions else "the gate has not spoken yet"
+        raise UserError(f"{told}: does not wait for an approval: {word}.")
+    present = _key(_present_question(candidate, champion))
+    for entry in reversed(pending):
+        if _key(ledger.evidence(entry).get("question", {}) | {"waiver": None}) == present:
+            return entry
+    raise UserError(
+        f"{told}: the gate has not decided on it as bundle, champion, data and policy are now: what was said before"
+        f" counts no more. Ask it: darkroom promote {candidate.name} --version {candidate.number}"
+    )
+
+
+def _act(
+    model: Model,
+    candidate: Version,
+    champion: Version | None,
+    entry: Entry,
+    evidence: dict[str, Any],
+    by: str,
+) -> Decision:
+    """Do what a decision, and people where it waits for them, say: move the champion or leave it."""
+    verdict, reasons = entry.verdict, entry.reasons
+    if verdict == "pending":
+        policy = load().gate.get(model.name, GatePolicy())
+        standing = approval.of(entry, ledger.history(model.name), policy)
+        verdict, reasons = standing.verdict, standing.reasons
+        if verdict == "approved":
+            verdict, by = "promoted", ", ".join(standing.by)
+    if verdict == "promoted":
+        promotion.move(
+            model,
+            candidate,
+            champion,
+            kind="promotion",
+            by=by,
+            reasons=reasons,
+            evidence={"decision": entry.id},
+        )
+    return Decision(model.name, candidate.number, verdict == "promoted", verdict, list(reasons), evidence)
 
 
 def is_decided(model: Model, sha256: str) -> bool:
@@ -135,11 +193,22 @@ def is_decided(model: Model, sha256: str) -> bool:
     champion = model.alias("champion")
     if _same(candidate, champion) or _rolled_back(candidate):
         return True
-    present = PreparedData(prepared(candidate.tags["dataset"]))
-    policy = load().gate.get(candidate.name, GatePolicy())
-    found = ledger.find(_key(_question(candidate, promotion.to_beat(model), present, policy, None)))
-    # Promoted but not champion: the move that should have followed was cut off.
+    found = _last(candidate, promotion.to_beat(model))
+    if found is not None and found.verdict == "pending":
+        policy = load().gate.get(model.name, GatePolicy())
+        return approval.of(found, ledger.history(model.name), policy).verdict != "approved"
+    # Promoted or approved but not champion: the move that should have followed was cut off.
     return found is not None and found.verdict == "refused" and not found.momentary
+
+
+def _last(candidate: Version, champion: Version | None) -> Entry | None:
+    """Return the last decision on a version as all stands now, or None."""
+    return ledger.last(_key(_present_question(candidate, champion)))
+
+
+def _present_question(candidate: Version, champion: Version | None) -> dict[str, Any]:
+    present = PreparedData(prepared(candidate.tags["dataset"]))
+    return _question(candidate, champion, present, load().gate.get(candidate.name, GatePolicy()), None)
 
 
 def _same(candidate: Version, champion: Version | None) -> bool:
@@ -166,7 +235,7 @@ def _unchanged(champion: Version) -> Decision:
 
 def _rolled_back(candidate: Version) -> Entry | None:
     """Return the last move when it took this very bundle from its place."""
-    moves = [entry for entry in ledger.history(candidate.name) if entry.kind != "decision"]
+    moves = [entry for entry in ledger.history(candidate.name) if entry.is_move]
     if not moves or moves[-1].kind != "rollback":
         return None
     taken = ledger.recorded(
@@ -187,15 +256,16 @@ def _decide(
     policy = load().gate.get(candidate.name, GatePolicy())
     question = _question(candidate, champion, present, policy, waiver)
     key = _key(question)
-    found = ledger.find(key)
-    if found and not (found.verdict == "refused" and (anew or found.momentary)):
+    found, history = ledger.last(key), ledger.history(candidate.name)
+    if found and not _is_looked_at_again(found, history, policy, anew=anew):
         return found, ledger.evidence(found)
-    history = ledger.history(candidate.name)
     if found:
         key += f":{len(history)}"
     beaten = _champion_check(bundle, candidate, champion, present, policy)
     looked = _look(candidate.name, bundle, beaten, present, policy)
     verdict, reasons = _judge(looked, waiver)
+    if verdict == "promoted" and policy.approval == "required":
+        verdict = "pending"
     momentary = verdict == "refused" and all(check.momentary for check in looked if check.bad)
     if found and momentary and not anew:
         return found, ledger.evidence(found)  # as before: one entry says it
@@ -227,6 +297,13 @@ def _decide(
     return ledger.record(entry, key, evidence), evidence
 
 
+def _is_looked_at_again(found: Entry, history: list[Entry], policy: GatePolicy, *, anew: bool) -> bool:
+    """Say whether a decision does not stand: a refusal or a lapsed one that a person asks for ``anew``, or for time."""
+    if found.verdict == "pending":
+        return anew and approval.of(found, history, policy).verdict in ("lapsed", "rejected")
+    return found.verdict == "refused" and (anew or found.momentary)
+
+
 def _question(
     candidate: Version,
     champion: Version | None,
@@ -246,7 +323,7 @@ def _question(
         "data": present.spec.sha256,
         "manifest": checks.fingerprint(present.spec.name),
         "validation": hashlib.sha256(validation.read_bytes()).hexdigest() if validation.exists() else None,
-        "policy": policy.model_dump(),
+        "policy": policy.model_dump(mode="json"),
         "waiver": asdict(waiver) if waiver else None,
     }
 

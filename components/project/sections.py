@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -88,6 +89,10 @@ class GatePolicy(BaseModel):
         class_margin: the same for each class.
         max_latency_ms: bound on the median time in which a fresh server answers one golden example.
         max_memory_mb: bound on the resident memory of that server, in MiB.
+        approval: ``required``: a version that every check speaks for waits until people approve it.
+        by: who may approve or reject; everybody where it is empty.
+        approvals: how many different people have to approve.
+        expires: how long the gate's word waits for them: hours, days or weeks, as ``12h``, ``7d`` or ``2w``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,6 +102,25 @@ class GatePolicy(BaseModel):
     class_margin: float = Field(default=0.1, ge=0)
     max_latency_ms: float = Field(default=100.0, gt=0)
     max_memory_mb: float = Field(default=2048.0, gt=0)
+    approval: Literal["required"] | None = None
+    by: tuple[str, ...] = ()
+    approvals: int = Field(default=1, ge=1)
+    expires: str = Field(default="7d", pattern=r"^[1-9]\d*[hdw]$")
+
+    @property
+    def waits(self) -> timedelta:
+        """How long the gate's word waits for people."""
+        units = {"h": "hours", "d": "days", "w": "weeks"}
+        return timedelta(**{units[self.expires[-1]]: int(self.expires[:-1])})
+
+    @model_validator(mode="after")
+    def _can_be_approved(self) -> GatePolicy:
+        given = {"by", "approvals", "expires"} & self.model_fields_set
+        if given and self.approval is None:
+            raise ValueError(f"{min(given)} is about approvals, and none is needed: add approval: required")
+        if self.by and len(set(self.by)) < self.approvals:
+            raise ValueError(f"{self.approvals} approvals are needed, and 'by' names {len(set(self.by))}")
+        return self
 
 
 class ServePolicy(BaseModel):

@@ -115,7 +115,7 @@ def move(
     before, sha256 = (expected.number, expected.bundle_sha256) if expected else (None, "")
     if at is not None and at != before:
         raise _moved(name, at, before)
-    moves = [entry for entry in ledger.history(name) if entry.kind != "decision"]
+    moves = [entry for entry in ledger.history(name) if entry.is_move]
     entry = Entry(
         kind,
         name,

@@ -37,21 +37,24 @@ class Entry:
     """One entry.
 
     Attributes:
-        kind: ``decision`` of the gate, ``promotion`` or ``rollback`` of the champion.
+        kind: ``decision`` of the gate, ``approval`` of a decision by a person, ``promotion`` or ``rollback`` of the
+            champion.
         model: the registered model.
         version: the version that was decided on, or that became champion.
         bundle_sha256: its bundle.
         champion: the champion before; None when there was none.
         champion_sha256: its bundle; empty when there was none, and in entries of older releases.
-        verdict: ``promoted`` or ``refused`` for a decision, empty for a move.
+        verdict: of a decision ``promoted``, ``refused`` or ``pending`` (people have to approve), of an approval
+            ``approved`` or ``rejected``, empty for a move.
         reasons: what decided it, or why it was moved.
         by: who did it; ``gate`` when no one intervened.
         at: when, in UTC, ISO 8601.
         id: the MLflow run.
+        about: of an approval, the decision that it is about, by its ``id``; else empty.
         momentary: of a refusal, whether nothing but time speaks against the version: it is looked at again.
     """
 
-    kind: Literal["decision", "promotion", "rollback"]
+    kind: Literal["decision", "approval", "promotion", "rollback"]
     model: str
     version: int
     bundle_sha256: str
@@ -62,7 +65,13 @@ class Entry:
     at: str = ""
     id: str = field(default="", compare=False)
     champion_sha256: str = ""
+    about: str = ""
     momentary: bool = False
+
+    @property
+    def is_move(self) -> bool:
+        """Whether it moved the champion."""
+        return self.kind in ("promotion", "rollback")
 
 
 class Champion(NamedTuple):
@@ -121,6 +130,12 @@ def find(key: str) -> Entry | None:
     return _entry(runs[0]) if runs else None
 
 
+def last(key: str) -> Entry | None:
+    """Return the last entry under ``key`` or under one that begins with it, or None."""
+    runs = mlflow_store.finished(EXPERIMENT, f"tags.`{mlflow_store.KEY}` LIKE {quoted(f'{key}%')}")
+    return _entry(max(runs, key=_position)) if runs else None
+
+
 def evidence(entry: Entry) -> dict[str, Any]:
     """Return the evidence of an entry; empty, with a line, where it was kept out of this machine's reach.
 
@@ -160,7 +175,7 @@ def served(entries: Sequence[Entry]) -> list[Champion]:
     """
     stack: list[Champion] = []
     for entry in entries:
-        if entry.kind == "decision":
+        if not entry.is_move:
             continue
         if entry.champion is not None:
             _put(stack, Champion(entry.champion, entry.champion_sha256))  # it may have been set by hand
@@ -204,6 +219,7 @@ def _tags(entry: Entry) -> dict[str, str]:
         "verdict": entry.verdict,
         "reasons": reasons,
         "by": entry.by,
+        "about": entry.about,
         "momentary": str(entry.momentary).lower(),
     }
     return {_PREFIX + name: value for name, value in values.items()}
@@ -223,6 +239,7 @@ def _entry(run: Run) -> Entry:
         verdict=tags["verdict"],
         reasons=tuple(tags["reasons"].splitlines()),
         by=tags["by"],
+        about=tags.get("about", ""),
         momentary=tags.get("momentary") == "true",
         at=datetime.fromtimestamp(run.info.end_time / 1000, UTC).isoformat(timespec="seconds"),
         id=run.info.run_id,

@@ -175,7 +175,7 @@ def _verify(version: Version) -> None:
 def _promoted_at(version: Version) -> str:
     """Return when the version became champion last; empty when its alias was moved by hand, or the registry is gone."""
     try:
-        moves = [entry for entry in ledger.history(version.name) if entry.kind != "decision"]
+        moves = [entry for entry in ledger.history(version.name) if entry.is_move]
     except Exception:  # of MLflow, SQLAlchemy or requests; a champion is served all the same
         return ""
     return moves[-1].at if moves and moves[-1].version == version.number else ""

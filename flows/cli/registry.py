@@ -13,6 +13,7 @@ from data.errors import UserError
 from flows import tables
 
 if TYPE_CHECKING:
+    from components.gate import Decision
     from components.promotion.champion import Standing
     from components.registry.ledger import Entry
 
@@ -24,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 def add_to(app: typer.Typer) -> None:
     """Mount the commands on ``app``. MLflow is imported only when one of them runs."""
-    for command in (promote, rollback, history, status):
+    for command in (promote, approve, reject, rollback, history, status):
         app.command()(command)
 
 
@@ -41,13 +42,48 @@ def promote(
     name, version = _version(model, "--version", version)
     waiver = gate.Waiver(by, waive) if waive or by else None
     decision = gate.run(name, version, waiver=waiver, by=by or getpass.getuser())
+    _tell(decision, as_json)
+    raise typer.Exit(0 if decision.promoted else 1)
+
+
+By = Annotated[str, typer.Option(help="Who says so; the user who is logged in by default.")]
+
+
+def approve(
+    model: Named,
+    version: Annotated[int | None, typer.Option(help="A version; the challenger by default.")] = None,
+    by: By = "",
+    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Approve a version that the gate would promote and whose policy asks for people; the last approval promotes it."""
+    from components import gate
+
+    name, version = _version(model, "--version", version)
+    _tell(gate.approve(name, version, verdict="approved", by=by or getpass.getuser(), reason=reason), as_json)
+
+
+def reject(
+    model: Named,
+    reason: Annotated[str, typer.Option(help="Why, for the history.")],
+    version: Annotated[int | None, typer.Option(help="A version; the challenger by default.")] = None,
+    by: By = "",
+    as_json: Json = False,
+) -> None:
+    """Reject a version that waits for approval: the champion stays."""
+    from components import gate
+
+    name, version = _version(model, "--version", version)
+    _tell(gate.approve(name, version, verdict="rejected", by=by or getpass.getuser(), reason=reason), as_json)
+
+
+def _tell(decision: Decision, as_json: bool) -> None:
     if as_json:
         _print_json(asdict(decision))
-    else:
-        typer.echo(f"{name} version {decision.version}: {decision.verdict}")
-        for reason in decision.reasons:
-            typer.echo(f"  {reason}")
-    raise typer.Exit(0 if decision.promoted else 1)
+        return
+    typer.echo(f"{decision.name} version {decision.version}: {decision.verdict}")
+    for reason in decision.reasons:
+        typer.echo(f"  {reason}")
 
 
 def rollback(

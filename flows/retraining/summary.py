@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from components.project import layout, params
+from components.project.sections import GatePolicy
 
 
 def rows(models: Iterable[str]) -> list[dict[str, Any]]:
     """Return a row for each model.
 
     Keys: ``model``, ``family``, ``dataset``, ``metric``, ``value``, ``low``, ``high``, ``version``, ``champion`` (the
-    champion's version or None), ``verdict`` (``champion``, ``refused``, ``undecided``), ``reasons``, ``pictures`` and
-    ``bundle``.
+    champion's version or None), ``verdict`` (``champion``, ``refused``, ``undecided``, or ``pending``, ``lapsed`` and
+    ``rejected`` where people have to approve), ``reasons``, ``pictures`` and ``bundle``.
 
     Raises:
         UserError: the registry's store does not answer.
     """
-    from components.registry import ledger, versions
+    from components.registry import approval, ledger, versions
 
     settings = params.load()
     registered, decisions = versions.snapshot(), ledger.history()
@@ -33,6 +34,9 @@ def rows(models: Iterable[str]) -> list[dict[str, Any]]:
         said = [
             d for d in decisions if d.kind == "decision" and d.model == name and d.bundle_sha256 == sha256
         ]
+        verdict, reasons = (said[-1].verdict, said[-1].reasons) if said else ("undecided", ())
+        if verdict == "pending":
+            verdict, reasons, _ = approval.of(said[-1], decisions, settings.gate.get(name, GatePolicy()))
         is_champion = champion is not None and champion.bundle_sha256 == sha256
         table.append(
             {
@@ -42,8 +46,8 @@ def rows(models: Iterable[str]) -> list[dict[str, Any]]:
                 **_primary(name),
                 "version": version.number if version else None,
                 "champion": champion.number if champion else None,
-                "verdict": "champion" if is_champion else said[-1].verdict if said else "undecided",
-                "reasons": list(said[-1].reasons) if said else [],
+                "verdict": "champion" if is_champion else verdict,
+                "reasons": list(reasons),
                 "pictures": str(layout.evaluated(name) / "plots"),
                 "bundle": str(layout.bundle(name)),
             }
@@ -79,7 +83,7 @@ def show(table: list[dict[str, Any]], as_json: bool) -> None:
 
     drawn = tables.make("model", "metric", "95 % interval", "version", "gate")
     for row in table:
-        style = {"champion": "green", "refused": "red"}.get(row["verdict"], "yellow")
+        style = {"champion": "green", "refused": "red", "rejected": "red"}.get(row["verdict"], "yellow")
         cells = [
             row["model"],
             f"{row['metric']} {row['value']:.4g}",
@@ -90,12 +94,19 @@ def show(table: list[dict[str, Any]], as_json: bool) -> None:
     console.print(drawn)
     console.print("Pictures:", *(row["pictures"] for row in table), sep="\n  ", highlight=False)
     console.print(f"All on one page: {layout.REPORT}", highlight=False)
+    told = {
+        "refused": "was refused",
+        "rejected": "was rejected",
+        "pending": "waits",
+        "lapsed": "waits no more",
+    }
     for row in table:
-        if row["verdict"] == "refused":
+        if row["verdict"] in told:
             stays = (
                 f"champion stays version {row['champion']}" if row["champion"] else "it has no champion yet"
             )
-            console.print(f"{row['model']} was refused; {stays}:", style="red", highlight=False)
+            style = "red" if row["verdict"] in ("refused", "rejected") else "yellow"
+            console.print(f"{row['model']} {told[row['verdict']]}; {stays}:", style=style, highlight=False)
             for reason in row["reasons"]:
                 console.print(f"  {reason}", markup=False, highlight=False)
 

@@ -77,17 +77,22 @@ def test_the_same_question_is_decided_once(project):
     assert (again.reasons, again.evidence) == (first.reasons, first.evidence)
     refused = _put(noise=0.6, seed=1)
     assert gate.run("m") == refused
-    assert gate.decide("m") == refused
     assert [entry.kind for entry in ledger.history("m")] == ["decision", "promotion", "decision"]
 
 
-def test_is_decided_tells_whether_the_gate_has_anything_to_do(sqlite_project):
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_is_decided_tells_whether_the_gate_has_anything_to_do(sqlite_project, monkeypatch):
     _policy()
     assert not gate.is_decided(versions.model("m"), "0" * 64)
     good = workspace.export()
     register.run("m")
     assert not gate.is_decided(versions.model("m"), good)
-    gate.decide("m")  # as when killed between the decision and the move
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(champion, "move", _interrupted)  # between the decision and the move
+        gate.run("m")
     assert not gate.is_decided(versions.model("m"), good)
     gate.run("m")
     assert gate.is_decided(versions.model("m"), good)

@@ -211,7 +211,7 @@ def test_gate_is_shown_with_its_evidence(trained):
     good, worse = (Page(section(html, name)).text for name in ("good", "worse"))
     assert "✓ promoted version 1" in good and "no champion yet to compare with" in good
     assert "version 2 refused" in worse and "against champion version 1" in worse
-    decision = gate.decide("worse")
+    decision = gate.run("worse")
     assert decision.verdict == "refused"
     for check in decision.evidence["checks"].values():
         for finding in (*check["good"], *check["bad"]):
