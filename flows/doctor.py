@@ -252,7 +252,7 @@ def _prefect() -> Iterator[Finding]:
 
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(Path.cwd()).free / 1e9
-    mend = "dvc gc --workspace" if free < ROOM_GB else ""
+    mend = "darkroom gc" if free < ROOM_GB else ""
     yield Finding("disk", "bad" if free < ROOM_GB else "good", f"{free:.0f} GB free here", mend)
 
 

@@ -22,9 +22,9 @@ import yaml
 from components.bundles import bundle
 from components.project import batch_size, git, layout, params
 from components.project.sections import KEPT
-from components.registry import mlflow_store, version_record, versions
+from components.registry import version_record, versions
 from components.registry.versions import Version
-from data.errors import UserError, first_line
+from data.errors import UserError
 from flows.retraining.machine import Machine
 from flows.stages import dag, fork_server, time_limits
 from flows.stages.process import StageFailed, StageProcess
@@ -82,7 +82,7 @@ def run(version: Version, tell: Tell) -> Reproduction:
     folder = layout.STATE.absolute() / "reproduce" / f"{version.name}-{version.number}"
     registered = json.loads((versions.fetch(version).folder / bundle.DESCRIPTION).read_text())["metrics"]
     with tempfile.TemporaryDirectory() as temporary:
-        source = _record(version, Path(temporary))
+        source = version_record.source(version, Path(temporary))
         project = _check_out(made.commit, folder, source)
         recorded = yaml.safe_load((source / _LOCK).read_text())["stages"]
     made.libraries = pins.others(project / pins.LOCK) if (project / pins.LOCK).exists() else []
@@ -116,16 +116,6 @@ def _commit(version: Version) -> str:
     if git.ask("cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise UserError(f"{told}: this repository has no commit {commit[:12]}. Get it: git fetch --all")
     return commit
-
-
-def _record(version: Version, folder: Path) -> Path:
-    """Return the folder with the ``dvc.lock`` and ``params.yaml`` that were registered with a version."""
-    try:
-        source = Path(mlflow_store.client().download_artifacts(version.run_id, "source", str(folder)))
-    except (mlflow_store.MlflowException, OSError) as error:
-        told = f"{version.name} version {version.number}"
-        raise UserError(f"{told}: its dvc.lock cannot be downloaded: {first_line(error)}") from None
-    return source
 
 
 def _check_out(commit: str, folder: Path, source: Path) -> Path:

@@ -15,6 +15,7 @@ from components.project.sections import (
     FILE,
     KEPT,
     GatePolicy,
+    GcPolicy,
     ModelParams,
     Params,
     SchedulePolicy,
@@ -210,6 +211,8 @@ def _fields(location: tuple) -> list[str]:
     }
     if len(location) == 1:
         return list(Params.model_fields)
+    if location[0] == "gc":
+        return list(GcPolicy.model_fields)
     owner = owners.get(str(location[0]), Params)
     if owner is GatePolicy and len(location) > 3:
         owner = Threshold

@@ -163,6 +163,23 @@ class SchedulePolicy(BaseModel):
         return name
 
 
+class GcPolicy(BaseModel):
+    """``gc:``: what ``darkroom gc`` keeps besides what is in use. What one of the two keeps is kept.
+
+    Attributes:
+        keep_versions: of each model, as many of the last versions, and as many of the last champions.
+        keep_days: days for which versions, commits, logs and resume points are kept.
+        users: folders of all projects that share a DVC cache or remote with this one, which is ``.``. Without it
+            neither a remote nor a cache outside of the project is touched.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_versions: int = Field(default=5, ge=1)
+    keep_days: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    users: tuple[Path, ...] = ()
+
+
 class Params(BaseModel):
     """The whole of ``params.yaml``.
 
@@ -181,6 +198,7 @@ class Params(BaseModel):
         serve: bounds of a model's queue in the server, in place of the defaults.
         schedules: when ``darkroom schedule`` retrains.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
+        gc: what ``darkroom gc`` keeps.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -198,6 +216,7 @@ class Params(BaseModel):
     serve: dict[str, ServePolicy] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
     time_limits: dict[StageName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    gc: GcPolicy = GcPolicy()
 
     @property
     def all_models(self) -> dict[str, ModelParams]:

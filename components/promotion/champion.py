@@ -52,7 +52,7 @@ def standings() -> list[Standing]:
     ours = {name for name, model in registered.items() if any(v.bundle_sha256 for v in model.versions)}
     return [
         _standing(registered.get(name, Model(name)), [entry for entry in entries if entry.model == name])
-        for name in sorted(ours | {entry.model for entry in entries})
+        for name in sorted(ours | {entry.model for entry in entries if entry.model})
     ]
 
 
@@ -64,7 +64,7 @@ def to_beat(model: Model) -> Version | None:
     found = model.alias("champion")
     if found or not (recorded := ledger.recorded(ledger.history(model.name))):
         return found
-    return _version(model, recorded) or versions.of_run(model.name, *recorded)
+    return recorded.registered(model) or versions.of_run(model.name, *recorded)
 
 
 def rollback(name: str, to: int | None = None, *, by: str, reason: str = "") -> tuple[Version, int]:
@@ -148,15 +148,8 @@ def _earlier(model: Model, entries: Sequence[Entry]) -> list[Version]:
     served = ledger.served(entries)
     if served and (champion is None or served[-1].is_same(_as_champion(champion))):
         served = served[:-1]
-    found = [version for earlier in served if (version := _version(model, earlier))]
+    found = [version for earlier in served if (version := earlier.registered(model))]
     return [version for version in found if version != champion]
-
-
-def _version(model: Model, champion: Champion) -> Version | None:
-    """Return the registered version of what was champion once: by its bundle, since numbers are given again."""
-    if champion.bundle_sha256:
-        return next(iter(model.of_bundle(champion.bundle_sha256)), None)
-    return model.version(champion.version)
 
 
 def _as_champion(version: Version) -> Champion:
@@ -215,7 +208,7 @@ def _standing(model: Model, entries: list[Entry]) -> Standing:
         recorded=recorded.version if recorded else None,
         decision=decisions[-1] if decisions else None,
         moved_by_hand=not recorded.is_same(_as_champion(champion)) if both else bool(champion or recorded),
-        deleted=recorded is not None and _version(model, recorded) is None,
+        deleted=recorded is not None and recorded.registered(model) is None,
         shadow=_shadow(model),
     )
 

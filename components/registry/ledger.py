@@ -1,4 +1,4 @@
-"""The ledger: every decision of the gate and every move of a champion, kept in MLflow with its evidence.
+"""The ledger: decisions of the gate, moves of a champion and collections of old versions, in MLflow with evidence.
 
 One finished run of the experiment ``darkroom-promotions`` per entry. What a table shows is in the run's tags,
 the whole evidence in ``evidence.json``. Entries are never changed. Each carries its place in the order of its
@@ -22,10 +22,14 @@ from mlflow.entities import Run
 
 from components.registry import mlflow_store
 from components.registry.mlflow_store import quoted
+from components.registry.versions import Model, Version
 from data.errors import first_line
 
 EXPERIMENT = "darkroom-promotions"
 EVIDENCE = "evidence.json"
+
+MOVES = ("promotion", "rollback")
+"""The kinds of entries that move a champion."""
 
 _PREFIX = "darkroom."
 _POSITION = f"{_PREFIX}position"
@@ -38,10 +42,10 @@ class Entry:
 
     Attributes:
         kind: ``decision`` of the gate, ``approval`` of a decision by a person, ``promotion`` or ``rollback`` of the
-            champion.
-        model: the registered model.
-        version: the version that was decided on, or that became champion.
-        bundle_sha256: its bundle.
+            champion, ``collection`` of what is not needed any more.
+        model: the registered model; empty for a collection of other things than versions.
+        version: the version that was decided on, or that became champion; 0 for a collection.
+        bundle_sha256: its bundle; empty for a collection.
         champion: the champion before; None when there was none.
         champion_sha256: its bundle; empty when there was none, and in entries of older releases.
         verdict: of a decision ``promoted``, ``refused`` or ``pending`` (people have to approve), of an approval
@@ -54,7 +58,7 @@ class Entry:
         momentary: of a refusal, whether nothing but time speaks against the version: it is looked at again.
     """
 
-    kind: Literal["decision", "approval", "promotion", "rollback"]
+    kind: Literal["decision", "approval", "promotion", "rollback", "collection"]
     model: str
     version: int
     bundle_sha256: str
@@ -71,7 +75,7 @@ class Entry:
     @property
     def is_move(self) -> bool:
         """Whether it moved the champion."""
-        return self.kind in ("promotion", "rollback")
+        return self.kind in MOVES
 
 
 class Champion(NamedTuple):
@@ -85,6 +89,12 @@ class Champion(NamedTuple):
         if self.bundle_sha256 and other.bundle_sha256:
             return self.bundle_sha256 == other.bundle_sha256
         return self.version == other.version
+
+    def registered(self, model: Model) -> Version | None:
+        """Return its version in ``model``, or None: by its bundle, since numbers are given again."""
+        if self.bundle_sha256:
+            return next(iter(model.of_bundle(self.bundle_sha256)), None)
+        return model.version(self.version)
 
 
 def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
@@ -103,7 +113,7 @@ def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
 @contextmanager
 def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None]:
     """Keep an entry once the block, which does what it tells of, ends well."""
-    title = f"{entry.model} {entry.version} {entry.verdict or entry.kind}"
+    title = " ".join(str(word) for word in (entry.model, entry.version, entry.verdict or entry.kind) if word)
     position = 1 + max((_position(run) for run in _runs(entry.model)), default=-1)
     tags = _tags(entry) | {_POSITION: str(position)}
     with mlflow_store.whole_run(EXPERIMENT, key, title, tags) as run_id:
@@ -116,12 +126,23 @@ def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None
 
 def finish(model: str, champion: int | None) -> bool:
     """Close the record of a move that was killed on the way, by where the alias is; say if there was one."""
-    condition = f"tags.`{_PREFIX}model` = {quoted(model)} and tags.`{_PREFIX}kind` != 'decision'"
-    left = [run for run in mlflow_store.unfinished(EXPERIMENT, condition) if run.info.status == "RUNNING"]
+    unfinished = mlflow_store.unfinished(EXPERIMENT, f"tags.`{_PREFIX}model` = {quoted(model)}")
+    moves = [run for run in unfinished if run.data.tags[f"{_PREFIX}kind"] in MOVES]
+    left = [run for run in moves if run.info.status == "RUNNING"]
     for run in left:
         moved = run.data.tags[f"{_PREFIX}version"] == str(champion)
         mlflow_store.client().set_terminated(run.info.run_id, "FINISHED" if moved else "FAILED")
     return bool(left)
+
+
+def interrupted(key: str) -> dict[str, Any]:
+    """Return the evidence of an entry under ``key`` whose block was killed; empty where none had begun."""
+    left = mlflow_store.unfinished(EXPERIMENT, f"tags.`{mlflow_store.KEY}` = {quoted(key)}")
+    written = [run for run in left if mlflow_store.client().list_artifacts(run.info.run_id)]
+    try:
+        return _evidence(written[0].info.run_id) if written else {}
+    except json.JSONDecodeError:  # cut short: the block follows only when it is whole
+        return {}
 
 
 def find(key: str) -> Entry | None:
@@ -141,14 +162,12 @@ def evidence(entry: Entry) -> dict[str, Any]:
 
     What was decided is in the entry itself and holds all the same.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        try:
-            file = mlflow_store.client().download_artifacts(entry.id, EVIDENCE, temporary)
-        except (mlflow_store.MlflowException, OSError) as error:
-            told = f"{entry.model} version {entry.version}: the evidence of {entry.at}"
-            print(f"{told} is out of reach: {first_line(error)}", file=sys.stderr)
-            return {}
-        return json.loads(Path(file).read_text())
+    try:
+        return _evidence(entry.id)
+    except (mlflow_store.MlflowException, OSError) as error:
+        told = f"{entry.model} version {entry.version}: the evidence of {entry.at}"
+        print(f"{told} is out of reach: {first_line(error)}", file=sys.stderr)
+        return {}
 
 
 def history(model: str | None = None) -> list[Entry]:
@@ -195,6 +214,12 @@ def recorded(entries: Sequence[Entry]) -> Champion | None:
 def _put(stack: list[Champion], champion: Champion) -> None:
     if not stack or not stack[-1].is_same(champion):
         stack.append(champion)
+
+
+def _evidence(run_id: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as temporary:
+        file = mlflow_store.client().download_artifacts(run_id, EVIDENCE, temporary)
+        return json.loads(Path(file).read_text())
 
 
 def _runs(model: str | None) -> list[Run]:

@@ -162,6 +162,14 @@ def _check_place(experiment_name: str) -> None:
     artifact_places.check_writable(uri(), found.experiment_id, experiment_name, found.artifact_location)
 
 
+def delete_version(name: str, number: int) -> None:
+    """Delete a version of a model, with its aliases.
+
+    The client's own call reads all versions of the model each time, to see whether it is a prompt.
+    """
+    client()._get_registry_client().delete_model_version(name, str(number))
+
+
 def places() -> list[str]:
     """Return where Darkroom's experiments keep their artifacts."""
     found = client().search_experiments(filter_string="name LIKE 'darkroom%'")
@@ -176,8 +184,25 @@ def unfinished(experiment_name: str, condition: str) -> list[Run]:
 
 def finished(experiment_name: str, condition: str = "") -> list[Run]:
     """Return the finished runs of an experiment, oldest first; ``condition`` is a filter of MLflow's."""
-    experiment_id = experiment(experiment_name)
     where = "attributes.status = 'FINISHED'" + (f" and {condition}" if condition else "")
+    return _search(experiment(experiment_name), where)
+
+
+def settled(experiment_name: str) -> list[Run]:
+    """Return the runs of an experiment that nobody writes to: finished ones, and what this workspace left unfinished.
+
+    Call it under the :func:`lock` under which this workspace writes them.
+    """
+    found = client().get_experiment_by_name(experiment_name)
+    return [
+        run
+        for run in (_search(found.experiment_id, "") if found else ())
+        if run.info.status == "FINISHED" or run.data.tags.get(OWNER) == _owner()
+    ]
+
+
+def _search(experiment_id: str, where: str) -> list[Run]:
+    """Return the runs of an experiment for which a filter of MLflow's holds, oldest first."""
     runs, token = [], None
     while True:
         page = client().search_runs(

@@ -18,10 +18,12 @@ from mlflow.types import Schema, TensorSpec
 from components.project import batch_size, git, layout, params
 from components.registry import bundle_copies, mlflow_store, seen
 from components.registry.versions import MODEL_PATH, Version
+from data.errors import UserError, first_line
 
 _WEIGHTS = "model.safetensors"
 BATCH_SIZES = "batch_sizes.json"
 """By model, what ``batch_size: auto`` was: beside ``dvc.lock`` and ``params.yaml``, of a version that has such."""
+_SOURCE = "source"
 _MODEL_DATA = "bundle/1/model.onnx"
 
 
@@ -80,17 +82,30 @@ def log(run_id: str, name: str, folder: Path, facts: dict[str, Any]) -> None:
     client.log_artifacts(run_id, str(layout.evaluated(name)), "evaluate")
     client.log_artifact(run_id, str(layout.validation_file(model.dataset)), "data")
     seen.keep(run_id, name, params.load())
-    for source in (Path("dvc.lock"), params.FILE):
-        if source.exists():
-            client.log_artifact(run_id, str(source), "source")
+    for file in (Path("dvc.lock"), params.FILE):
+        if file.exists():
+            client.log_artifact(run_id, str(file), _SOURCE)
     if sizes := batch_size.taken(params.load(), name):
-        client.log_dict(run_id, sizes, f"source/{BATCH_SIZES}")
+        client.log_dict(run_id, sizes, f"{_SOURCE}/{BATCH_SIZES}")
     numbers = [
         mlflow_store.Metric(key, metric["value"], _now(), 0) for key, metric in facts["metrics"].items()
     ]
     mlflow_store.log_numbers(
         run_id, _flat(model.model_dump()), numbers + _curve(layout.trained(name) / "history.csv")
     )
+
+
+def source(version: Version, folder: Path) -> Path:
+    """Bring the ``dvc.lock`` and ``params.yaml`` of a registered version to ``folder``; return where they are.
+
+    Raises:
+        UserError: they are out of reach.
+    """
+    try:
+        return Path(mlflow_store.client().download_artifacts(version.run_id, _SOURCE, str(folder)))
+    except (mlflow_store.MlflowException, OSError) as error:
+        told = f"{version.name} version {version.number}"
+        raise UserError(f"{told}: its dvc.lock cannot be downloaded: {first_line(error)}") from None
 
 
 def _mlmodel(run_id: str, facts: dict[str, Any]) -> MLmodel:

@@ -28,12 +28,13 @@ MODEL_PATH = "model"
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version: its model, number, MLflow run and tags."""
+    """A registered version: its model, number, MLflow run and tags, and when it was registered (Unix time, ms)."""
 
     name: str
     number: int
     run_id: str
     tags: dict[str, str]
+    registered_ms: int = 0
 
     @property
     def bundle_sha256(self) -> str:
@@ -202,7 +203,9 @@ def _read(name: str | None) -> dict[str, Model]:
     where = f"name = {quoted(name)}" if name else None
     versions: dict[str, list[Version]] = {}
     for entry in _pages(mlflow_store.client().search_model_versions, where):
-        version = Version(entry.name, int(entry.version), entry.run_id, dict(entry.tags))
+        version = Version(
+            entry.name, int(entry.version), entry.run_id, dict(entry.tags), entry.creation_timestamp
+        )
         versions.setdefault(entry.name, []).append(version)
     return {
         entry.name: Model(

@@ -169,7 +169,8 @@ def _history_row(entry: Entry) -> list[str]:
     # A promotion's reasons stand in the decision above it.
     why = [] if entry.kind == "promotion" else entry.reasons
     when = entry.at.removesuffix("+00:00").replace("T", " ")
-    return [when, entry.model, str(entry.version), what, _number(entry.champion), entry.by, "\n".join(why)]
+    numbers = _number(entry.version or None), _number(entry.champion)
+    return [when, entry.model or "-", numbers[0], what, numbers[1], entry.by, "\n".join(why)]
 
 
 def _status_row(standing: Standing) -> list[str]:

@@ -25,14 +25,18 @@ def reproduce(
     """Make a version again from its code, data and settings, and compare. Exit status 1 when a byte differs."""
     from components.registry import reference, versions
     from flows import reproduction
-    from flows.processes import reaper
+    from flows.processes import locks, reaper
 
     def tell(stage: str, what: str) -> None:
         print(f"{stage}: {what}", file=sys.stderr, flush=True)
 
     found = versions.resolve(reference.parse(version))
-    with reaper.guard(uuid.uuid4().hex):
-        made = reproduction.run(found, tell)
+    held = locks.hold(locks.REPRODUCE)
+    try:
+        with reaper.guard(uuid.uuid4().hex):
+            made = reproduction.run(found, tell)
+    finally:
+        held.release()
     if as_json:
         typer.echo(json.dumps(asdict(made) | {"exact": made.exact}, indent=2, default=str))
     else:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 RUN = "run"
-"""Held by the one retraining that goes on."""
+"""Held by the one retraining that goes on, or by what deletes what is not needed."""
+
+REPRODUCE = "reproduce"
+"""Held by the one reproduction that goes on: it works in ``.darkroom`` with objects that nothing else may need."""
 
 SCHEDULE = "schedule"
 """Held by the one process that keeps the schedules."""
@@ -29,7 +32,8 @@ def hold(name: str, *, wait: bool = False) -> BaseFileLock:
     held = take(name, wait=wait)
     if held is None:
         raise UserError(
-            f"{layout.STATE / name}.lock: another `darkroom {name}` goes on in this folder. Wait for it, or stop it."
+            f"{layout.STATE / name}.lock: another `darkroom {name}` goes on in this folder, or `darkroom gc`. "
+            "Wait for it, or stop it."
         )
     return held
 

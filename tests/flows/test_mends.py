@@ -268,10 +268,10 @@ def test_what_doctor_finds_wrong_with_dvc(toy):
     assert of_doctor("dvc").state == "good"
 
 
-def test_a_disk_that_is_full(toy, monkeypatch):
+def test_a_disk_that_is_full(pipeline, monkeypatch):
     monkeypatch.setattr(doctor, "ROOM_GB", 10**9)
     finding = of_doctor("disk")
-    assert (finding.state, finding.mend) == ("bad", "dvc gc --workspace")
+    assert (finding.state, finding.mend) == ("bad", "darkroom gc")
     type_(finding.mend)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,10 @@ def reproduce(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProces
 
 
 def test_a_version_is_made_again_from_its_own_code_data_and_parameters(pipeline, monkeypatch):
+    with Path("params.yaml").open("a") as file:
+        file.write("\ngc: {keep_versions: 1, keep_days: 0}\n")
     assert pipeline.run("one").returncode == 0
+    assert " gone, " in call(whole(), "gc")  # logs of the run, at least
     # What has changed since does not matter.
     (pipeline.folder / "noise-one").write_text("0.6")
     commit(pipeline)

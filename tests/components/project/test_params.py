@@ -121,6 +121,8 @@ def test_a_server_needs_no_families_and_no_data(tmp_path, monkeypatch):
         ({"models": {"one": FROM_NOTHING | {"preset": "quik"}}}, "Did you mean 'quick'"),
         ({"time_limits": {"trian": 3}}, "Did you mean 'train'"),
         ({"time_limits": {"train": 0}}, "params.yaml: time_limits.train: "),
+        ({"gc": {"keep_days": -1}}, "params.yaml: gc.keep_days: "),
+        ({"gc": {"keep_version": 3}}, "gc.keep_version: unknown key. Did you mean 'keep_versions'?"),
         ({"models": {"one": {"family": "cnn"}}}, "params.yaml: models.one.dataset: "),
         ({"schedules": {"s": {"cron": "0 3 * * *", "timezone": "Europe/Berln"}}}, "no time zone 'Europe/Berln'. Did"),
         (

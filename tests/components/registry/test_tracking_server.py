@@ -14,8 +14,9 @@ import pytest
 
 from components import gate, register
 from components.project.layout import STATE
+from components.project.sections import GcPolicy
 from components.promotion import champion
-from components.registry import ledger, versions
+from components.registry import ledger, mlflow_store, removal, retention, versions
 from tests.components import workspace
 
 
@@ -77,4 +78,10 @@ def test_a_tracking_server_holds_versions_bundles_and_decisions(server, capfd):
     assert [entry.kind for entry in ledger.history("m")].count("decision") == 3
     assert list(server.rglob("model.onnx"))
     assert not (STATE / "mlflow").exists()
+    model, policy, now_ms = versions.model("m"), GcPolicy(keep_versions=1, keep_days=0), 1 << 42
+    runs, found = mlflow_store.settled("darkroom/m"), retention.of(model, ledger.history("m"), policy, now_ms)
+    assert min(removal.sizes(runs)) > 0
+    removal.remove(model, found.gone(model), removal.unneeded(runs, model, found, policy, now_ms), policy)
+    assert [version.number for version in versions.model("m").versions] == [1, 3]
+    assert len(list(server.rglob("model.onnx"))) == 2
     assert capfd.readouterr().out == "", "MLflow printed into what scripts read"
