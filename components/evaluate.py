@@ -2,7 +2,7 @@
 
 It calls the graph that will be exported, in PyTorch, and leaves in ``artifacts/models/<name>/evaluate/``
 
-- ``metrics.json``: each metric with its 95 % interval, and a table per class;
+- ``metrics.json``: each metric with its 95 % interval, a table per class and, where there are slices, one of these;
 - ``headline.json``: the name and the value of the primary one, which is all that ``dvc metrics show`` lists;
 - ``examples.parquet``: a row per test example that was asked for, so that two models can be compared pairwise;
 - ``plots/``: pictures, and CSV files that ``dvc plots`` draws.
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 from components import tasks
 from components.bundles.signature import Arrays
+from components.datasets import slices
+from components.evaluation import by_slice
 from components.evaluation.hooks import Evaluated
 from components.metrics.measurement import Measurement
 from components.project import layout, params
@@ -62,6 +64,8 @@ def run(name: str) -> Measurement:
         answers |= base_answers.answers(base, data, device, settings.threads)
     answers |= task.extend(answers, data)
     measurement = task.measure(answers, data)
+    # A judge looks at samples, which are of no test example.
+    sliced = None if task.COMPARED_BY_JUDGE else slices.read(settings.dataset, data.test.ids)
     with atomic.folder(layout.evaluated(name)) as folder:
         examples = {"id": data.test.ids, "label": data.test.labels} | task.rows(answers, data)
         _write_examples(folder / "examples.parquet", examples)
@@ -70,6 +74,10 @@ def run(name: str) -> Measurement:
             "dataset": settings.dataset,
             "num_examples": len(examples["id"]),
         }
+        if sliced is not None:
+            scores = task.paired(answers, data)[0]
+            shared["slices"] = by_slice.measure(scores, sliced)
+            by_slice.draw(folder / "plots", scores, data.test, sliced, shared["slices"])
         atomic.write_json(folder / "metrics.json", shared | measurement.to_json())
         primary = measurement.metrics[measurement.primary]
         atomic.write_json(folder / "headline.json", {"metric": measurement.primary, "value": primary.value})

@@ -17,13 +17,15 @@ import numpy as np
 
 from components import tasks
 from components.bundles.bundle import Bundle
+from components.datasets import slices
 from components.judging.judge import fingerprint
 from components.project.layout import prepared, validation_file
 from components.project.params import load
 from components.project.sections import GatePolicy
+from components.promotion import by_slice, checks
 from components.promotion import champion as promotion
-from components.promotion import checks
 from components.promotion.checks import Check
+from components.promotion.comparison import Scored
 from components.registry import approval, ledger, mlflow_store, seen, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
@@ -261,8 +263,8 @@ def _decide(
         return found, ledger.evidence(found)
     if found:
         key += f":{len(history)}"
-    beaten = _champion_check(bundle, candidate, champion, present, policy)
-    looked = _look(candidate.name, bundle, beaten, present, policy)
+    compared = _champion_check(bundle, candidate, champion, present, policy)
+    looked = _look(candidate.name, bundle, compared, present, policy)
     verdict, reasons = _judge(looked, waiver)
     if verdict == "promoted" and policy.approval == "required":
         verdict = "pending"
@@ -314,8 +316,12 @@ def _question(
     """Return what a decision depends on."""
     validation = validation_file(present.spec.name)
     judged = tasks.of(candidate.tags["task"]).COMPARED_BY_JUDGE
-    judge = {"judge": fingerprint(present.spec.name)} if judged else {}
-    return judge | {
+    if judged:
+        measured_by = {"judge": fingerprint(present.spec.name)}
+    else:
+        sliced = slices.read(present.spec.name)
+        measured_by = {"slices": sliced.sha256} if sliced else {}
+    return measured_by | {
         "rules": RULES,
         "model": candidate.name,
         "bundle": candidate.bundle_sha256,
@@ -323,7 +329,7 @@ def _question(
         "data": present.spec.sha256,
         "manifest": checks.fingerprint(present.spec.name),
         "validation": hashlib.sha256(validation.read_bytes()).hexdigest() if validation.exists() else None,
-        "policy": policy.model_dump(mode="json"),
+        "policy": policy.to_json(),
         "waiver": asdict(waiver) if waiver else None,
     }
 
@@ -338,7 +344,7 @@ def _champion_check(
     champion: Version | None,
     present: PreparedData,
     policy: GatePolicy,
-) -> Check:
+) -> tuple[Check, Scored | None]:
     if champion is None:
         return checks.no_worse(bundle, None, present, policy)
     try:
@@ -346,18 +352,25 @@ def _champion_check(
     except UserError as error:
         if versions.model(champion.name).of_bundle(champion.bundle_sha256):
             raise
-        return checks.champion_is_lost(champion.number, champion.bundle_sha256, str(error))
+        return checks.champion_is_lost(champion.number, champion.bundle_sha256, str(error)), None
     known = [contents for version in (candidate, champion) if (contents := seen.of(version)) is not None]
     return checks.no_worse(bundle, theirs, present, policy, np.concatenate(known) if known else None)
 
 
 def _look(
-    name: str, bundle: Bundle, comparison: Check, present: PreparedData, policy: GatePolicy
+    name: str,
+    bundle: Bundle,
+    compared: tuple[Check, Scored | None],
+    present: PreparedData,
+    policy: GatePolicy,
 ) -> list[Check]:
+    comparison, scored = compared
+    sliced = by_slice.check(name, bundle, scored, present, policy)
     return [
         checks.data(bundle, present),
         checks.thresholds(name, bundle, policy),
         comparison,
+        *([sliced] if sliced else []),
         checks.parity(bundle),
         checks.service(bundle, policy),
     ]

@@ -73,6 +73,8 @@ def write(
     schema, kinds = _kind(settings)
     for column in settings.splits.columns:
         schema = schema.append(pa.field(column, manifest.SPLIT_COLUMNS[column]))
+    for name in settings.metadata_columns:
+        schema = schema.append(pa.field(manifest.column(name), pa.string()))
     writer = PartWriter(folder, schema, kinds)
     if settings.source == "imagefolder":
         return image_files.write(_listed(settings) if files is None else files, settings, writer, memo)
@@ -92,7 +94,13 @@ def _listed(settings: spec.DatasetSpec, entries: Sequence[Entry] | None = None) 
     """Return the image files of a user's folder, whose listing is ``entries`` if it is known."""
     coco = settings.objects.coco if settings.objects else ()
     listed = scan(settings.folder, coco) if entries is None else entries
-    return imagefolder.load(settings.folder, listed, coco, captions=settings.captions is not None)
+    return imagefolder.load(
+        settings.folder,
+        listed,
+        coco,
+        captions=settings.captions is not None,
+        columns=settings.metadata_columns,
+    )
 
 
 def _kind(settings: spec.DatasetSpec) -> tuple[pa.Schema, tuple[str, ...]]:

@@ -1,4 +1,7 @@
-"""Stage ``prepare``: splits validated examples and makes tensors of them, as ``data/prepared.py`` says."""
+"""Stage ``prepare``: splits validated examples and makes tensors of them, as ``data/prepared.py`` says.
+
+Which test examples are in which slice it writes beside them (``components/datasets/slices.py``).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from components.datasets import manifest, objects
+from components.datasets import manifest, objects, slices
 from components.datasets.picture_memo import PictureMemo
 from components.datasets.picture_parts import PictureParts
 from components.datasets.pictures import Pictures, layout
 from components.datasets.shards import SplitWriter, Written
 from components.project.command import main
-from components.project.layout import dataset_file, ingested, picture_memo, prepared, validation_file
+from components.project.layout import (
+    dataset_file,
+    ingested,
+    picture_memo,
+    prepared,
+    slices_file,
+    validation_file,
+)
 from data import atomic, captions, spec, text
 from data.errors import UserError, nearest
 from data.prepared import ENCODED, NO_OBJECT, PIXELS_AT, SPLITS, UNCOUNTED, DataSpec
@@ -28,7 +38,7 @@ def run(dataset: str) -> Path:
 
     Raises:
         UserError: the data is not validated, a label is no class, a class has too few images for every split,
-            or ``image`` of ``dataset.yaml`` does not fit the images.
+            ``image`` of ``dataset.yaml`` does not fit the images, or ``slices`` is of what they have not.
     """
     settings = spec.load(dataset_file(dataset))
     rows, places = manifest.read_in_parts(ingested(dataset), _columns(settings))
@@ -60,7 +70,16 @@ def run(dataset: str) -> Path:
         values = _describe(dataset, settings, classes, symbols, words, known, num_train, written)
         atomic.write_json(folder / "spec.json", values.to_json())
         atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
+    slices.write(slices_file(dataset), _slices(dataset, settings))
     return prepared(dataset)
+
+
+def _slices(dataset: str, settings: spec.DatasetSpec) -> slices.Slices | None:
+    if not settings.slices:
+        return None
+    from components.datasets import slicing
+
+    return slicing.find(dataset, settings)
 
 
 def _columns(settings: spec.DatasetSpec) -> list[str] | None:

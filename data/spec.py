@@ -12,6 +12,7 @@ from data.errors import UserError, nearest
 from data.fit import Fit
 from data.images import WHITE
 from data.recipes.settings import HeadsSpec, LinesSpec, ScenesSpec, TintedSpec
+from data.slices import SliceRule, metadata_columns
 
 Model = TypeVar("Model", bound=BaseModel)
 RAW_SIDE = 64
@@ -180,6 +181,7 @@ class DatasetSpec(BaseModel):
         lines: ``lines``: how many, and how they look.
         captions: of data for text to image: that images have captions, and for recipe ``captions``, which.
         splits: how the splits are made that the source does not give; of ``heads``, shares of the people.
+        slices: parts of the test split that are measured and compared by themselves (``data/slices.py``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -199,6 +201,7 @@ class DatasetSpec(BaseModel):
     lines: LinesSpec | None = None
     captions: CaptionsSpec | None = None
     splits: Splits = Splits()
+    slices: dict[str, SliceRule] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _have_what_the_source_needs(self) -> DatasetSpec:
@@ -218,6 +221,12 @@ class DatasetSpec(BaseModel):
             raise ValueError(
                 f"splits: a {self.splits.columns[0]} is told by metadata, and source {self.source} has none"
             )
+        if self.metadata_columns and self.source != "imagefolder":
+            raise ValueError(
+                f"slices: {self.metadata_columns[0]!r} is a column of metadata, and source {self.source} has none"
+            )
+        if any(rule.box_area is not None for rule in self.slices.values()) and self.objects is None:
+            raise ValueError("slices: box_area is of objects, and the data set has none")
         if self.recipe == "edges" and self.input_channels != 1:
             raise ValueError("recipe edges makes grey edge maps: it needs input_channels: 1")
         if self.recipe == "scenes" and (self.scenes is None or self.objects != ObjectsSpec(masks=True)):
@@ -266,6 +275,11 @@ class DatasetSpec(BaseModel):
             return self.image.storage == "encoded"
         is_large = max(self.image.height, self.image.width) > RAW_SIDE
         return self.source == "imagefolder" and is_large and self.image.levels == 256
+
+    @property
+    def metadata_columns(self) -> tuple[str, ...]:
+        """The columns of the user's metadata that the slices need, sorted."""
+        return metadata_columns(self.slices)
 
     @property
     def kind(self) -> str:
@@ -320,6 +334,8 @@ def _explain(path: Path, model: type[BaseModel], problem: Any) -> str:
 
 def _keys_beside(model: type[BaseModel], location: tuple) -> list[str]:
     for part in location[:-1]:
+        if part not in model.model_fields:  # a name that the user gave
+            continue
         kind = model.model_fields[part].annotation
         model = next(one for one in (kind, *get_args(kind)) if hasattr(one, "model_fields"))
     return [field.alias or name for name, field in model.model_fields.items()]

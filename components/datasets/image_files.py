@@ -35,7 +35,8 @@ def basis(settings: DatasetSpec) -> str:
     """Return the SHA-256 of what the description of a file depends on: this code, its libraries, and settings."""
     found = hashlib.sha256(f"Pillow {PIL.__version__}, NumPy {np.__version__}".encode())
     found.update(settings.model_dump_json(include={"objects", "text", "captions", "input_channels"}).encode())
-    found.update(repr((settings.image.ground, settings.splits.columns)).encode())
+    columns = settings.splits.columns + settings.metadata_columns
+    found.update(repr((settings.image.ground, columns)).encode())
     for module in (described, cores, imagefolder):  # the packages components.datasets, data, data.sources
         for path in sorted(Path(module.__file__).parent.glob("*.py")):
             found.update(hashlib.sha256(path.read_bytes()).digest())
@@ -220,6 +221,7 @@ def _assembled(file: ImageFile, found: list[Described], settings: DatasetSpec) -
     (of_image, content), *inputs = found
     told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
     row = told | of_image | origin.columns(str(file.path), file.group, file.time, settings.splits)
+    row |= zip(map(manifest.column, settings.metadata_columns), file.metadata, strict=False)
     if settings.text is not None and file.text is not None:
         row["symbols"] = parts(file.text, settings.text.separator)
     if settings.captions is not None and file.text is not None:

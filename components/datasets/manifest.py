@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from data.errors import UserError
 from data.image_shards import EncodedImages
+from data.slices import DESCRIBED
 
 MANIFEST = "manifest"
 """The folder of the files of rows."""
@@ -115,6 +116,14 @@ its class, its box (x0, y0, x1, y1 in pixels of the original, as annotated), and
 
 SPLIT_COLUMNS = {"group": pa.string(), "time": pa.timestamp("us", tz="UTC")}
 """Of data whose splits are made by them: what an image belongs to, and when it was made."""
+
+METADATA = "metadata."
+"""What stands before the names of the columns that come from the user's metadata, for slices."""
+
+
+def column(name: str) -> str:
+    """Return the column of the manifest that a slice means by ``name``."""
+    return name if name in DESCRIBED else f"{METADATA}{name}"
 
 
 def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:

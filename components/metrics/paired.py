@@ -1,7 +1,8 @@
 """Two models on the same examples: how much better the one is than the other, with the interval of the difference.
 
 Differences are paired by example (:class:`Scores`), or, where a metric is no mean of scores per example, taken on sets
-of images, drawn anew, the same for both (:class:`SetScores`).
+of images, drawn anew, the same for both (:class:`SetScores`). Slices of the examples, which may overlap, have intervals
+that hold together (``components/metrics/simultaneous.py``).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from components.metrics import bootstrap
+from components.metrics import bootstrap, simultaneous
 from components.metrics.bootstrap import Interval, Statistic
+from components.metrics.simultaneous import Estimates
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,18 @@ class Comparable(Protocol):
     def metric(self) -> str:
         """The metric's name."""
 
+    @property
+    def better(self) -> Literal["higher", "lower"]:
+        """The direction in which it is better."""
+
     def differences(self, theirs: Comparable, classes: Sequence[str]) -> Iterator[PairedDifference]:
         """Yield the difference from ``theirs`` over all examples, then that of each class that has examples."""
+
+    def by_slice(self, members: np.ndarray) -> Estimates:
+        """Return the metric on each slice of the examples, ``members`` bool [N, S]."""
+
+    def differences_by_slice(self, theirs: Comparable, members: np.ndarray) -> Estimates:
+        """Return the difference from ``theirs`` on each slice, turned so that more is better."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,21 @@ class Scores:
             if len(chosen):
                 yield self._difference(theirs, name, chosen)
 
+    def by_slice(self, members: np.ndarray) -> Estimates:
+        """Return the mean score on each slice of the examples, ``members`` bool [N, S]."""
+        return (simultaneous.of_shares if self._are_shares else simultaneous.of_means)(self.values, members)
+
+    def differences_by_slice(self, theirs: Scores, members: np.ndarray) -> Estimates:
+        """Return the mean difference from ``theirs`` on each slice, turned so that more is better."""
+        sign = 1 if self.better == "higher" else -1
+        of_both = self._are_shares and theirs._are_shares
+        make = simultaneous.of_changes if of_both else simultaneous.of_means
+        return make(sign * (self.values - theirs.values), members)
+
+    @property
+    def _are_shares(self) -> bool:
+        return bool(np.isin(self.values, (0.0, 1.0)).all())
+
     def _difference(self, theirs: Scores, of: str | None, chosen: np.ndarray) -> PairedDifference:
         ours, others = self.values[chosen], theirs.values[chosen]
         sign = 1 if self.better == "higher" else -1
@@ -85,11 +112,21 @@ class SetScores:
         metric: their name.
         statistic: the metric over all classes and of each, [B, 1 + K].
         holding: bool [N, 1 + K], which examples hold something of any class, and of each.
+        better: more is.
     """
 
     metric: str
     statistic: Statistic
     holding: np.ndarray
+    better: Literal["higher"] = "higher"
+
+    def by_slice(self, members: np.ndarray) -> Estimates:
+        """Return the metric over all classes on each slice of the examples, ``members`` bool [N, S]."""
+        return simultaneous.of_sets(self.statistic, members)
+
+    def differences_by_slice(self, theirs: SetScores, members: np.ndarray) -> Estimates:
+        """Return the difference from ``theirs`` on each slice, both on the same drawn sets."""
+        return simultaneous.of_sets(lambda counts: self.statistic(counts) - theirs.statistic(counts), members)
 
     def differences(self, theirs: SetScores, classes: Sequence[str]) -> Iterator[PairedDifference]:
         """Yield the difference from ``theirs`` over all classes, then that of each class that has examples."""

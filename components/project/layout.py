@@ -44,6 +44,11 @@ def prepared(dataset: str) -> Path:
     return Path("artifacts/data") / dataset / "prepared"
 
 
+def slices_file(dataset: str) -> Path:
+    """Which test examples each slice of the data set holds (``components/datasets/slices.py``)."""
+    return Path("artifacts/data") / dataset / "slices.parquet"
+
+
 def judge(dataset: str) -> Path:
     """Folder of the classifier by which the data set's generators are judged, and of what it sees in real images."""
     return Path("artifacts/data") / dataset / "judge"

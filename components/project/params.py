@@ -20,6 +20,7 @@ from components.project.sections import (
     Params,
     SchedulePolicy,
     ServePolicy,
+    SlicePolicy,
     Threshold,
     WeightsParams,
 )
@@ -215,5 +216,5 @@ def _fields(location: tuple) -> list[str]:
         return list(GcPolicy.model_fields)
     owner = owners.get(str(location[0]), Params)
     if owner is GatePolicy and len(location) > 3:
-        owner = Threshold
+        owner = SlicePolicy if location[2] == "slices" else Threshold
     return list(owner.model_fields)

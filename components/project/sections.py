@@ -79,6 +79,30 @@ class Threshold(BaseModel):
         return self
 
 
+class SlicePolicy(BaseModel):
+    """What is asked of a slice of the test split, or of all slices of one name, in the primary metric's own unit.
+
+    Attributes:
+        at_least: fails where the slice's whole interval is below.
+        at_most: fails where it is above.
+        margin: in place of ``slice_margin``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+    margin: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> SlicePolicy:
+        if self.at_least is None and self.at_most is None and self.margin is None:
+            raise ValueError("a slice is asked for at_least, at_most or a margin")
+        if None not in (self.at_least, self.at_most) and self.at_least > self.at_most:
+            raise ValueError(f"no number is at least {self.at_least:g} and at most {self.at_most:g}")
+        return self
+
+
 class GatePolicy(BaseModel):
     """One entry of ``gate:``: what a version must reach to become champion.
 
@@ -86,7 +110,10 @@ class GatePolicy(BaseModel):
         thresholds: metric name to bound. Without any the model is never promoted.
         margin: how much worse than the champion the primary metric may be and still count as no worse, in the
             metric's own unit; the whole paired interval must lie above it.
-        class_margin: the same for each class.
+        class_margin: how much worse a class may be; it fails where the whole interval lies below.
+        slice_margin: the same for each slice of the test split (``slices:`` of ``dataset.yaml``), whose intervals hold
+            all together.
+        slices: what more is asked of slices, by their names (``camera=old``, or ``camera`` for all of that column).
         max_latency_ms: bound on the median time in which a fresh server answers one golden example.
         max_memory_mb: bound on the resident memory of that server, in MiB.
         approval: ``required``: a version that every check speaks for waits until people approve it.
@@ -100,6 +127,8 @@ class GatePolicy(BaseModel):
     thresholds: dict[str, Threshold] = Field(default_factory=dict)
     margin: float = Field(default=0.01, ge=0)
     class_margin: float = Field(default=0.1, ge=0)
+    slice_margin: float = Field(default=0.1, ge=0)
+    slices: dict[str, SlicePolicy] = Field(default_factory=dict)
     max_latency_ms: float = Field(default=100.0, gt=0)
     max_memory_mb: float = Field(default=2048.0, gt=0)
     approval: Literal["required"] | None = None
@@ -121,6 +150,16 @@ class GatePolicy(BaseModel):
         if self.by and len(set(self.by)) < self.approvals:
             raise ValueError(f"{self.approvals} approvals are needed, and 'by' names {len(set(self.by))}")
         return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values; the newest keys only where they are set, so that older decisions stand."""
+        unset = GatePolicy()
+        newest = {key for key in ("slice_margin", "slices") if getattr(self, key) == getattr(unset, key)}
+        return self.model_dump(mode="json", exclude=newest)
+
+    def of_slice(self, name: str) -> SlicePolicy | None:
+        """Return what ``slices`` asks of the slice ``name``, by its own name first."""
+        return self.slices.get(name, self.slices.get(name.partition("=")[0]))
 
 
 class ServePolicy(BaseModel):

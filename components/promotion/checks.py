@@ -16,6 +16,7 @@ from components.judging import judge
 from components.project import layout
 from components.project.sections import FILE, GatePolicy, Threshold
 from components.promotion import comparison, smoke_test
+from components.promotion.comparison import Scored
 from data.errors import UserError, nearest
 from data.prepared import PreparedData
 
@@ -119,19 +120,22 @@ def no_worse(
     present: PreparedData,
     policy: GatePolicy,
     seen: np.ndarray | None = None,
-) -> Check:
+) -> tuple[Check, Scored | None]:
     """Bless the bundle as no worse than the champion, both measured now on the present test split.
 
     Images whose contents are among ``seen`` int64 [n], which one of the two was trained or chosen on, are left out.
+
+    Returns:
+        The check, and what both score; None where they cannot be compared.
     """
     if champion is None:
-        return _one("comparison", True, "no champion yet to compare with", {})
+        return _one("comparison", True, "no champion yet to compare with", {}), None
     ours, theirs = bundle.description, champion.description
     same = ("task", "classes", "inputs", "symbols", "separator")
     differing = [key for key in same if ours.get(key) != theirs.get(key)]
     if differing:
         told = f"the champion cannot be compared with: it has other {', '.join(differing)}"
-        return _one("comparison", False, told, {"champion": champion.sha256, "differing": differing})
+        return _one("comparison", False, told, {"champion": champion.sha256, "differing": differing}), None
     judged = tasks.of(ours["task"], [tensor["name"] for tensor in ours["inputs"]]).COMPARED_BY_JUDGE
     unseen = np.arange(len(present.test))
     if seen is not None and not judged:  # a judge compares with the test split as a whole
@@ -139,12 +143,13 @@ def no_worse(
     left_out = len(present.test) - len(unseen)
     if not len(unseen):
         told = f"the champion cannot be compared with: all {left_out:,} test images were seen in training"
-        return _one("comparison", False, told, {"champion": champion.sha256, "left_out": left_out})
+        return _one("comparison", False, told, {"champion": champion.sha256, "left_out": left_out}), None
     try:
         shown = present.tested_on(unseen) if left_out else present
-        differences = comparison.compare(bundle, champion, shown, policy)
+        scored = comparison.score_both(bundle, champion, shown)
+        differences = comparison.compare(scored, shown.spec.classes, policy)
     except ValueError as error:
-        return _one("comparison", False, f"cannot be measured: {error}", {"champion": champion.sha256})
+        return _one("comparison", False, f"cannot be measured: {error}", {"champion": champion.sha256}), None
     evidence = {
         "champion": champion.sha256,
         "test_split_of": present.spec.sha256,
@@ -157,7 +162,7 @@ def no_worse(
     if left_out:
         good += (f"{left_out:,} of {len(present.test):,} test images were seen in training and are left out",)
     bad = tuple(str(difference) for difference in differences if not difference.holds)
-    return Check("comparison", good, bad, evidence)
+    return Check("comparison", good, bad, evidence), scored
 
 
 def champion_is_lost(version: int, sha256: str, reason: str) -> Check:

@@ -17,6 +17,7 @@ drawn anew, the same for both, from all classes' objects and from each one's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -78,17 +79,35 @@ class Difference:
         return asdict(self) | {"holds": self.holds}
 
 
-def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: GatePolicy) -> list[Difference]:
-    """Return the differences on the test split of ``data``, the primary one over all examples first.
+@dataclass(frozen=True)
+class Scored:
+    """What candidate and champion score on the same test examples, the primary metric first.
+
+    Attributes:
+        ids: the examples.
+        candidate: of the candidate.
+        champion: of the champion.
+    """
+
+    ids: list[str]
+    candidate: Sequence[Comparable]
+    champion: Sequence[Comparable]
+
+
+def score_both(candidate: Bundle, champion: Bundle, data: PreparedData) -> Scored:
+    """Return what both score on the test split of ``data``.
 
     Raises:
         ValueError: an answer is not finite.
     """
-    task = candidate.description["task"]
-    ours, theirs = (_scores(task, bundle, data) for bundle in (candidate, champion))
+    return Scored(data.test.ids, score(candidate, data), score(champion, data))
+
+
+def compare(scored: Scored, classes: Sequence[str], policy: GatePolicy) -> list[Difference]:
+    """Return the differences over all examples and by class, the primary one over all examples first."""
     differences = []
-    for place, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-        for row in a.differences(b, data.spec.classes):
+    for place, (a, b) in enumerate(zip(scored.candidate, scored.champion, strict=True)):
+        for row in a.differences(b, classes):
             overall = row.of is None
             differences.append(
                 Difference(
@@ -107,6 +126,12 @@ def compare(candidate: Bundle, champion: Bundle, data: PreparedData, policy: Gat
     return differences
 
 
-def _scores(task: str, bundle: Bundle, data: PreparedData) -> list[Comparable]:
-    module = tasks.of(task, [tensor["name"] for tensor in bundle.description["inputs"]])
-    return module.paired(module.answer(bundle.predict, data), data)
+def score(bundle: Bundle, data: PreparedData) -> Sequence[Comparable]:
+    """Return what a bundle scores on the test split of ``data``, the primary metric first.
+
+    Raises:
+        ValueError: an answer is not finite.
+    """
+    inputs = [tensor["name"] for tensor in bundle.description["inputs"]]
+    task = tasks.of(bundle.description["task"], inputs)
+    return task.paired(task.answer(bundle.predict, data), data)

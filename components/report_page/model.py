@@ -18,7 +18,7 @@ from components.report_page.data_set import DataSet
 from components.report_page.files import read_json
 from components.report_page.pictures import Picture
 
-_CHECKS = ("data", "thresholds", "comparison", "parity", "service")
+_CHECKS = ("data", "thresholds", "comparison", "slices", "parity", "service")
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,15 @@ class ModelSheet:
         return self.checks.get("service", {}).get("evidence", {}).get("median_latency_ms")
 
     @property
+    def slices(self) -> list[dict[str, Any]]:
+        """What was measured of each slice, the worst first, and what the gate found of it, ``found``."""
+        rows = (self.measured or {}).get("slices", {}).get("rows", ())
+        found = {
+            row["slice"]: row for row in self.checks.get("slices", {}).get("evidence", {}).get("slices", ())
+        }
+        return [row | {"found": found.get(row["slice"])} for row in rows]
+
+    @property
     def differences(self) -> list[dict[str, Any]]:
         """The paired differences from the champion, those over all examples first."""
         found = self.checks.get("comparison", {}).get("evidence", {}).get("differences", ())
@@ -176,7 +185,7 @@ class ModelSheet:
             told.append(
                 "These distances were measured by another judge than the present one: they compare with no other's."
             )
-        if self.evidence and self.evidence["question"]["policy"] != self.policy.model_dump():
+        if self.evidence and self.evidence["question"]["policy"] != self.policy.to_json():
             told.append("The gate's rules in params.yaml were changed after this decision.")
         recorded = ledger.recorded(self.history[::-1])
         if (self.champion.bundle_sha256 if self.champion else "") != (

@@ -67,6 +67,10 @@ _CAPTIONS = {
         "Test images, the same with their lower halves missing, and what the model fills in.",
     ),
     "confusion": ("Confusion", "Confusion matrix, actual class by predicted class."),
+    "slices": (
+        "Worst slices",
+        "A row for each of the slices that are surely the worst: the test images in it with the worst scores.",
+    ),
     "mistakes": (
         "Hardest test examples",
         "Test images that were given the least probability of their own class, or with most wrong and missing boxes.",

@@ -73,6 +73,7 @@ class ImageFile:
         text: transcription: what is written in the image; text to image: its caption; None where nothing says it.
         group: what it belongs to, by which it may be put into a split; None where nothing says it.
         time: when it was made, as it is written; None where nothing says it.
+        metadata: of each column of the metadata that slices need, what it says; None where it says nothing.
         nearest: of one that something names and that is not there, the file of the nearest name in the folder.
         modified: when it was changed, in ns; 0 where no listing says.
     """
@@ -88,6 +89,7 @@ class ImageFile:
     text: str | None = None
     group: str | None = None
     time: str | None = None
+    metadata: tuple[str | None, ...] = ()
     nearest: str | None = None
     modified: int = 0
 

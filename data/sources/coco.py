@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,13 +38,14 @@ class Listed:
     """What a file says of an image: its objects, and its width and height in pixels where they are there.
 
     ``split`` is what the file is of, empty where it does not say; ``nearest`` the file of the nearest name, of an image
-    that is not there; ``group`` and ``time`` as of :class:`data.sources.ImageFile`.
+    that is not there; ``group``, ``time`` and ``metadata`` as of :class:`data.sources.ImageFile`.
     """
 
     objects: tuple[Annotation, ...]
     size: tuple[int, int] | None
     group: str | None = None
     time: str | None = None
+    metadata: tuple[str | None, ...] = ()
     split: str = ""
     nearest: str | None = None
 
@@ -71,8 +72,10 @@ def splits(folder: Path, files: tuple[Path, ...]) -> dict[Path, str]:
     return found if len(files) > 1 and len(found) == len(files) else {}
 
 
-def load(folder: Path, files: tuple[Path, ...], there: FileNames) -> dict[str, Listed]:
-    """Return what ``files`` say of the images of ``folder``, by path relative to it.
+def load(
+    folder: Path, files: tuple[Path, ...], there: FileNames, columns: Sequence[str] = ()
+) -> dict[str, Listed]:
+    """Return what ``files`` say of the images of ``folder``, by path relative to it; of other keys, ``columns``.
 
     Raises:
         UserError: a file is not as it must be, none of its images is there, or an image is listed twice; the file and
@@ -81,7 +84,7 @@ def load(folder: Path, files: tuple[Path, ...], there: FileNames) -> dict[str, L
     listed: dict[str, Listed] = {}
     by_file = splits(folder, files)
     for file in files:
-        for name, image in _load(folder, file, there).items():
+        for name, image in _load(folder, file, there, columns).items():
             if name in listed:
                 raise UserError(f"{file}: images: {name!r} is listed twice, or in another file too.")
             listed[name] = replace(image, split=by_file.get(file, ""))
@@ -188,10 +191,10 @@ def _read(file: Path) -> dict[str, list[Any]]:
     return values
 
 
-def _load(folder: Path, file: Path, there: FileNames) -> dict[str, Listed]:
+def _load(folder: Path, file: Path, there: FileNames, columns: Sequence[str]) -> dict[str, Listed]:
     values = _read(file)
     names = _categories(file, values)
-    images = _images(folder, file, values["images"], there)
+    images = _images(folder, file, values["images"], there, columns)
     objects: dict[Id, list[Annotation]] = {id: [] for id in images}
     for index, annotation in enumerate(values["annotations"]):
         where = f"{file}: annotations.{index}"
@@ -226,7 +229,9 @@ def _categories(file: Path, values: dict[str, list[Any]]) -> dict[Id, str]:
     return dict(sorted(names.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _images(folder: Path, file: Path, images: list[Any], there: FileNames) -> dict[Id, tuple[str, Listed]]:
+def _images(
+    folder: Path, file: Path, images: list[Any], there: FileNames, columns: Sequence[str]
+) -> dict[Id, tuple[str, Listed]]:
     """Return the path of each image and what is said of it, by its id, without objects."""
     found: dict[Id, tuple[str, Listed]] = {}
     paths: set[str] = set()
@@ -247,6 +252,7 @@ def _images(folder: Path, file: Path, images: list[Any], there: FileNames) -> di
             raise UserError(f"{where}: file_name: {name!r} is another image's too.")
         paths.add(path)
         told = {"group": origin.group(image), "time": origin.time(image)}
+        told["metadata"] = origin.metadata(where, image, columns)
         found[id] = path, Listed((), _size(where, image), **told, nearest=nearest_file)
     if images and missing == len(images):
         path, first = next(iter(found.values()))

@@ -37,7 +37,12 @@ UNLABELLED = "all"
 
 
 def load(
-    folder: Path, entries: Sequence[Entry], files: tuple[Path, ...] = (), *, captions: bool = False
+    folder: Path,
+    entries: Sequence[Entry],
+    files: tuple[Path, ...] = (),
+    *,
+    captions: bool = False,
+    columns: Sequence[str] = (),
 ) -> Sequence[ImageFile]:
     """Return the image files of ``folder``, sorted by id; images are not opened.
 
@@ -46,6 +51,7 @@ def load(
         entries: what :func:`data.sources.listing.scan` said is in it.
         files: COCO's JSON of its images.
         captions: the texts of ``metadata.jsonl`` are captions, else transcripts.
+        columns: other keys of the metadata, or of COCO's images, that are wanted.
 
     Raises:
         UserError: there is no image, images with captions have no class, folders that are splits and folders that are
@@ -64,16 +70,17 @@ def load(
                 size=image.size,
                 group=image.group,
                 time=image.time,
+                metadata=image.metadata,
                 split=image.split,
                 nearest=image.nearest,
             )
-            for path, image in coco.load(folder, files, there).items()
+            for path, image in coco.load(folder, files, there, columns).items()
         }
         images = list(lines)
         splits = _split_folders(folder, images)
     else:
         splits = _split_folders(folder, [*images, *told])
-        lines = metadata.read(folder, told, there)
+        lines = metadata.read(folder, told, there, columns)
     if not images and not lines:
         raise _without_image(folder)
     inputs = {line.input for line in lines.values() if line.input is not None}
@@ -98,6 +105,7 @@ def load(
             text=line.text,
             group=line.group,
             time=line.time,
+            metadata=line.metadata,
             nearest=line.nearest,
             modified=modified.get(path, 0),
         )

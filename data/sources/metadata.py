@@ -12,7 +12,7 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,8 +27,9 @@ from data.sources.file_names import FileNames, is_writable
 class Line:
     """What is said of an image: its class, its input (a path in the folder), its objects, size, text, group and time.
 
-    ``where`` is the file and line that says it, ``split`` what a file of annotations gives, ``nearest`` and
-    ``nearest_input`` the files of the nearest names where it or its input is not there.
+    ``metadata`` holds the columns that were asked for, ``where`` the file and line that says it, ``split`` what a file
+    of annotations gives, ``nearest`` and ``nearest_input`` the files of the nearest names where it or its input is not
+    there.
     """
 
     label: str | None = None
@@ -38,14 +39,15 @@ class Line:
     text: str | None = None
     group: str | None = None
     time: str | None = None
+    metadata: tuple[str | None, ...] = ()
     where: str = ""
     split: str = ""
     nearest: str | None = None
     nearest_input: str | None = None
 
 
-def read(folder: Path, files: list[str], there: FileNames) -> dict[str, Line]:
-    """Return what the metadata ``files`` of ``folder`` say, by the path of the image in it.
+def read(folder: Path, files: list[str], there: FileNames, columns: Sequence[str] = ()) -> dict[str, Line]:
+    """Return what the metadata ``files`` of ``folder`` say, by the path of the image in it; of other keys, ``columns``.
 
     Raises:
         UserError: the files are of two kinds, or a line is not as it must be; file and line are named.
@@ -65,7 +67,7 @@ def read(folder: Path, files: list[str], there: FileNames) -> dict[str, Line]:
     for file in files:
         rows = _of_csv(folder / file) if kinds.keys() == {".csv"} else _of_json(folder / file)
         for where, values in rows:
-            name, line = _parse(where, values, PurePosixPath(file).parent, there)
+            name, line = _parse(where, values, PurePosixPath(file).parent, there, columns)
             labels.add(where, values.get("label"), line.label)
             if line.objects is not None:
                 for told in values["objects"]["categories"]:
@@ -179,7 +181,9 @@ def _text_of(path: Path) -> str:
         raise UserError(f"{path}: cannot be read: {error}") from None
 
 
-def _parse(where: str, values: dict[str, Any], parent: PurePosixPath, there: FileNames) -> tuple[str, Line]:
+def _parse(
+    where: str, values: dict[str, Any], parent: PurePosixPath, there: FileNames, columns: Sequence[str]
+) -> tuple[str, Line]:
     """Return the path of an image in the folder and what a line says of it; names are meant from ``parent``."""
     for key, cutoff in (("label", 0.6), ("input_file_name", 0.8), ("objects", 0.6)):
         others = values.keys() - {"file_name"}
@@ -200,6 +204,7 @@ def _parse(where: str, values: dict[str, Any], parent: PurePosixPath, there: Fil
         text=_text(where, values),
         group=origin.group(values),
         time=origin.time(values),
+        metadata=origin.metadata(where, values, columns),
         where=where,
         nearest=nearest.get("file_name"),
         nearest_input=nearest.get("input_file_name"),
@@ -250,14 +255,14 @@ def _objects(where: str, values: object) -> tuple[Annotation, ...]:
 
 def _join(name: str, first: Line, second: Line) -> Line:
     """Return what two lines say of one image together."""
-    beside = (second.label, second.input, second.text, second.group, second.time)
+    beside = (second.label, second.input, second.text, second.group, second.time, *second.metadata)
     if (
         second.objects is None
         or first.objects is None
         or beside
         not in (
             (None,) * len(beside),
-            (first.label, first.input, first.text, first.group, first.time),
+            (first.label, first.input, first.text, first.group, first.time, *first.metadata),
         )
     ):
         raise UserError(

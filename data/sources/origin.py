@@ -5,7 +5,9 @@ Tools write the same keys for other ends, so what is not of the form is of no ac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +36,15 @@ def time(values: Mapping[str, Any]) -> str | None:
     return next((values[key] for key in _TIMES if isinstance(values.get(key), str) and values[key]), None)
 
 
+def metadata(where: str, values: Mapping[str, Any], names: Sequence[str]) -> tuple[str | None, ...]:
+    """Return the values of the columns ``names`` as texts, in their order; None where one is missing or empty.
+
+    Raises:
+        UserError: one is a list or a mapping; the message begins with ``where``.
+    """
+    return tuple(_text(f"{where}: {name}", values.get(name)) for name in names)
+
+
 def columns(file: str, group: str | None, time: str | None, splits: Splits) -> dict[str, Any]:
     """Return the columns of the manifest by which splits are made: ``group``, and ``time`` in UTC.
 
@@ -49,6 +60,17 @@ def columns(file: str, group: str | None, time: str | None, splits: Splits) -> d
                 f"{f'{time!r} is none' if name == 'time' and time else 'no metadata give one'}: {_FORMS[name]}."
             )
     return {name: told[name] for name in splits.columns}
+
+
+def _text(where: str, value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        # Letters with accents can be written as one character or as two: they become one.
+        return unicodedata.normalize("NFC", value).strip() or None if value else None
+    if not isinstance(value, bool | int | float):
+        raise UserError(
+            f"{where} {json.dumps(value)} is in no slice: write a text, a number, or true or false."
+        )
+    return json.dumps(value)
 
 
 def _parsed(time: str | None) -> datetime | None:

@@ -32,7 +32,8 @@ def check(settings: Params) -> None:
     Raises:
         UserError: a line for each mistake.
     """
-    if found := [*_schedules(settings), *_families(settings), *_metrics(settings), *_overrides(settings)]:
+    looked = (_schedules, _families, _metrics, _slices, _overrides)
+    if found := [told for look in looked for told in look(settings)]:
         raise UserError("\n".join(found))
 
 
@@ -93,6 +94,16 @@ def _metrics(settings: Params) -> Iterator[str]:
             if metric not in known:
                 where = f"{params.FILE}: gate.{name}.thresholds.{metric}"
                 yield f"{where}: {task} has no such metric.{nearest(metric, known)}"
+
+
+def _slices(settings: Params) -> Iterator[str]:
+    """Yield the slices that a policy asks something of and a model's data has not."""
+    for name, policy in settings.gate.items():
+        known = spec.load(dataset_file((settings.catalog | settings.all_models)[name].dataset)).slices
+        for asked in policy.slices:
+            if not {asked, asked.partition("=")[0]} & known.keys():
+                where = f"{params.FILE}: gate.{name}.slices.{asked}"
+                yield f"{where}: its data set has no such slice.{nearest(asked, known)}"
 
 
 def _overrides(settings: Params) -> Iterator[str]:

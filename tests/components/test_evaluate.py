@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from components import evaluate
+from components.datasets import slices
+from components.datasets.slices import Slices
 from components.project import layout
 from data import atomic
 from data.errors import UserError
@@ -139,6 +141,29 @@ def test_the_same_bytes_again(measured, name):
     before = _bytes(layout.evaluated(name))
     evaluate.run(name)
     assert _bytes(layout.evaluated(name)) == before
+
+
+def test_slices_are_measured_and_the_worst_drawn(measured):
+    test, folder = PreparedData(layout.prepared(workspace.DATASET)).test, layout.evaluated("shapes-logreg")
+    before = json.loads((folder / "metrics.json").read_text())
+    members = np.stack([test.labels == 0, np.arange(len(test)) < 100, np.arange(len(test)) < 4], axis=1)
+    rules = {"bars": "label is bar", "first": "the first", "few": "too few"}
+    slices.write(layout.slices_file(workspace.DATASET), Slices(test.ids, rules, members))
+    evaluate.run("shapes-logreg")
+    after = json.loads((folder / "metrics.json").read_text())
+    found = after.pop("slices")
+    assert after == before
+    right = pq.read_table(folder / "examples.parquet")["correct"].to_numpy()
+    assert (found["metric"], found["better"]) == ("accuracy", "higher")
+    by_name = {row["slice"]: row for row in found["rows"]}
+    for name, chosen in zip(rules, members.T, strict=True):
+        row = by_name[name]
+        assert row["value"] == pytest.approx(right[chosen].mean()) and row["examples"] == chosen.sum()
+    bars, first, few = (by_name[name] for name in rules)
+    assert found["rows"][-1] == few
+    assert bars["low"] <= bars["value"] <= bars["high"] and bars["high"] - bars["low"] > 0.01
+    assert (few["low"], few["high"], few["slice"], first["rule"]) == (None, None, "few", "the first")
+    assert (folder / "plots" / "slices.png").exists()
 
 
 def test_other_data_than_trained_on_is_refused(measured):

@@ -9,6 +9,8 @@ import pytest
 
 from components import gate, register
 from components.bundles import bundle
+from components.datasets import slices
+from components.datasets.slices import Slices
 from components.project import layout
 from components.project.layout import STATE
 from components.promotion import champion, comparison, smoke_test
@@ -119,6 +121,29 @@ def test_evidence_is_bound_to_the_bundle_and_kept(sqlite_project):
     assert kept.bundle_sha256 == bundle.sha256(layout.bundle("m")) == decision.evidence["question"]["bundle"]
     assert ledger.evidence(kept) == json.loads(json.dumps(decision.evidence))
     assert set(decision.evidence["checks"]) == {"data", "thresholds", "comparison", "parity", "service"}
+
+
+def test_slices_are_part_of_the_question_and_of_the_evidence(sqlite_project, monkeypatch):
+    monkeypatch.setattr(smoke_test, "run", lambda *_: SmokeTest(1.0, 1.0, 1, 100.0, 1.0))
+    _policy()
+    workspace.export(noise=0.25)
+    register.run("m")
+    gate.run("m")
+    refused = _put(noise=0.6, seed=1)
+    assert "slices" not in refused.evidence["question"]
+    assert not {"slices", "slice_margin"} & refused.evidence["question"]["policy"].keys()
+    ids = PreparedData(layout.prepared(workspace.DATASET)).test.ids
+    members = np.arange(len(ids))[:, None] < [[150, 5]]
+    slices.write(
+        layout.slices_file(workspace.DATASET), Slices(ids, {"first": "half", "few": "five"}, members)
+    )
+    assert not gate.is_decided(versions.model("m"), bundle.sha256(layout.bundle("m")))
+    again = gate.run("m")
+    assert any(reason.startswith("slices: accuracy on slice 'first'") for reason in again.reasons)
+    rows = {row["slice"]: row for row in again.evidence["checks"]["slices"]["evidence"]["slices"]}
+    assert rows["first"]["difference"]["high"] < -0.1 and rows["few"]["difference"] is None
+    _policy(slices={"first": {"margin": 1.0}})
+    assert gate.run("m").evidence["checks"]["slices"]["holds"]
 
 
 def _refusal() -> str:

@@ -21,9 +21,12 @@ import pytest
 from PIL import Image
 
 from components import gate, register, report
+from components.datasets import slices
+from components.datasets.slices import Slices
 from components.project import layout
 from data import atomic
 from data.errors import UserError
+from data.prepared import PreparedData
 from tests import needs
 from tests.components import workspace
 
@@ -81,6 +84,10 @@ def template(sqlite_template, tmp_path_factory) -> Path:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         workspace.make(folder)
         workspace.write_params({"good": GATE, "worse": GATE}, names=("good", "worse", "later"))
+        ids = PreparedData(layout.prepared(workspace.DATASET)).test.ids
+        members = np.arange(len(ids))[:, None] < [[5, len(ids), 100]]
+        rules = {"few": "width below 3", "all": "width at least 3", "dark": "brightness at most 0.2"}
+        slices.write(layout.slices_file(workspace.DATASET), Slices(ids, rules, members))
         for name, noises in {"good": [0.0], "worse": [0.0, 0.4]}.items():
             for noise in noises:
                 finish(name, noise)
@@ -220,6 +227,43 @@ def test_gate_is_shown_with_its_evidence(trained):
     assert f'<data value="{overall["low"]!r}">' in section(html, "worse")
     assert "History: 3 entries" in worse
     assert "Compared with champion version 1" in worse and "Compared with" not in good
+
+
+def test_slices_are_shown_with_what_the_gate_found(trained):
+    html, _ = written()
+    assert "By slice" not in html
+    rows = [
+        {"slice": "few", "rule": "width below 3", "examples": 5, "value": 0.0, "low": None, "high": None},
+        {
+            "slice": "all",
+            "rule": "width at least 3",
+            "examples": 300,
+            "value": 0.75,
+            "low": 0.5,
+            "high": 0.875,
+        },
+        {
+            "slice": "dark",
+            "rule": "brightness at most 0.2",
+            "examples": 100,
+            "value": 0.5,
+            "low": 0.25,
+            "high": 0.625,
+        },
+    ]
+    for name in ("good", "worse"):
+        file = layout.evaluated(name) / "metrics.json"
+        measured = json.loads(file.read_text())
+        atomic.write_json(
+            file, measured | {"slices": {"metric": "accuracy", "better": "higher", "rows": rows}}
+        )
+    html, _ = written()
+    good, worse = (section(html, name) for name in ("good", "worse"))
+    assert good.index("width below") < good.index("width at least") < good.index("brightness at most")
+    assert '<data value="0.625">' in good
+    evidence = gate.decide("worse").evidence["checks"]["slices"]["evidence"]["slices"]
+    (dark,) = [row for row in evidence if row["slice"] == "dark"]
+    assert f'<data value="{dark["difference"]["high"]!r}">' in worse and not dark["holds"]
 
 
 def test_hashes_and_commands_are_told(trained):

@@ -10,7 +10,7 @@ from components import evaluate, export, train
 from components.pipelines import pipeline
 from components.project import layout
 from components.project.sections import GatePolicy
-from components.promotion.comparison import compare
+from components.promotion.comparison import compare, score_both
 from tests.models import tiny
 
 
@@ -29,6 +29,7 @@ def main() -> None:
     bundle = export.run("m")
     ask, picture = pipeline(model=bundle.folder), np.asarray(data.test.images[1])
     (answer,) = ask.source.ask([picture], {})
+    scored = score_both(bundle, bundle, data)
     print(
         json.dumps(
             {
@@ -37,7 +38,7 @@ def main() -> None:
                 "line": ask.interface.line(answer),
                 "metrics": bundle.description["metrics"],
                 "parity": sorted(bundle.description["parity"]["examples"]),
-                "compared": [row.to_json() for row in compare(bundle, bundle, data, GatePolicy())],
+                "compared": [row.to_json() for row in compare(scored, data.spec.classes, GatePolicy())],
                 "plots": sorted(file.name for file in (layout.evaluated("m") / "plots").iterdir()),
             }
         )

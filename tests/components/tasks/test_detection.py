@@ -7,7 +7,7 @@ import pytest
 
 from components.bundles.signature import Tolerance
 from components.project.sections import GatePolicy
-from components.promotion.comparison import compare
+from components.promotion.comparison import Difference, compare, score_both
 from components.tasks import detection
 from data.errors import UserError
 from tests.models import tiny
@@ -96,13 +96,17 @@ def test_comparison_is_paired_on_the_same_images(scenes):
         Detector(scenes, off=1.0),
         Detector(scenes, off=1.0, wrong=0.4),
     )
-    overall, *by_class = compare(good, same, scenes, GatePolicy())
+
+    def compared(candidate: Detector, champion: Detector) -> list[Difference]:
+        return compare(score_both(candidate, champion, scenes), scenes.spec.classes, GatePolicy())
+
+    overall, *by_class = compared(good, same)
     assert (overall.value, overall.low, overall.high, overall.holds) == (0, 0, 0, True)
     assert len(by_class) == len(np.unique(scenes.test.box_labels[scenes.test.box_labels >= 0]))
-    worse, *_ = compare(bad, good, scenes, GatePolicy())
+    worse, *_ = compared(bad, good)
     assert worse.high < 0 and not worse.holds and worse.count == 60
     assert worse.value == pytest.approx(worse.candidate - worse.champion)
-    better, *_ = compare(good, bad, scenes, GatePolicy())
+    better, *_ = compared(good, bad)
     assert better.holds and better.value == pytest.approx(-worse.value)
 
 

@@ -45,6 +45,10 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
     ("changes", "told"),
     [
         (
+            {"gate": {"digits-cnn": {"slices": {"dark": {"margin": 0.1}}}}},
+            "params.yaml: gate.digits-cnn.slices.dark: its data set has no such slice.",
+        ),
+        (
             {"models": {"digits-cnn": {"dataset": "digit_scenes"}}},
             "params.yaml: models.digits-cnn.dataset: 'digit_scenes' is data for detection, and the model's task is "
             "classification.",
