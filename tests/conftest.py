@@ -7,8 +7,11 @@ test went its own way, and each process made everything. So the pieces of work a
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import signal
+import sys
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +28,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell's background job ignores it, and so would every process that is to be interrupted by a test.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Each of the hundreds of processes that tests start would compile the project's code anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 MADE_ONCE = {
     "measured_project": {"measured_project", "measured"},
     "staged_projects": {"staged_projects", "staged"},
@@ -54,6 +60,17 @@ class Pieces(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Pieces | None:
     """Deal out pieces where tests are dealt out by scope."""
     return Pieces(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Do not look for garbage among two million objects that stay, while they are loaded and ever after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
