@@ -33,6 +33,17 @@ mostly_on_sqlite = pytest.mark.parametrize(
 """For what the registry's own tests hold on both kinds of store."""
 
 
+@pytest.fixture
+def server() -> None:
+    """For a test that needs the server that would serve the bundle."""
+
+
+@pytest.fixture(autouse=True)
+def _without_server(request) -> None:
+    if "server" not in request.fixturenames:
+        request.getfixturevalue("answered_here")
+
+
 def _put(noise: float = 0.0, seed: int = 0, task: str = "classification") -> gate.Decision:
     """Export, register and decide."""
     workspace.export(task=task, noise=noise, seed=seed)
@@ -44,7 +55,7 @@ def _policy(task: str = "classification", **policy) -> None:
     workspace.write_params({"m": {**ACCURATE, **policy}}, task=task)
 
 
-def test_first_worse_and_better(project):
+def test_first_worse_and_better(project, server):
     _policy()
     first = _put(noise=0.25)
     assert (first.verdict, first.promoted, versions.champion("m").number) == ("promoted", True, 1)
@@ -207,12 +218,12 @@ def test_data_that_changed_since_the_training_is_not_promoted(sqlite_project):
     assert "trained on data" in reason
 
 
-def test_a_slow_bundle_is_refused(sqlite_project):
+def test_a_slow_bundle_is_refused(sqlite_project, server):
     _policy(max_latency_ms=1e-6)
     assert "service: an answer takes" in _refusal()
 
 
-def test_a_bundle_that_needs_much_memory_is_refused(sqlite_project):
+def test_a_bundle_that_needs_much_memory_is_refused(sqlite_project, server):
     _policy(max_memory_mb=10)
     assert "MiB (at most 10)" in _refusal()
 
@@ -248,7 +259,7 @@ def test_a_waiver_needs_name_and_reason(by, reason):
         gate.Waiver(by, reason)
 
 
-def test_no_waiver_covers_wrong_golden_answers(sqlite_project):
+def test_no_waiver_covers_wrong_golden_answers(sqlite_project, server):
     _policy()
     workspace.export(golden_off=0.5)
     register.run("m")

@@ -18,7 +18,7 @@ HOUR_S = 3600
 
 
 @pytest.fixture(autouse=True)
-def policy(sqlite_project):
+def policy(sqlite_project, answered_here):
     workspace.write_params({"m": {"thresholds": {"accuracy": {"at_least": 0.3}}}})
 
 

@@ -11,7 +11,7 @@ from tests.components import workspace
 GATE = {"thresholds": {"accuracy": {"at_least": 0.1}}, "max_latency_ms": 10_000.0}
 
 
-def test_it_is_the_ledgers_and_empty_for_an_alias_moved_by_hand(sqlite_project, monkeypatch):
+def test_it_is_the_ledgers_and_empty_for_an_alias_moved_by_hand(sqlite_project, answered_here, monkeypatch):
     workspace.write_params({"m": GATE})
     workspace.export()
     register.run("m")
