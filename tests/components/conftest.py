@@ -96,9 +96,10 @@ def _embed(template: Path, folder: Path, monkeypatch) -> None:
 def measured_project(tmp_path_factory) -> Path:
     """A workspace with one small model of each family, trained, evaluated and exported by the real stages."""
     from components import evaluate, export, train
+    from tests.models import exported
 
     folder = tmp_path_factory.mktemp("measured")
-    with contextlib.chdir(folder):
+    with contextlib.chdir(folder), exported.in_one_way():
         workspace.make(folder)
         workspace.write_families()
         for name in workspace.FAMILY_MODELS:
@@ -121,11 +122,12 @@ def measured(measured_project, tmp_path, monkeypatch) -> Path:
 def staged_projects(tmp_path_factory) -> Callable[[str], Path]:
     """Workspaces by task, each with a model of it, trained, evaluated and exported once."""
     from tests.components.staged import STAGED
+    from tests.models import exported
 
     @functools.cache
     def made(task: str) -> Path:
         folder = tmp_path_factory.mktemp(task)
-        with contextlib.chdir(folder):
+        with contextlib.chdir(folder), exported.in_one_way():
             workspace.make(folder)
             STAGED[task].export()
         return folder

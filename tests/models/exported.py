@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from unittest import mock
 
 import torch
 from torch import nn
 from torch.onnx._internal.exporter import _capture_strategies
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 import models
 from components import export, tasks
@@ -15,6 +19,17 @@ from components.bundles import parity
 from components.bundles.onnx_session import OnnxGraph
 from components.trained.torch_model import Reference, arguments
 from data.prepared import PreparedData
+
+# What PyTorch has for each operation is the same for every graph: it takes half a second to find.
+ONNXRegistry.from_torchlib = staticmethod(cache(ONNXRegistry.from_torchlib))
+
+
+@contextmanager
+def in_one_way() -> Iterator[None]:
+    """Have PyTorch not try a second, slower way of tracing where the first fails: no family may need it."""
+    first = _capture_strategies.CAPTURE_STRATEGIES[:1]
+    with mock.patch.object(_capture_strategies, "CAPTURE_STRATEGIES", first):
+        yield
 
 
 def compare(family: str, model: nn.Module, data: PreparedData, folder: Path) -> set[str]:
@@ -25,9 +40,7 @@ def compare(family: str, model: nn.Module, data: PreparedData, folder: Path) -> 
     graph = models.family(family).graph(model)
     task = tasks.of(models.family(family).TASK, arguments(graph))
     inputs, outputs = task.signature(data.spec)
-    # PyTorch would try a second, slower way of tracing where the first fails: no family may need it.
-    first = _capture_strategies.CAPTURE_STRATEGIES[:1]
-    with mock.patch.object(_capture_strategies, "CAPTURE_STRATEGIES", first):
+    with in_one_way():
         content = export.convert(graph, task, data)
     file = folder / "model.onnx"
     file.write_bytes(content)
