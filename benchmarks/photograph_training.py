@@ -1,7 +1,7 @@
 """Images a second of a training on photographs that stay files: ours against torchvision, datasets and webdataset.
 
     uv pip install --target PEERS datasets==5.2.0 webdataset==1.0.2
-    python -m benchmarks.photograph_training --peers PEERS [--images 6000] [--epochs 3] [--rounds 2] [--json FILE]
+    python -m benchmarks.photograph_training --peers PEERS [--images 3600] [--epochs 3] [--rounds 2] [--json FILE]
 
 Needs Debian's tuxpaint-stamps-default, of which the photographs are made (``benchmarks/photographs.py``): JPEG files of
 500 x 375 pixels in a temporary folder. Ours ingests, validates and prepares them, which is not timed, and trains by the
@@ -58,8 +58,8 @@ def main() -> None:
     parser.add_argument(
         "--peers", type=Path, required=True, help="where datasets and webdataset are installed"
     )
-    parser.add_argument("--images", type=int, default=6000, help="in the train split; a tenth each beside it")
-    parser.add_argument("--side", type=int, default=128, help="pixels of the pictures that are learned from")
+    parser.add_argument("--images", type=int, default=3600, help="in the train split; a tenth each beside it")
+    parser.add_argument("--side", type=int, default=160, help="pixels of the pictures that are learned from")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--stem-stride", type=int, default=8)
