@@ -66,6 +66,8 @@ def s3(folder: Path) -> Iterator[Remote]:
         f"-s3.config={folder / 'identities.json'}",
         "-master.telemetry=false",
         "-volume.max=30",  # its own journal takes seven, a minute after the start
+        "-s3.port.iceberg=0",  # which is of no use here, and of which a machine can have one only
+        "-s3.port.lance=0",
     ]
     address = f"http://127.0.0.1:{ports['s3']}"
     with _running(command, folder / "log"):
