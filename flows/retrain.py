@@ -33,7 +33,8 @@ from flows.stages.process import StageFailed
 from flows.stages.push import PushFailed
 
 WORTH_RETRYING = ("ingest", "register", "gate", "report", "push")
-"""Steps that reach over a network. The others are deterministic: what failed once fails again."""
+"""Steps that reach over a network, as all do that run elsewhere. The others are deterministic: what failed once fails
+again."""
 
 RETRY_DELAYS = (2, 15)
 """Seconds before the second and the third try of a step: a server that is started again is back by then."""
@@ -150,7 +151,7 @@ def _run_steps(retraining: Retraining) -> None:
 def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) -> PrefectFuture:
     kind = address.partition("@")[0]
     options: dict[str, Any] = {"name": kind, "task_run_name": address}
-    if kind in WORTH_RETRYING:
+    if kind in WORTH_RETRYING or retraining.is_elsewhere(address):
         options |= {"retries": len(RETRY_DELAYS), "retry_delay_seconds": list(RETRY_DELAYS)}
         options |= {"retry_condition_fn": _is_transient}
     # Steps do not inherit the flow run's tags: for each tag of a task Prefect asks its server for a concurrency slot, a

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from components.project import git, params
@@ -25,7 +26,9 @@ if TYPE_CHECKING:  # it imports Prefect, which reads its settings then
     from flows.retrain import Outcome
 
 
-def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> int:
+def run(
+    names: list[str], force: bool, as_json: bool, *, wait: bool = False, engine: str | None = None
+) -> int:
     """Bring the models ``names`` (all when empty) up to date, register and gate them, and print the table.
 
     Args:
@@ -33,6 +36,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
         force: run the stages of these models even if they are up to date.
         as_json: print the table as JSON.
         wait: wait for a run that goes on in this folder instead of refusing.
+        engine: where stages run, in place of what ``params.yaml`` says.
 
     Returns:
         The exit status: 0 when every step went well, 1 when one failed.
@@ -45,7 +49,7 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
     git.ask("rev-parse", "HEAD")  # tells what keeps git from telling of versions, before hours of work
     held = locks.hold(locks.RUN, wait=wait)
     try:
-        status, is_recorded = _run(names, force, as_json, console)
+        status, is_recorded = _run(names, force, as_json, engine, console)
     finally:
         held.release()
     if not is_recorded:
@@ -53,12 +57,16 @@ def run(names: list[str], force: bool, as_json: bool, *, wait: bool = False) -> 
     return status
 
 
-def _run(names: list[str], force: bool, as_json: bool, console: Console) -> tuple[int, bool]:
+def _run(
+    names: list[str], force: bool, as_json: bool, engine: str | None, console: Console
+) -> tuple[int, bool]:
     """Return the exit status, and whether Prefect has all of the run."""
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     for name in catalog.take(names):
         console.print(f"params.yaml: took {name} from the catalog")
     settings = params.load()
+    if engine is not None:
+        settings = _with_engine(settings, engine)
     models = [settings.model(name) and name for name in names] or list(settings.all_models)
     _look_at_folders(settings, console)
     leftovers.sweep(tell)
@@ -87,6 +95,13 @@ def _run(names: list[str], force: bool, as_json: bool, console: Console) -> tupl
         up_to_date.save(models, plan.files, registry, table)
     summary.show(table, as_json)
     return 0, is_recorded
+
+
+def _with_engine(settings: Params, engine: str) -> Params:
+    try:
+        return Params.model_validate(dict(settings) | {"engine": engine})
+    except ValidationError as error:
+        raise UserError(f"--engine: {error.errors()[0]['ctx']['error']}") from None
 
 
 def _rows(models: list[str]) -> list[dict[str, Any]]:

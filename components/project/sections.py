@@ -15,6 +15,9 @@ FILE = Path("params.yaml")
 KEPT = ("generators", "models", "fine_tuned", "pretrained")
 """The sections of models that the pipeline keeps up to date."""
 
+ENGINES = ("local", "isolated")
+"""Where stages run: here; or each in a workspace of its own, which has only what git and the DVC remote hold."""
+
 StageName = Literal["ingest", "validate", "prepare", "judge", "weights", "train", "evaluate", "export"]
 
 
@@ -236,6 +239,7 @@ class Params(BaseModel):
         catalog_weights: weights that those start from: what is used of them is written to ``weights``.
         serve: bounds of a model's queue in the server, in place of the defaults.
         schedules: when ``darkroom schedule`` retrains.
+        engine: where stages run, one of :data:`ENGINES`.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
         gc: what ``darkroom gc`` keeps.
     """
@@ -254,8 +258,16 @@ class Params(BaseModel):
     catalog_weights: dict[str, WeightsParams] = Field(default_factory=dict)
     serve: dict[str, ServePolicy] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
+    engine: str = "local"
     time_limits: dict[StageName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     gc: GcPolicy = GcPolicy()
+
+    @field_validator("engine")
+    @classmethod
+    def _is_engine(cls, engine: str) -> str:
+        if engine not in ENGINES:
+            raise ValueError(f"no engine {engine!r}.{nearest(engine, ENGINES)}")
+        return engine
 
     @property
     def all_models(self) -> dict[str, ModelParams]:

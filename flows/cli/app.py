@@ -29,12 +29,19 @@ def run(
     force: Annotated[
         bool, typer.Option(help="Run these models' stages even if they are up to date.")
     ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Where stages run, in place of engine: in params.yaml. local: here. isolated: each in a workspace "
+            "of its own on this machine, with only what git and the DVC remote hold, as on another machine."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train what is stale, register it and ask the gate about it."""
     from flows import run as run_command
 
-    raise typer.Exit(run_command.run(models or [], force, as_json))
+    raise typer.Exit(run_command.run(models or [], force, as_json, engine=engine))
 
 
 @app.command()

@@ -8,10 +8,12 @@ reaper ends every process that still carries the mark.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 MARK = "DARKROOM_RUN"
 PATIENCE = 10.0
@@ -19,11 +21,16 @@ PATIENCE = 10.0
 
 
 @contextmanager
-def guard(run: str) -> Iterator[None]:
-    """Mark this process as ``run`` and have its descendants reaped when it ends or when the block is left."""
+def guard(run: str, folder: Path | None = None) -> Iterator[None]:
+    """Mark this process as ``run`` and have its descendants reaped when it ends or when the block is left.
+
+    ``folder``, where one is given, is removed after that. A block inside that of another run's, as that of a process
+    which it started, has its own reaper, which the other's leaves alone.
+    """
     reading, writing = os.pipe()
+    outer = os.environ.pop(MARK, None)
     subprocess.Popen(
-        [sys.executable, "-m", "flows.processes.reaper", run],
+        [sys.executable, "-m", "flows.processes.reaper", run, *([str(folder)] if folder else [])],
         stdin=reading,
         # Its own session: a Ctrl-C in the terminal is for the run, and the reaper must outlive it.
         start_new_session=True,
@@ -34,6 +41,8 @@ def guard(run: str) -> Iterator[None]:
         yield
     finally:
         del os.environ[MARK]
+        if outer is not None:
+            os.environ[MARK] = outer
         os.close(writing)
 
 
@@ -76,3 +85,5 @@ def _send(process, how: str) -> None:
 if __name__ == "__main__":
     sys.stdin.buffer.read()
     reap(sys.argv[1])
+    for folder in sys.argv[2:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 
+from flows.remote_stages.head import AT_HEAD, Head
+from flows.remote_stages.local_worker import LocalWorker
 from flows.retraining.display import Display
 from flows.retraining.machine import Machine
 from flows.retraining.plan import Plan
 from flows.stages import dag, fork_server, order, time_limits
-from flows.stages.process import StageFailed, StageProcess
+from flows.stages.process import NotAtHand, StageFailed, StageProcess
 
 
 class Retraining:
@@ -34,7 +37,8 @@ class Retraining:
         self._plan = plan
         self._machine = Machine()
         self._rank = order.ranks(plan.stages, plan.models)
-        self._processes: set[StageProcess] = set()
+        self._head = None if plan.settings.engine == "local" else Head(self.stages, self.folder)
+        self._processes: set[StageProcess | LocalWorker] = set()
         self._stopping = threading.Event()
         self._resources = ExitStack()
         self._programs: Path | None = None
@@ -52,6 +56,8 @@ class Retraining:
 
     def __enter__(self) -> Retraining:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._head is not None:
+            self._resources.enter_context(self._head)
         self._resources.enter_context(self.display)
         self._programs = fork_server.programs()
         return self
@@ -97,6 +103,10 @@ class Retraining:
         if self._stopping.is_set():
             raise StageFailed(f"{step} was not started: the run is stopping")
 
+    def is_elsewhere(self, step: str) -> bool:
+        """Whether ``step`` is a stage that does not run in this workspace."""
+        return self._head is not None and step in self.stages and self.stages[step].kind not in AT_HEAD
+
     def _reproduce(self, stage: dag.Stage) -> str:
         forced = stage.item in self._plan.forced
         if not forced and stage.address not in self._plan.stale and self.ran.isdisjoint(stage.upstream):
@@ -111,22 +121,42 @@ class Retraining:
             environment = {"DARKROOM_PROGRESS": str(self.display.progress_file(stage.address).absolute())}
             if gpu is not None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpu
-            process = StageProcess(
-                stage.name,
-                self.folder / f"{stage.address}.log",
-                environment,
-                # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
-                programs=self._programs if gpu is None else None,
-                force=forced,
-            )
-            self._processes.add(process)
-            try:
-                how = process.run(time_limits.seconds(stage.kind, self._plan.settings.time_limits))
-            finally:
-                self._processes.discard(process)
+            # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
+            programs = self._programs if gpu is None else None
+            if self.is_elsewhere(stage.address):
+                how = self._elsewhere(stage, environment, programs, forced)
+            else:
+                how = self._here(stage, environment, programs, force=forced)
         if how != "unchanged":
             self.ran.add(stage.address)
         return how
+
+    def _here(self, stage: dag.Stage, environment: dict[str, str], programs: Path | None, **how: bool) -> str:
+        log = self.folder / f"{stage.address}.log"
+        process = StageProcess(stage.name, log, environment, programs=programs, **how)
+        with self._stoppable(process):
+            return process.run(self._time_limit(stage))
+
+    def _elsewhere(
+        self, stage: dag.Stage, environment: dict[str, str], programs: Path | None, forced: bool
+    ) -> str:
+        if not forced:
+            with suppress(NotAtHand):
+                return self._here(stage, environment, programs, restore_only=True)
+        worker = LocalWorker(self.folder / f"{stage.address}.worker.log", environment, programs)
+        with self._stoppable(worker):
+            return self._head.do(stage, worker, self._time_limit(stage), forced)
+
+    @contextmanager
+    def _stoppable(self, process: StageProcess | LocalWorker) -> Iterator[None]:
+        self._processes.add(process)
+        try:
+            yield
+        finally:
+            self._processes.discard(process)
+
+    def _time_limit(self, stage: dag.Stage) -> float:
+        return time_limits.seconds(stage.kind, self._plan.settings.time_limits)
 
     def _threads(self, stage: dag.Stage) -> int:
         if stage.kind in ("ingest", "prepare"):

@@ -1,4 +1,4 @@
-"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC as stages are run by it here, with four differences.
+"""``python -m flows.stages.dvc_command ARGUMENTS``: DVC as stages are run by it here, with five differences.
 
 It passes a request to end on to the command of its stage. DVC itself would end at once and leave that command running.
 When the command ends instead, DVC sees it fail, leaves its own files whole, and ends.
@@ -10,12 +10,16 @@ It records a stage only with the deps and params that it had before the command 
 when the command has ended, and waited for a lock. (A stage's own command looks as well, in
 :mod:`components.project.inputs`: that holds for ``dvc repro`` too, and names the key.)
 
+It runs no command where :data:`RESTORE_ONLY` says so: what is not in the cache is made elsewhere
+(:mod:`flows.remote_stages`).
+
 It writes ``dvc.lock`` in one step. DVC itself empties the file and fills it again: killed in between, it leaves the
 first part, which is a valid file and has forgotten the rest.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -26,7 +30,14 @@ from data import atomic
 
 if TYPE_CHECKING:
     from dvc.dependency import Dependency
+    from dvc.stage import Stage
     from dvc_data.hashfile.hash_info import HashInfo
+
+RESTORE_ONLY = "DARKROOM_RESTORE_ONLY"
+"""Environment variable: where it is set, a stage is restored from the cache or not done at all."""
+
+NOT_AT_HAND = "neither up to date nor in the cache"
+"""What is printed of a stage that was not done."""
 
 
 def main() -> None:
@@ -36,8 +47,10 @@ def main() -> None:
 
     _record_what_was_read()
     _hash_what_is_restored()
-    _hash_what_is_sent()
+    hash_what_is_sent()
     write_at_once()
+    if os.environ.pop(RESTORE_ONLY, None):
+        _run_nothing()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -82,6 +95,16 @@ def _record_what_was_read() -> None:
     Stage._run_stage, Stage.save = run_noted, save_unchanged
 
 
+def _run_nothing() -> None:
+    from dvc.exceptions import DvcException
+    from dvc.stage import run
+
+    def refuse(stage: Stage, **_: object) -> None:
+        raise DvcException(f"{stage.addressing}: {NOT_AT_HAND}")
+
+    run.cmd_run = refuse
+
+
 def write_at_once() -> None:
     """Have DVC write its YAML files, ``dvc.lock`` among them, as a whole or not at all."""
     from dvc.utils.serialize import _common
@@ -109,7 +132,8 @@ def _hash_what_is_restored() -> None:
     StageCache.restore = restore_checked
 
 
-def _hash_what_is_sent() -> None:
+def hash_what_is_sent() -> None:
+    """Have DVC in this process hash each object of its cache before it sends it, and send no damaged one."""
     from dvc_data.hashfile import transfer
     from dvc_data.hashfile.db.local import LocalHashFileDB
     from dvc_objects.errors import ObjectFormatError

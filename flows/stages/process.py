@@ -10,10 +10,25 @@ import sys
 import threading
 from pathlib import Path
 
+from flows.stages.dvc_command import NOT_AT_HAND, RESTORE_ONLY
 from flows.stages.fork_server.client import DVC
 
 GRACE = 10.0
 """Seconds between asking a stage to end and killing it."""
+
+
+_END = 1 << 18
+"""Bytes of either end of a log that are looked at; a stage may print a gigabyte."""
+
+
+def ends(log: Path) -> str:
+    """Return what a log says, of a long one its beginning and its end."""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        begin = file.read(_END)
+        file.seek(max(_END, size - _END))
+        return (begin + file.read()).decode(errors="replace")
 
 
 class StageFailed(Exception):
@@ -21,11 +36,17 @@ class StageFailed(Exception):
 
     Attributes:
         is_transient: another try may help: the stage neither named a user's mistake nor was stopped.
+        was_killed: its command was killed by a signal that nobody here sent.
     """
 
-    def __init__(self, message: str, is_transient: bool = False) -> None:
+    def __init__(self, message: str, is_transient: bool = False, was_killed: bool = False) -> None:
         super().__init__(message)
         self.is_transient = is_transient
+        self.was_killed = was_killed
+
+
+class NotAtHand(Exception):
+    """Neither the workspace nor the cache has the outs of a stage that was only to be restored."""
 
 
 class StageProcess:
@@ -39,6 +60,7 @@ class StageProcess:
         *,
         programs: Path | None = None,
         force: bool = False,
+        restore_only: bool = False,
     ) -> None:
         """Prepare to reproduce the stage ``name``; everything it prints goes to ``log``.
 
@@ -48,6 +70,7 @@ class StageProcess:
             environment: variables to add to this process's.
             programs: folder of the ``python`` that runs DVC and the stage's command; by default this one's.
             force: run the command even when DVC finds the stage up to date.
+            restore_only: never run the command.
         """
         self.name = name
         self.log = log
@@ -55,6 +78,8 @@ class StageProcess:
         self._python = programs / "python" if programs else sys.executable
         programs = programs or Path(sys.executable).parent
         self._environment = {**environment, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"}
+        if restore_only:
+            self._environment[RESTORE_ONLY] = "1"
         self._process: subprocess.Popen | None = None
         self._stopped = threading.Event()
 
@@ -69,6 +94,7 @@ class StageProcess:
 
         Raises:
             StageFailed: it failed, ran out of time, or was stopped.
+            NotAtHand: its outs can only be had by its command, which is not to be run.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
@@ -93,8 +119,10 @@ class StageProcess:
             ) from None
         if self._stopped.is_set():
             raise StageFailed(f"{self.name} was stopped. Log: {self.log}")
-        printed = self.log.read_text(errors="replace")
+        printed = ends(self.log)
         if status != 0:
+            if NOT_AT_HAND in printed:
+                raise NotAtHand(self.name)
             raise self._failure(status, printed)
         if "Running stage" in printed:
             return "ran"
@@ -117,6 +145,6 @@ class StageProcess:
         killed = status == -signal.SIGKILL or re.search(r"exited with (-9|137)$", printed, flags=re.MULTILINE)
         if killed and not own:
             told = f"{self.name} was killed by signal {signal.SIGKILL:d} (out of memory?)"
-            return StageFailed(f"{told}\nLog: {self.log}", is_transient=True)
+            return StageFailed(f"{told}\nLog: {self.log}", is_transient=True, was_killed=True)
         message = own.group(1) if own else "\n".join(printed.strip().splitlines()[-12:])
         return StageFailed(f"{message.strip()}\nLog: {self.log}", is_transient=own is None)

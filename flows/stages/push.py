@@ -44,9 +44,29 @@ def push(log: Path) -> None:
         PushFailed: the remote refused, could not be reached, or did not get everything.
     """
     due = _due()
+    if _LACKING not in _push(log, []):
+        atomic.write_json(_PAID, due)
+
+
+def push_stages(log: Path, names: list[str]) -> None:
+    """Push the outs of some stages, for whoever needs them elsewhere before the run is over.
+
+    Args:
+        log: a file.
+        names: of the stages, as DVC has them.
+
+    Raises:
+        PushFailed: the remote refused, could not be reached, or did not get everything.
+    """
+    if _LACKING in _push(log, names):
+        raise PushFailed(f"{', '.join(names)}: the cache lacks some of their outs.\nLog: {log}")
+
+
+def _push(log: Path, names: list[str]) -> str:
+    """Push the outs of the stages ``names``, of all where there are none, and return what DVC printed."""
     with log.open("w") as output:
         # Not --quiet: that would leave the reason of a failure out, too.
-        command = [sys.executable, "-m", DVC, "--wait-for-lock", "push"]
+        command = [sys.executable, "-m", DVC, "--wait-for-lock", "push", *names]
         status = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         ).returncode
@@ -55,8 +75,7 @@ def push(log: Path) -> None:
         lines = printed.strip().splitlines()
         reasons = [line for line in lines if line.startswith("ERROR:")] or lines[-3:]
         raise PushFailed(f".dvc/config: the DVC remote took no push: {' '.join(reasons)}\nLog: {log}")
-    if _LACKING not in printed:
-        atomic.write_json(_PAID, due)
+    return printed
 
 
 def _due() -> dict[str, str]:

@@ -49,13 +49,13 @@ stages:
     foreach: ${models}
     do:
       cmd: python -m tests.flows.toy_stage evaluate ${key}
-      deps: ["artifacts/models/${key}/train", "noise-${key}"]
+      deps: ["artifacts/data/${item.dataset}/prepared", "artifacts/models/${key}/train", "noise-${key}"]
       outs: ["artifacts/models/${key}/evaluate"]
   export:
     foreach: ${models}
     do:
       cmd: python -m tests.flows.toy_stage export ${key}
-      deps: ["artifacts/models/${key}/evaluate/metrics.json", "noise-${key}"]
+      deps: ["artifacts/data/${item.dataset}/prepared", "artifacts/models/${key}/evaluate/metrics.json", "noise-${key}"]
       outs: ["artifacts/bundles/${key}"]
 """
 

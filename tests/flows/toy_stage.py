@@ -1,7 +1,11 @@
 """A stage of the toy pipeline: real outs, made in a moment. ``python -m tests.flows.toy_stage <stage> <name>``.
 
 ``ran.log`` tells which commands began and which were done; a file ``sleep-<stage>@<name>`` makes one wait until
-it is gone, or to be killed, ``fail-...`` makes it fail with the file's text.
+it is gone, or to be killed, ``fail-...`` makes it fail with the file's text. They lie in the toy project, wherever
+the stage itself runs.
+
+A training takes three steps, each noted in ``steps.log`` as ``<name> <step>``. Before the third it waits for
+``wait-<name>`` to be gone, with a resume point written.
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ from pathlib import Path
 from components.project import layout
 from data import atomic
 
+PROJECT = Path(os.environ.get("DARKROOM_TEST", ""))
+"""Where the files are by which a test talks with stages."""
+
 MADE = Path("made")
 """Folder of the outs of ``validate`` and ``prepare``, which are the same in every project."""
 
@@ -23,7 +30,7 @@ MADE = Path("made")
 def main(stage: str, name: str) -> None:
     step = f"{stage}@{name}"
     _note(f"began {step}")
-    fail, sleep = Path(f"fail-{step}"), Path(f"sleep-{step}")
+    fail, sleep = PROJECT / f"fail-{step}", PROJECT / f"sleep-{step}"
     if fail.exists():
         print(fail.read_text(), file=sys.stderr)
         sys.exit(2)
@@ -43,12 +50,21 @@ def main(stage: str, name: str) -> None:
 
 def _train(name: str) -> None:
     weights = b"weights"
+    point = layout.resume(name) / "key/point.safetensors"
+    done = int(point.read_text()) if point.exists() else 0
+    for step in range(done + 1, 4):
+        while step == 3 and (PROJECT / f"wait-{name}").exists():
+            time.sleep(0.05)
+        with (PROJECT / "steps.log").open("a") as log:
+            log.write(f"{name} {step}\n")
+        atomic.write_text(point, str(step))
     with atomic.folder(layout.trained(name)) as folder:
         (folder / "history.csv").write_text("step,loss,val_accuracy\n1,0.9,\n2,0.5,0.8\n")
         (folder / "model.safetensors").write_bytes(weights)
     machine = {"processor": os.environ.get("PROCESSOR", "a processor"), "device": "cpu"}
     machine |= {"seconds": 1.0, "images_per_second": 60.0}
     atomic.write_json(layout.timing(name), machine | {"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    shutil.rmtree(layout.resume(name))
 
 
 def _evaluate(name: str) -> None:
@@ -76,7 +92,7 @@ def _noise(name: str) -> float:
 
 
 def _note(line: str) -> None:
-    with Path("ran.log").open("a") as log:
+    with (PROJECT / "ran.log").open("a") as log:
         log.write(f"{line}\n")
 
 

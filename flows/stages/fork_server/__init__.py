@@ -80,7 +80,7 @@ def serve(folder: Path, stages: Iterable[Stage]) -> Iterator[None]:
 def _put_python(programs: Path, address: Path) -> None:
     """Write the ``python`` that asks the servers at ``address`` into the folder ``programs``."""
     programs.mkdir(parents=True, exist_ok=True)
-    start = shlex.join([sys.executable, "-I", "-S", client.__file__, str(address), sys.executable])
+    start = shlex.join([sys.executable, "-I", "-S", client.__file__, str(address.absolute()), sys.executable])
     python = programs / "python"
     python.write_text(f'#!/bin/sh\nexec {start} "$@"\n')
     python.chmod(0o755)

@@ -34,13 +34,27 @@ def main(address: str, python: str, arguments: list[str]) -> None:
     name = server_of(arguments)
     if name is not None:
         with socket.socket(socket.AF_UNIX) as server:
-            try:
-                server.connect(f"{address}-{name}")
-            except OSError:
-                pass
-            else:
+            if connect(server, f"{address}-{name}"):
                 end_as(ask(server, arguments[1:]))
     os.execv(python, [python, *arguments])
+
+
+def connect(server: socket.socket, address: str) -> bool:
+    """Connect to the server at the absolute path ``address``; return whether there is one.
+
+    By its name alone, from its folder: what the kernel takes for an address is short.
+    """
+    here = os.open(".", os.O_RDONLY)
+    folder, _, name = address.rpartition("/")
+    try:
+        os.chdir(folder)
+        server.connect(name)
+    except OSError:
+        return False
+    finally:
+        os.fchdir(here)
+        os.close(here)
+    return True
 
 
 def server_of(arguments: list[str]) -> str | None:

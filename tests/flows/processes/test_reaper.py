@@ -63,6 +63,32 @@ def test_an_ordinary_end_leaves_no_orphan():
     assert _wait_until_gone(run) == []
 
 
+def test_a_run_within_another_has_its_own_reaper(tmp_path):
+    """It ends with the process that began it, also by ``kill -9``, and takes its folder along."""
+    inner = (
+        "with reaper.guard(sys.argv[1] + 'x', Path('{0}')): print(os.getpid(), flush=True); time.sleep(300)"
+    )
+    code = f"import os, sys, time; from pathlib import Path; from flows.processes import reaper\n{inner}"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").touch()
+    run = uuid.uuid4().hex
+    with reaper.guard(run):
+        command = [sys.executable, "-c", code.format(folder), run]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        # Not the reaper of the inner one: the outer one would end it, and with it what it is there for.
+        assert [one.pid for one in _marked(run)] == [process.pid]
+        process.kill()
+        process.wait()
+        give_up = time.monotonic() + 15
+        while folder.exists() and time.monotonic() < give_up:
+            time.sleep(0.1)
+        assert not folder.exists()
+        assert os.environ[reaper.MARK] == run
+    assert reaper.MARK not in os.environ
+
+
 def test_another_run_is_left_alone():
     process, run = _start("time.sleep(300)")
     other, other_run = _start("pass")

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import yaml
 
-from flows.stages import dvc_command
-from flows.stages.process import StageFailed, StageProcess
+from flows.stages import dvc_command, process
+from flows.stages.process import NotAtHand, StageFailed, StageProcess
 
 
 def _stage(address: str, force: bool = False) -> StageProcess:
@@ -135,6 +135,32 @@ def test_another_failure_may_be_retried(toy):
     assert failed.value.is_transient
 
 
+def test_of_a_long_log_both_ends_are_read(toy, monkeypatch):
+    monkeypatch.setattr(process, "_END", 500)
+    stages = yaml.safe_load(Path("dvc.yaml").read_text())
+    stages["stages"]["ingest"]["do"]["cmd"] = "yes | head -c 100000; echo; echo 'error: too much' >&2; exit 2"
+    Path("dvc.yaml").write_text(yaml.safe_dump(stages))
+    with pytest.raises(StageFailed, match=r"^too much"):
+        _stage("ingest@digits").run(60)
+    Path("short.log").write_text("all")
+    assert process.ends(Path("short.log")) == "all"
+    assert len(process.ends(Path("logs/ingest@digits.log"))) == 1000
+
+
+def test_a_stage_that_is_only_to_be_restored_is_never_run(toy):
+    def restore() -> str:
+        return StageProcess("ingest@digits", Path("log"), {}, restore_only=True).run(60)
+
+    with pytest.raises(NotAtHand):
+        restore()
+    assert not Path("ran.log").exists()
+    _stage("ingest@digits").run(60)
+    assert restore() == "unchanged"
+    Path("out/ingest-digits").unlink()
+    assert restore() == "restored"
+    assert Path("ran.log").read_text().split() == ["ingest@digits"]
+
+
 def test_a_time_limit_ends_the_whole_tree(toy):
     Path("sleep-ingest@digits").touch()
     with pytest.raises(StageFailed, match=r"out of its 0\.05 minutes"):
@@ -167,9 +193,9 @@ def test_stop_ends_the_whole_tree_and_keeps_dvc_whole(toy):
 
 def _sleepers(folder: Path) -> list[int]:
     found = []
-    for process in psutil.process_iter(["cwd", "status"]):
-        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process.pid)
+    for one in psutil.process_iter(["cwd", "status"]):
+        if one.info["cwd"] == str(folder) and one.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(one.pid)
     import os
 
     return [pid for pid in found if pid != os.getpid()]

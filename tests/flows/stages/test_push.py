@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.stages.process import StageProcess
-from flows.stages.push import PushFailed, is_owed, push
+from flows.stages.push import PushFailed, is_owed, push, push_stages
 from tests.flows import remotes
 from tests.flows.remotes import DVC, Remote
 
@@ -56,6 +56,20 @@ def test_what_was_not_pushed_is_owed(toy, tmp_path_factory):
     assert not is_owed()
     subprocess.run([DVC, "remote", "modify", "local", "url", remote.with_name("other")], check=True)
     assert is_owed()
+
+
+def test_the_outs_of_some_stages_are_pushed_alone(toy, tmp_path_factory):
+    remote = tmp_path_factory.mktemp("remote")
+    subprocess.run([DVC, "remote", "add", "-q", "--default", "local", remote], check=True)
+    for stage, content in {"ingest@digits": "some", "train@one": "others"}.items():
+        Path("source-digits").write_text(content)
+        StageProcess(stage, Path("log"), {}).run(60)
+    push_stages(Path("push.log"), ["ingest@digits"])
+    assert [file.read_text() for file in remote.rglob("*") if file.is_file()] == ["some"]
+    assert is_owed()
+    shutil.rmtree(".dvc/cache")
+    with pytest.raises(PushFailed, match="train@one: the cache lacks some of their outs"):
+        push_stages(Path("push.log"), ["train@one"])
 
 
 def test_a_flipped_byte_is_not_pushed(toy, tmp_path_factory):
