@@ -22,6 +22,10 @@ from data.prepared import SPLITS
 Batch = tuple[Tensor, Tensor]
 """Images float32 [N, 3, H, W] in [0, 1], labels int64 [N]."""
 
+FORK = "fork"
+"""How workers start, as by default on Linux. Those of a process that was spawned would be spawned, too: they would
+import everything in each pass."""
+
 SHARD = 250
 """Photographs in a file of webdataset's."""
 
@@ -53,6 +57,7 @@ class Loading(NamedTuple):
             shuffle=split == "train",
             drop_last=split == "train",
             num_workers=self.workers,
+            multiprocessing_context=FORK,
             **options,
         )
 
@@ -110,7 +115,9 @@ def webdataset(folder: Path, loading: Loading) -> Loaders:
             .map_tuple(loading.transform(split), int)
             .batched(loading.batch, partial=not learned)
         )
-        loaders[split] = wds.WebLoader(batches, batch_size=None, num_workers=loading.workers)
+        loaders[split] = wds.WebLoader(
+            batches, batch_size=None, num_workers=loading.workers, multiprocessing_context=FORK
+        )
     return loaders
 
 

@@ -26,7 +26,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from benchmarks import photographs
 from benchmarks.nightly import ROOT, STAGES, Project
 from benchmarks.photograph_peers import PEERS, Batch, Loaders, Loading
 from data import cores
-from data.prepared import DataSpec, PreparedData
+from data.prepared import DataSpec, PreparedData, Split
 from models import cnn
 from models.blocks import batches, classify, loop
 from models.blocks.batches import Batches
@@ -119,9 +119,7 @@ def _run(name: str, photos: Path, project: Path, options: argparse.Namespace, se
 
 def _ours(data: PreparedData, config: cnn.Config, threads: int, seed: int) -> dict[str, float]:
     """Train as the train stage does."""
-    shown = Batches(data.train, CPU)
-    order = batches.order(len(shown), seed, 0)
-    loading = _loading((unit(images), labels) for images, labels in shown.read(order, config.batch_size))
+    loading = _loading(_passed(data.train, config.batch_size, seed))
     with Run("benchmark", seed=seed, threads=threads, shown=False) as run:
         model = cnn.build(config, data.spec)
         timer = Timer()
@@ -176,6 +174,13 @@ class Timer:
 def _processor() -> float:
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, who))
+
+
+def _passed(split: Split, size: int, seed: int) -> Iterator[Batch]:
+    """Yield what an epoch reads; pictures that are few enough to be held in memory are decoded first."""
+    shown = Batches(split, CPU)
+    for images, labels in shown.read(batches.order(len(shown), seed, 0), size):
+        yield unit(images), labels
 
 
 def _loading(passed: Iterable[Batch]) -> float:
