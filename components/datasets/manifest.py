@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,6 +20,9 @@ import pyarrow.parquet as pq
 from data.errors import UserError
 from data.image_shards import EncodedImages
 from data.slices import DESCRIBED
+
+if TYPE_CHECKING:
+    import pandas as pd  # ingest does without
 
 MANIFEST = "manifest"
 """The folder of the files of rows."""
