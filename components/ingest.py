@@ -7,17 +7,19 @@ Nothing of the source is changed, and a file that cannot be used becomes a row t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from components.datasets import described, image_files, instance_masks, listing, manifest
+from components.datasets import described, early_pictures, image_files, instance_masks, listing, manifest
+from components.datasets.early_pictures import EarlyPictures
 from components.datasets.memo import Found, Memo
 from components.datasets.parts import PartWriter
 from components.project.command import main
-from components.project.layout import dataset_file, ingest_memo, ingested, prepared
+from components.project.layout import dataset_file, early_picture_memo, ingest_memo, ingested, prepared
 from data import atomic, spec
 from data.captions import words
 from data.prepared import PreparedData
@@ -42,8 +44,8 @@ def run(dataset: str) -> Path:
     is_folder = settings.source == "imagefolder"
     files = _listed(settings, listing.check(dataset, settings)) if is_folder else None
     memo = Memo(ingest_memo(dataset), image_files.basis(settings))
-    with atomic.folder(ingested(dataset)) as folder:
-        found = write(dataset, settings, folder, files, memo)
+    with atomic.folder(ingested(dataset)) as folder, _pictures(dataset, settings) as pictures:
+        found = write(dataset, settings, folder, files, memo, pictures)
         if is_folder:
             listing.check(dataset, settings)  # once more: a file may have changed while the others were read
     if found is not None:
@@ -57,6 +59,7 @@ def write(
     folder: Path,
     files: Sequence[ImageFile] | None = None,
     memo: Memo | None = None,
+    pictures: EarlyPictures | None = None,
 ) -> Found | None:
     """Write the parts of ``dataset`` into ``folder``.
 
@@ -66,6 +69,7 @@ def write(
         folder: there, and empty.
         files: those of its folder, if it has one and they are known.
         memo: what an earlier ingest found of its files.
+        pictures: where those of its files are kept for prepare.
 
     Returns:
         What to keep for the next ingest; None of data that are no files.
@@ -77,7 +81,8 @@ def write(
         schema = schema.append(pa.field(manifest.column(name), pa.string()))
     writer = PartWriter(folder, schema, kinds)
     if settings.source == "imagefolder":
-        return image_files.write(_listed(settings) if files is None else files, settings, writer, memo)
+        files = _listed(settings) if files is None else files
+        return image_files.write(files, settings, writer, memo, pictures)
     if settings.source == "tuxpaint" and settings.scenes is None:
         return image_files.write(tuxpaint.load(dataset, settings), settings, writer, memo)
     for row, *contents in _read_arrays(_load(dataset, settings)):
@@ -88,6 +93,18 @@ def write(
         writer.add(row, *contents)
     writer.close()
     return None
+
+
+@contextmanager
+def _pictures(dataset: str, settings: spec.DatasetSpec) -> Iterator[EarlyPictures | None]:
+    """Yield what keeps pictures for prepare, for good when all went well; None where there is nothing to keep."""
+    if early_pictures.frame_of(settings) is None:
+        yield None
+        return
+    with atomic.folder(early_picture_memo(dataset)) as folder:
+        pictures = EarlyPictures(folder, settings)
+        yield pictures
+        pictures.close()
 
 
 def _listed(settings: spec.DatasetSpec, entries: Sequence[Entry] | None = None) -> Sequence[ImageFile]:
@@ -134,7 +151,7 @@ def _read_arrays(arrays: Arrays) -> Iterator[image_files.Example]:
     images = described.arrays(arrays.images)
     inputs = described.arrays(arrays.inputs) if arrays.inputs is not None else None
     named = zip(arrays.ids, arrays.sources, arrays.splits, arrays.labels, images, strict=True)
-    for index, (id, source, split, label, (of_image, content)) in enumerate(named):
+    for index, (id, source, split, label, (of_image, content, _)) in enumerate(named):
         row = {"id": id, "source": source, "split": split, "label": label, **of_image}
         if arrays.texts is not None:
             row["text"] = arrays.texts[index]
@@ -151,7 +168,7 @@ def _read_arrays(arrays: Arrays) -> Iterator[image_files.Example]:
         elif inputs is None:
             yield row, content
         else:
-            of_input, input_content = next(inputs)
+            of_input, input_content, _ = next(inputs)
             yield row | image_files.of_input({"source": source, **of_input}), content, input_content
 
 

@@ -20,6 +20,7 @@ from components.datasets.shards import SplitWriter, Written
 from components.project.command import main
 from components.project.layout import (
     dataset_file,
+    early_picture_memo,
     ingested,
     picture_memo,
     prepared,
@@ -130,7 +131,7 @@ def _write_parts(
     """
     memo = picture_memo(dataset)
     with atomic.folder(memo) as kept:
-        made.make(PictureMemo(memo), kept)
+        made.make([PictureMemo(memo), PictureMemo(early_picture_memo(dataset))], kept)
         total, squares = made.sums(kept, places[split == "train"])
         pixels = made.sha256(kept)[places]
         at = made.link(kept, folder, places)

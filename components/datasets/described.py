@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from components.datasets.manifest import DESCRIPTION
+from data.frames import Frame
 from data.image_statistics import grey, grey_of, measure
 from data.images import Colour, DecodeError, decode
 from data.perceptual_hash import to_hex
@@ -23,8 +25,19 @@ MAX_BYTES = 256 << 20
 _BATCH = 4096
 _PIXELS = 1 << 20
 
-Described = tuple[dict[str, Any], bytes | None]
-"""The columns of the manifest that describe an image, and its bytes unless it does not decode."""
+
+class Described(NamedTuple):
+    """A description of an image.
+
+    Attributes:
+        row: the columns of the manifest that describe it.
+        content: its bytes unless it does not decode.
+        pixels: uint8 [H, W, C], what a frame makes of it; None where none was asked for, or it does not decode.
+    """
+
+    row: dict[str, Any]
+    content: bytes | None
+    pixels: np.ndarray | None = None
 
 
 def arrays(images_nhwc: np.ndarray) -> Iterator[Described]:
@@ -35,29 +48,36 @@ def arrays(images_nhwc: np.ndarray) -> Iterator[Described]:
         images = images_nhwc[start : start + _BATCH]
         for image, measured in zip(images, _measure(grey(images)), strict=True):
             content = image.tobytes()
-            yield shape | _of_bytes(content) | measured, content
+            yield Described(shape | _of_bytes(content) | measured, content)
 
 
-def files(sources: Iterable[tuple[Path | str, str | None]], ground: Colour) -> list[Described]:
+def files(
+    sources: Iterable[tuple[Path | str, str | None]], ground: Colour, frame: Frame | None = None
+) -> list[Described]:
     """Describe image files; images of one size are measured together.
 
     Args:
         sources: of each file its path and, where it is not there, the name of the file that may have been meant.
         ground: what transparent pictures are laid on.
+        frame: makes pixels of whole pictures, since they are decoded here.
     """
     found: list[Described] = []
     same_size: dict[tuple[int, int], list[tuple[dict[str, Any], np.ndarray]]] = defaultdict(list)
     for path, nearest in sources:
         row, content = _read(path, nearest)
+        pixels = None
         if content is not None:
             try:
                 image, row["format"] = decode(content)
                 picture = grey_of(image, ground)
                 row |= {"width": image.width, "height": image.height, "mode": image.mode}
                 same_size[picture.shape].append((row, picture))
+                if frame is not None:
+                    with suppress(DecodeError):  # Prepare says so, if anybody prepares it.
+                        pixels = frame.of_image(image)[0]
             except DecodeError as error:
                 row["error"], content = str(error), None
-        found.append((row, content))
+        found.append(Described(row, content, pixels))
     for (height, width), pictures in same_size.items():
         count = max(1, _PIXELS // (height * width))
         for start in range(0, len(pictures), count):
@@ -67,7 +87,7 @@ def files(sources: Iterable[tuple[Path | str, str | None]], ground: Colour) -> l
     return found
 
 
-def _read(path: Path | str, nearest: str | None) -> Described:
+def _read(path: Path | str, nearest: str | None) -> tuple[dict[str, Any], bytes | None]:
     row = dict.fromkeys(DESCRIPTION) | {"decodes": False}
     try:
         row["bytes"] = reading.status(path).st_size

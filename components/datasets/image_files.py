@@ -1,24 +1,26 @@
-"""Brings a folder of images in: the files that an earlier ingest did not describe are read, by threads ahead of use."""
+"""Brings a folder of images in: the files that an earlier ingest did not describe are read ahead of their use."""
 
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
 
-from components.datasets import described, instance_masks, manifest
+from components.datasets import described, early_pictures, instance_masks, manifest
 from components.datasets.described import Described
+from components.datasets.early_pictures import EarlyPictures, Picture
 from components.datasets.memo import KEY, UNKNOWN, Found, Memo, key
 from components.datasets.parts import PartWriter
-from data import ahead, cores
+from data import ahead, cores, forks
 from data.captions import words
 from data.errors import UserError
+from data.frames import Frame
 from data.objects import Objects, place
 from data.sources import ImageFile, imagefolder, origin, reading
 from data.spec import DatasetSpec
@@ -27,8 +29,14 @@ from data.text import parts
 Example = tuple[dict[str, Any], *tuple[bytes | None, ...]]
 """A row of the manifest, the image's bytes and those of its input or its masks; None for one that does not decode."""
 
+Read = tuple[Example, Picture | None]
+"""An example, and its picture where that is kept for prepare."""
+
 _CHUNK_FILES, _CHUNK_BYTES = 32, 8 << 20
-"""What a thread reads at a time, at most: so many files, and no further one beyond so many bytes."""
+"""What is read at a time, at most: so many files, and no further one beyond so many bytes."""
+
+_MANY = 1024
+"""So many files to read are worth processes, which take some 20 ms to start."""
 
 
 def basis(settings: DatasetSpec) -> str:
@@ -44,7 +52,11 @@ def basis(settings: DatasetSpec) -> str:
 
 
 def write(
-    files: Sequence[ImageFile], settings: DatasetSpec, writer: PartWriter, memo: Memo | None = None
+    files: Sequence[ImageFile],
+    settings: DatasetSpec,
+    writer: PartWriter,
+    memo: Memo | None = None,
+    pictures: EarlyPictures | None = None,
 ) -> Found:
     """Write the examples of image files in the order of the times of their changes, and close ``writer``.
 
@@ -53,6 +65,7 @@ def write(
         settings: of the data set.
         writer: of parts.
         memo: what an earlier ingest found.
+        pictures: where those of what is read are kept for prepare.
 
     Returns:
         What the next ingest can use.
@@ -62,12 +75,8 @@ def write(
     """
     _require_objects(files, settings)
     listed = _Listed(files, pairs=settings.input_channels is not None)
-    fresh = (
-        listed[position]
-        for position in range(len(listed))
-        if memo is None or not memo.knows(listed.keys(position))
-    )
-    with closing(_read_ahead(fresh, settings)) as read:
+    fresh = array("q", (k for k in range(len(listed)) if memo is None or not memo.knows(listed.keys(k))))
+    with closing(_read_ahead(listed, fresh, settings)) as read:
         position = 0
         while position < len(listed):
             part = memo.part_at(listed.examples, position) if memo is not None and writer.at_start else None
@@ -75,14 +84,19 @@ def write(
                 writer.link(part, memo.folder)
                 position += part.count
                 continue
-            row, *contents = _example(listed[position], listed.keys(position), settings, memo, read)
+            (row, *contents), picture = _example(listed, position, settings, memo, read)
             if any(row[name] is None for name in _HASHES if name in row):
-                listed.forget(
-                    position
-                )  # It could not be read, and no change of the file may tell when it can.
+                # It could not be read, and no change of the file may tell when it can.
+                listed.forget(position)
             writer.add(row, *contents)
+            if pictures is not None:
+                pictures.add(picture)
+                if writer.at_start:
+                    pictures.end(writer.parts[-1])
             position += 1
     writer.close()
+    if pictures is not None:
+        pictures.end(writer.parts[-1])
     return Found(writer.parts, bytes(listed.examples), [bytes(listed.images), bytes(listed.inputs)])
 
 
@@ -163,12 +177,12 @@ def _require_objects(files: Sequence[ImageFile], settings: DatasetSpec) -> None:
         )
 
 
-def _chunks(files: Iterable[ImageFile]) -> Iterator[list[ImageFile]]:
-    chunk: list[ImageFile] = []
+def _chunks(listed: _Listed, positions: Iterable[int]) -> Iterator[list[int]]:
+    chunk: list[int] = []
     size = 0
-    for one in files:
-        chunk.append(one)
-        size += _size(one.place)
+    for position in positions:
+        chunk.append(position)
+        size += _size(listed[position].place)
         if len(chunk) == _CHUNK_FILES or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -183,42 +197,52 @@ def _size(path: str) -> int:
         return 0
 
 
-def _read_ahead(fresh: Iterable[ImageFile], settings: DatasetSpec) -> Generator[Example, None, None]:
-    """Yield the examples of files in their order, while threads read those that come next."""
-    workers = cores.available()
-    read = partial(_read, settings=settings)
-    # Threads: Pillow and hashlib release the interpreter lock.
-    for chunk in ahead.results(read, _chunks(fresh), threads=min(8, workers), waiting=workers):
-        yield from chunk
+def _read_ahead(listed: _Listed, fresh: Sequence[int], settings: DatasetSpec) -> Generator[Read, None, None]:
+    """Yield the examples at the positions ``fresh``, in their order, while those that come next are read."""
+    workers = min(8, cores.available())
+    frame = early_pictures.frame_of(settings)
+
+    def read(positions: list[int]) -> list[Read]:
+        return _read([listed[position] for position in positions], settings, frame)
+
+    chunks = _chunks(listed, fresh)
+    if len(fresh) < _MANY or not forks.ARE_SAFE:
+        found = ahead.results(read, chunks, threads=workers, waiting=workers)
+    else:
+        found = forks.results(read, chunks, processes=workers, waiting=2 * workers)
+    with closing(found):
+        for chunk in found:
+            yield from chunk
 
 
 def _example(
-    file: ImageFile,
-    keys: tuple[bytes, ...],
-    settings: DatasetSpec,
-    memo: Memo | None,
-    read: Iterator[Example],
-) -> Example:
+    listed: _Listed, position: int, settings: DatasetSpec, memo: Memo | None, read: Iterator[Read]
+) -> Read:
+    keys = listed.keys(position)
     if memo is None or not memo.knows(keys):
         return next(read)
-    found = memo.described(keys)
-    return _read([file], settings)[0] if found is None else _assembled(file, found, settings)
+    file, found = listed[position], memo.described(keys)
+    return _read([file], settings)[0] if found is None else (_assembled(file, found, settings), None)
 
 
-def _read(chunk: list[ImageFile], settings: DatasetSpec) -> list[Example]:
+def _read(chunk: list[ImageFile], settings: DatasetSpec, frame: Frame | None = None) -> list[Read]:
     pairs = settings.input_channels is not None
     of_each = [[file, file.input] if pairs and file.input is not None else [file] for file in chunk]
     sources = [(source.place, source.nearest) for one in of_each for source in one]
-    found = iter(described.files(sources, settings.image.ground))
-    return [
-        _assembled(file, [next(found) for _ in one], settings)
-        for file, one in zip(chunk, of_each, strict=True)
-    ]
+    all_of_them = described.files(sources, settings.image.ground, frame)
+    looked_at = iter(early_pictures.look([one.pixels for one in all_of_them if one.pixels is not None]))
+    found = iter(all_of_them)
+    read = []
+    for file, sources_of_it in zip(chunk, of_each, strict=True):
+        these = [next(found) for _ in sources_of_it]
+        picture = None if these[0].pixels is None else next(looked_at)
+        read.append((_assembled(file, these, settings), picture))
+    return read
 
 
 def _assembled(file: ImageFile, found: list[Described], settings: DatasetSpec) -> Example:
     """Return the example of an image file, of which (and of its input) ``found`` is the description."""
-    (of_image, content), *inputs = found
+    (of_image, content, _), *inputs = found
     told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
     row = told | of_image | origin.columns(str(file.path), file.group, file.time, settings.splits)
     row |= zip(map(manifest.column, settings.metadata_columns), file.metadata, strict=False)
@@ -237,7 +261,7 @@ def _pair(file: ImageFile, row: dict[str, Any], content: bytes | None, inputs: l
     if not inputs:
         lacking = {"sha256": None, "decodes": False, "error": "the metadata name no input_file_name for it"}
         return row | of_input(lacking), content, None
-    ((of_its_input, input_content),) = inputs
+    ((of_its_input, input_content, _),) = inputs
     return row | of_input({"source": file.input.id, **of_its_input}), content, input_content
 
 

@@ -124,9 +124,9 @@ class Memo:
                 return None
             rows, images = opened
             row, prefix = rows[number], _PREFIXES[kind]
-            described = {name: row[f"{prefix}{name}"] for name in DESCRIPTION}
+            description = {name: row[f"{prefix}{name}"] for name in DESCRIPTION}
             content = None if row[f"{prefix}row"] is None else images[row[f"{prefix}row"]]
-            found.append((described, content))
+            found.append(Described(description, content))
         return found
 
     def keep(self, folder: Path, found: Found) -> None:

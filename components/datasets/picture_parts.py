@@ -1,26 +1,22 @@
 """The pictures of a folder of images, made part by part: a night's new images leave those of the old parts as they are.
 
-To each part of ingest (``components/datasets/parts.py``) belongs one file of pixels, of its examples in their order and
-of whatever split, named by its content. Of pictures that stay files there are no pixels, but they are looked at once,
-too: every part has its facts.
+Pictures that stay files are looked at once, too: every part has its facts (``components/datasets/picture_files.py``).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import PIL
 import pyarrow.parquet as pq
 
-from components.datasets import instance_masks, manifest, parts, picture_memo
+from components.datasets import instance_masks, manifest, parts, picture_files, picture_memo
+from components.datasets.picture_files import Facts, Tensors
 from components.datasets.picture_memo import FACTS, Made, PictureMemo
-from components.datasets.pictures import Described, array, frame, layout, moments, require_levels
-from components.datasets.shards import Shard
+from components.datasets.pictures import Described, array, frame, layout, require_levels
 from components.project.layout import ingested
 from data import ahead, cores, tensor_files
 from data.image_shards import EncodedImages
@@ -29,23 +25,6 @@ from data.spec import DatasetSpec
 
 _CHUNK = 64
 """Examples that a thread reads at a time: few, since decoded pictures are far larger than files."""
-
-Tensors = dict[str, np.ndarray]
-
-
-class Facts(NamedTuple):
-    """What is known of the pictures of some examples, each an array [n, ...].
-
-    Attributes:
-        sha256: of the pixels of an example, uint8 [n, 32]: of its image, its input and its mask, one after the other;
-            of nothing where they stay files.
-        total: the sum of its image's values in each channel, int64 [n, C].
-        squares: the sum of their squares, int64 [n, C].
-    """
-
-    sha256: np.ndarray
-    total: np.ndarray
-    squares: np.ndarray
 
 
 class _Chunk(NamedTuple):
@@ -73,17 +52,17 @@ class PictureParts:
         if settings.input_channels is not None:
             self._frames[manifest.INPUTS] = frame(settings, settings.input_channels)
         self._has_masks = settings.objects is not None and settings.objects.masks
-        self._basis = _basis(settings, classes if self._has_masks else ())
+        self._basis = picture_files.basis(settings, classes if self._has_masks else ())
         self.files = manifest.files(self._folder)
         self.counts = np.array([pq.ParquetFile(file).metadata.num_rows for file in self.files], np.int64)
         self.made: list[Made] = []
 
-    def make(self, memo: PictureMemo, folder: Path) -> None:
-        """Make all parts, or take them from ``memo``; their files come into ``folder``, which becomes the next memo."""
+    def make(self, memos: Sequence[PictureMemo], folder: Path) -> None:
+        """Make all parts, or take them from ``memos``; their files come into ``folder``, which becomes the next one."""
         picture_memo.begin(folder)
-        keys = [hashlib.sha256(f"{self._basis} {file.name}".encode()).hexdigest() for file in self.files]
+        keys = [picture_files.key(self._basis, file.name) for file in self.files]
         known = [
-            memo.take(key, folder) if self._is_sound(file) else None
+            self._known(key, memos, folder) if self._is_sound(file) else None
             for key, file in zip(keys, self.files, strict=True)
         ]
         fresh = (file for file, found in zip(self.files, known, strict=True) if found is None)
@@ -96,6 +75,9 @@ class PictureParts:
                 for found, count in zip(known, self.counts, strict=True)
             ]
         picture_memo.end(folder, dict(zip(keys, self.made, strict=True)))
+
+    def _known(self, key: str, memos: Sequence[PictureMemo], folder: Path) -> Made | None:
+        return next(filter(None, (memo.take(key, folder) for memo in memos)), None)
 
     def sums(self, folder: Path, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums of the values and of their squares of the examples at ``places``, each int64 [C].
@@ -175,10 +157,7 @@ class PictureParts:
         if self._has_masks:
             tensors[manifest.MASKS] = np.stack([self._mask(row, chunk.contents) for row in chunk.rows])
         tensors = {name: tensors[name] for name in self._layout}
-        hashes = [hashlib.sha256(b"".join(row)) for row in zip(*tensors.values(), strict=True)]
-        hashes = hashes or [hashlib.sha256()] * len(images)
-        sha256 = np.frombuffer(b"".join(one.digest() for one in hashes), np.uint8).reshape(-1, 32)
-        return tensors, Facts(sha256, *moments(images))
+        return tensors, picture_files.describe(images, tensors)
 
     def _array(self, kind: str, row: dict[str, Any], contents: EncodedImages) -> np.ndarray:
         prefix = manifest.INPUT if kind == manifest.INPUTS else ""
@@ -193,36 +172,18 @@ class PictureParts:
 
     def _write(self, count: int, read: Iterator[tuple[Tensors, Facts]], folder: Path) -> Made:
         """Write the next ``count`` examples of ``read`` as a part."""
-        unnamed, found = folder / PIXELS / ".part", []
-        shard = Shard(unnamed, count, self._layout) if self._layout else None
-        while count:
-            tensors, facts = next(read)
-            found.append(facts)
-            count -= len(facts.total)
-            if shard is not None:
-                shard.write(tensors)
-        if shard is not None:
-            shard.close()
-        of_all = Facts(*map(np.concatenate, zip(*found, strict=True)))
-        (folder / FACTS / ".part").write_bytes(tensor_files.encode(of_all._asdict()))
-        return Made(
-            parts.name_by_content(folder / FACTS / ".part", ".safetensors"),
-            None if shard is None else parts.name_by_content(unnamed, ".safetensors"),
-        )
+        return picture_files.write(folder, self._layout, count, _next(read, count))
+
+
+def _next(read: Iterator[tuple[Tensors, Facts]], count: int) -> Iterator[tuple[Tensors, Facts]]:
+    """Yield the next ``count`` examples of ``read``, whose chunks end where parts do."""
+    while count:
+        tensors, facts = next(read)
+        count -= len(facts.total)
+        yield tensors, facts
 
 
 def _link(paths: Iterable[Path], folder: Path) -> None:
     folder.mkdir()
     for path in paths:
         parts.link(path, folder / path.name)
-
-
-def _basis(settings: DatasetSpec, classes: tuple[str, ...]) -> str:
-    """Return the SHA-256 of what pictures depend on beside a part: this code, its libraries, and settings."""
-    found = hashlib.sha256(f"Pillow {PIL.__version__}, NumPy {np.__version__}".encode())
-    told = (settings.image, settings.is_encoded, settings.input_channels, classes)
-    found.update(repr(told).encode())
-    for module in (parts, cores):  # the packages components.datasets, data
-        for path in sorted(Path(module.__file__).parent.glob("*.py")):
-            found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()

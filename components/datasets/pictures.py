@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from components.datasets import instance_masks, manifest
@@ -17,6 +16,9 @@ from data.errors import UserError
 from data.frames import Frame
 from data.spec import DatasetSpec, ImageSpec
 from data.tensor_files import Layout
+
+if TYPE_CHECKING:
+    import pandas as pd  # ingest does without
 
 _PART = 64
 """Examples that a thread reads at a time: few, since decoded pictures are far larger than files."""

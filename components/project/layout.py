@@ -87,6 +87,11 @@ def picture_memo(dataset: str) -> Path:
     return STATE / "prepare" / dataset
 
 
+def early_picture_memo(dataset: str) -> Path:
+    """Folder of the pictures that the last ingest made of what it read: it saves work, and no result depends on it."""
+    return STATE / "pictures" / dataset
+
+
 def failed_validation_file(dataset: str) -> Path:
     """The verdict of a data validation that failed; only one that passed becomes ``validation_file``."""
     return STATE / "validation" / f"{dataset}.json"

@@ -101,7 +101,7 @@ def everywhere(
     path = folder / "picture"
     path.write_bytes(content)
     image = ImageSpec(height=8, width=9, channels=channels, ground=GROUND, fit=fit)
-    ((row, _),) = described.files([(path, None)], GROUND)
+    ((row, _, _),) = described.files([(path, None)], GROUND)
     assert row["error"] is None
     told = described_by(row)
     mode = {"mode": "L" if channels == 1 else "RGB"}
@@ -177,7 +177,7 @@ def test_16_bits_are_the_same_picture_as_8(bundle, tmp_path):
 def test_ingest_measures_what_prepare_makes(tmp_path, name):
     path = tmp_path / "picture.png"
     path.write_bytes(PICTURES[name])
-    ((row, _),) = described.files([(path, None)], GROUND)
+    ((row, _, _),) = described.files([(path, None)], GROUND)
     told = described_by(row)
     frame = Frame(height=30, width=40, channels=1, ground=GROUND)
     expected = measure(dataset_pictures.array(told, PICTURES[name], frame)[None, ..., 0])

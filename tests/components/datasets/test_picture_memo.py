@@ -29,6 +29,7 @@ splits: {{validation: 0.25, test: 0.25}}
 @pytest.fixture(params=["raw", "encoded"])
 def photos(request, tmp_path, monkeypatch):
     """Return a folder of 40 images; the data set ``mine`` of the project that is the current folder."""
+    monkeypatch.setattr(prepare, "early_picture_memo", lambda dataset: Path("nothing"))
     return folder_in_parts(tmp_path, monkeypatch, DATASET.replace("STORAGE", request.param))
 
 
