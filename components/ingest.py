@@ -47,7 +47,9 @@ def run(dataset: str) -> Path:
     with atomic.folder(ingested(dataset)) as folder, _pictures(dataset, settings) as pictures:
         found = write(dataset, settings, folder, files, memo, pictures)
         if is_folder:
-            listing.check(dataset, settings)  # once more: a file may have changed while the others were read
+            listing.confirm(
+                dataset, settings
+            )  # once more: a file may have changed while the others were read
     if found is not None:
         memo.keep(ingested(dataset), found)
     return ingested(dataset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -75,7 +74,7 @@ def write(
     """
     _require_objects(files, settings)
     listed = _Listed(files, pairs=settings.input_channels is not None)
-    fresh = array("q", (k for k in range(len(listed)) if memo is None or not memo.knows(listed.keys(k))))
+    fresh = range(len(listed)) if memo is None else listed.unknown(memo)
     with closing(_read_ahead(listed, fresh, settings)) as read:
         position = 0
         while position < len(listed):
@@ -97,32 +96,31 @@ def write(
     writer.close()
     if pictures is not None:
         pictures.end(writer.parts[-1])
-    return Found(writer.parts, bytes(listed.examples), [bytes(listed.images), bytes(listed.inputs)])
+    return Found(writer.parts, listed.examples, listed.files)
 
 
 class _Listed:
-    """Image files in the order in which they become examples, and their keys: some fifty bytes each.
+    """Image files in the order in which they become examples, and their keys: some forty bytes each.
 
     Attributes:
         examples: keys of all examples, one after the other.
-        images: likewise of their images.
-        inputs: likewise of their inputs.
+        files: likewise of their images and, of pairs, of their inputs.
     """
 
     def __init__(self, files: Sequence[ImageFile], *, pairs: bool) -> None:
         self._files, self._pairs = files, pairs
-        modified = np.fromiter((file.modified for file in files), np.int64, len(files))
-        self._order = np.argsort(modified, kind="stable")
-        self.examples, self.images, self.inputs = bytearray(), bytearray(), bytearray()
-        self._has_input = bytearray(len(files))
+        self._order = np.argsort(_modified(files), kind="stable").astype(np.int32)
+        self.examples = bytearray()
+        self.files = [bytearray(), bytearray()] if pairs else [bytearray()]
+        self._has_input = bytearray(len(files)) if pairs else bytearray()
         for position in range(len(files)):
             file = self[position]
             keys = self._look(position, file)
-            told = hashlib.sha256(repr((file, keys)).encode()).digest()[:KEY]
-            self.examples += UNKNOWN if UNKNOWN in keys else told
-            of_image, of_its_input = (*keys, UNKNOWN)[:2]
-            self.images += of_image
-            self.inputs += of_its_input
+            told = (file.id, file.split, file.label, file.input, file.objects, file.size, file.text)
+            told = repr((*told, file.nearest, file.group, file.time, file.metadata, file.modified, keys))
+            self.examples += UNKNOWN if UNKNOWN in keys else hashlib.sha256(told.encode()).digest()[:KEY]
+            for of_all, of_this in zip(self.files, (*keys, UNKNOWN), strict=False):
+                of_all += of_this
 
     def __len__(self) -> int:
         return len(self._order)
@@ -130,15 +128,27 @@ class _Listed:
     def __getitem__(self, position: int) -> ImageFile:
         return self._files[int(self._order[position])]
 
+    def place(self, position: int) -> str:
+        """Return where the image of an example is."""
+        files, number = self._files, int(self._order[position])
+        return files.place(number) if isinstance(files, imagefolder.ByFolder) else files[number].place
+
     def keys(self, position: int) -> tuple[bytes, ...]:
         """Return the keys of an example's image and, if it has one, of its input."""
         here = slice(position * KEY, (position + 1) * KEY)
-        of_its_input = (bytes(self.inputs[here]),) if self._has_input[position] else ()
-        return bytes(self.images[here]), *of_its_input
+        of_all = self.files if self._pairs and self._has_input[position] else self.files[:1]
+        return tuple(bytes(of_each[here]) for of_each in of_all)
+
+    def unknown(self, memo: Memo) -> np.ndarray:
+        """Return the positions, ascending, of the examples of which a file was not described as it is."""
+        known = memo.known(self.files[0])
+        if self._pairs:
+            known &= memo.known(self.files[1]) | (np.frombuffer(self._has_input, np.uint8) == 0)
+        return np.flatnonzero(~known)
 
     def forget(self, position: int) -> None:
         """Make an example one that is read again."""
-        for keys in (self.examples, self.images, self.inputs):
+        for keys in (self.examples, *self.files):
             keys[position * KEY : (position + 1) * KEY] = UNKNOWN
 
     def _look(self, position: int, file: ImageFile) -> tuple[bytes, ...]:
@@ -149,6 +159,12 @@ class _Listed:
 
 
 _HASHES = ("sha256", f"{manifest.INPUT}sha256")
+
+
+def _modified(files: Sequence[ImageFile]) -> np.ndarray:
+    if isinstance(files, imagefolder.ByFolder):
+        return np.frombuffer(files.modified, np.int64)
+    return np.fromiter((file.modified for file in files), np.int64, len(files))
 
 
 def of_input(of_file: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +184,8 @@ def of_objects(objects: Objects) -> dict[str, Any]:
 
 
 def _require_objects(files: Sequence[ImageFile], settings: DatasetSpec) -> None:
-    if settings.input_channels is not None or settings.objects is not None:
+    may_have = settings.input_channels is None and settings.objects is None
+    if not may_have or isinstance(files, imagefolder.ByFolder):
         return
     if any(file.objects is not None for file in files):
         raise UserError(
@@ -182,7 +199,7 @@ def _chunks(listed: _Listed, positions: Iterable[int]) -> Iterator[list[int]]:
     size = 0
     for position in positions:
         chunk.append(position)
-        size += _size(listed[position].place)
+        size += _size(listed.place(position))
         if len(chunk) == _CHUNK_FILES or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -205,7 +222,7 @@ def _read_ahead(listed: _Listed, fresh: Sequence[int], settings: DatasetSpec) ->
     def read(positions: list[int]) -> list[Read]:
         return _read([listed[position] for position in positions], settings, frame)
 
-    chunks = _chunks(listed, fresh)
+    chunks = _chunks(listed, map(int, fresh))
     if len(fresh) < _MANY or not forks.ARE_SAFE:
         found = ahead.results(read, chunks, threads=workers, waiting=workers)
     else:
@@ -244,7 +261,7 @@ def _assembled(file: ImageFile, found: list[Described], settings: DatasetSpec) -
     """Return the example of an image file, of which (and of its input) ``found`` is the description."""
     (of_image, content, _), *inputs = found
     told = {"id": file.id, "source": file.id, "split": file.split, "label": file.label, "text": file.text}
-    row = told | of_image | origin.columns(str(file.path), file.group, file.time, settings.splits)
+    row = told | of_image | origin.columns(file.place, file.group, file.time, settings.splits)
     row |= zip(map(manifest.column, settings.metadata_columns), file.metadata, strict=False)
     if settings.text is not None and file.text is not None:
         row["symbols"] = parts(file.text, settings.text.separator)

@@ -8,12 +8,21 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from components.project.layout import dataset_file, listing_file
 from data import atomic, spec
 from data.errors import UserError
-from data.sources.listing import Changes, Entry, Listing, compare, fingerprint, printable, scan, unused
+from data.sources.listing import (
+    Changes,
+    Entry,
+    Listing,
+    compare,
+    entries,
+    fingerprint,
+    fingerprint_in_order,
+    printable,
+    scan,
+    unused,
+)
 
 
 def check(dataset: str, settings: spec.DatasetSpec) -> Listing:
@@ -22,15 +31,25 @@ def check(dataset: str, settings: spec.DatasetSpec) -> Listing:
     Raises:
         UserError: the folder changed since it was added. The message says how.
     """
-    entries = _scan(settings)
-    if fingerprint(entries) != settings.listing:
-        changes = compare(_last(dataset), entries) if listing_file(dataset).exists() else None
+    found = _scan(settings)
+    if fingerprint(found) != settings.listing:
+        changes = compare(_last(dataset), found) if listing_file(dataset).exists() else None
         raise UserError(
             f"{dataset_file(dataset)}: listing: {settings.folder} is not as it was when it was added:"
-            f" {changes or f'{len(entries):,} files now'}. To take it as it is now, run:"
+            f" {changes or f'{len(found):,} files now'}. To take it as it is now, run:"
             f" darkroom data add {shlex.quote(str(settings.folder))} --name {dataset}"
         )
-    return entries
+    return found
+
+
+def confirm(dataset: str, settings: spec.DatasetSpec) -> None:
+    """Make sure, without a listing in memory, that the data set's folder is still as it was when it was added.
+
+    Raises:
+        UserError: as :func:`check`.
+    """
+    if fingerprint_in_order(entries(settings.folder, _told(settings))) != settings.listing:
+        check(dataset, settings)
 
 
 def refresh(dataset: str) -> Changes | None:
@@ -44,11 +63,11 @@ def refresh(dataset: str) -> Changes | None:
     settings = spec.load(path)
     if settings.source != "imagefolder" or not settings.folder.is_dir():
         return None
-    entries = _scan(settings)
-    if fingerprint(entries) == settings.listing:
+    found = _scan(settings)
+    if fingerprint(found) == settings.listing:
         return None
-    changes = compare(_last(dataset), entries)
-    record(dataset, entries)
+    changes = compare(_last(dataset), found)
+    record(dataset, found)
     return changes
 
 
@@ -64,21 +83,25 @@ def left_out(folder: Path, used: Iterable[str], coco_files: Iterable[Path] = ())
     return unused(folder, [*used, *map(printable, told)])
 
 
-def record(dataset: str, entries: Sequence[Entry]) -> None:
-    """Note ``entries`` as the listing that ``dataset.yaml`` stands for; its comments and other keys stay."""
+def record(dataset: str, found: Sequence[Entry]) -> None:
+    """Note ``found`` as the listing that ``dataset.yaml`` stands for; its comments and other keys stay."""
+    from ruamel.yaml import YAML  # Slow to import, and ingest does without.
+
     path = dataset_file(dataset)
     yaml = YAML()
     values = yaml.load(path.read_text())
-    values["listing"] = fingerprint(entries)
+    values["listing"] = fingerprint(found)
     with atomic.file(path) as temporary, temporary.open("w") as file:
         yaml.dump(values, file)
-    atomic.write_text(
-        listing_file(dataset), json.dumps([[e.path, e.size, e.modified] for e in entries]) + "\n"
-    )
+    atomic.write_text(listing_file(dataset), json.dumps([[e.path, e.size, e.modified] for e in found]) + "\n")
 
 
 def _scan(settings: spec.DatasetSpec) -> Listing:
-    return scan(settings.folder, settings.objects.coco if settings.objects else ())
+    return scan(settings.folder, _told(settings))
+
+
+def _told(settings: spec.DatasetSpec) -> tuple[Path, ...]:
+    return settings.objects.coco if settings.objects else ()
 
 
 def _last(dataset: str) -> list[Entry]:

@@ -12,8 +12,8 @@ import json
 import time
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ UNKNOWN = bytes(KEY)
 _SETTLED = 2_000_000_000
 """Nanoseconds after a change within which another change may leave the same times."""
 
+_PIECE = 4096 * KEY
 _OPEN_PARTS = 4
 _INDEX = "index"
 
@@ -49,12 +50,12 @@ class Found(NamedTuple):
     Attributes:
         parts: the parts, in the order of the examples.
         examples: the keys of all examples, ``UNKNOWN`` of those that are to be read again.
-        files: likewise the keys of their images, and of their inputs.
+        files: likewise the keys of their images and, of pairs, of their inputs.
     """
 
     parts: list[Part]
-    examples: bytes
-    files: list[bytes]
+    examples: bytearray
+    files: list[bytearray]
 
 
 def key(path: Path | str) -> bytes:
@@ -113,6 +114,18 @@ class Memo:
         """Return whether all these files were described, as they are."""
         return all(self._find(one) is not None for one in keys)
 
+    def known(self, keys: bytes | bytearray) -> np.ndarray:
+        """Return bool [N]: which of N keys, one after the other, were described, as the files are; most at once."""
+        words = np.frombuffer(keys, ">u8").astype(np.uint64).reshape(-1, 2)
+        if not len(self._order):
+            return np.zeros(len(words), bool)
+        at = np.minimum(np.searchsorted(self._firsts, words[:, 0]), len(self._order) - 1)
+        found = self._firsts[at] == words[:, 0]
+        told = np.frombuffer(self._files, ">u8")[2 * self._order[at] + 1] == words[:, 1]
+        for number in np.flatnonzero(found & ~told):  # Two keys of which the first half is the same.
+            told[number] = self._find(bytes(keys[number * KEY : (number + 1) * KEY])) is not None
+        return found & told
+
     def described(self, keys: Iterable[bytes]) -> list[Described] | None:
         """Return what is known of files; None if something is not known, or is damaged."""
         found = []
@@ -131,10 +144,8 @@ class Memo:
 
     def keep(self, folder: Path, found: Found) -> None:
         """Replace the memo by what the ingest that wrote ``folder`` found; the files of the folder are linked."""
-        content = b"".join(map(_forget, (found.examples, *found.files)))
         parts = [list(vars(part).values()) for part in found.parts]
         told = {"basis": self._basis, "parts": parts, "files": len(found.files)}
-        content = json.dumps(told).encode() + b"\n" + content
         with atomic.folder(self.folder) as temporary:
             for kind, names in (
                 (MANIFEST, {part.rows for part in found.parts}),
@@ -143,7 +154,16 @@ class Memo:
                 (temporary / kind).mkdir()
                 for name in names:
                     link(folder / kind / name, temporary / kind / name)
-            (temporary / _INDEX).write_bytes(hashlib.sha256(content).digest() + content)
+            with (temporary / _INDEX).open("wb") as file:
+                file.write(bytes(32))
+                told_hash = hashlib.sha256()
+                for piece in chain(
+                    [json.dumps(told).encode() + b"\n"], *map(_kept, (found.examples, *found.files))
+                ):
+                    file.write(piece)
+                    told_hash.update(piece)
+                file.seek(0)
+                file.write(told_hash.digest())
 
     def _find(self, one: bytes) -> tuple[int, int, int] | None:
         """Return the part of a file, its row in it, and whether it is an image or an input; None: it is not known.
@@ -198,11 +218,12 @@ def _load(path: Path, basis: str) -> tuple[list[Part], bytes, list[bytes]]:
     return parts, keys[:size], [keys[size * n : size * (n + 1)] for n in range(1, told["files"] + 1)]
 
 
-def _forget(keys: bytes) -> bytes:
-    """Return ``keys`` with another one in place of ``UNKNOWN``: one unknown file is not another."""
-    found = np.frombuffer(keys, np.uint8).reshape(-1, KEY).copy()
-    found[(found == 0).all(axis=1)] = 0xFF
-    return found.tobytes()
+def _kept(keys: bytearray) -> Iterator[bytes]:
+    """Yield ``keys`` in pieces, with another one in place of ``UNKNOWN``: one unknown file is not another."""
+    for start in range(0, len(keys), _PIECE):
+        found = np.frombuffer(keys[start : start + _PIECE], np.uint8).reshape(-1, KEY).copy()
+        found[(found == 0).all(axis=1)] = 0xFF
+        yield found.tobytes()
 
 
 def _shards(parts: list[Part]) -> set[str]:

@@ -115,14 +115,18 @@ def load(
 
 
 class ByFolder(Sequence[ImageFile]):
-    """The image files of a folder of which nothing but their folders tells: each is made when it is asked for."""
+    """The image files of a folder of which nothing but their folders tells: each is made when it is asked for.
+
+    Attributes:
+        modified: when each was changed, in ns.
+    """
 
     def __init__(self, folder: Path, entries: Iterable[Entry]) -> None:
         """Take ``entries``, images in the order of their printable paths."""
-        self._folder, self._names, self._modified = folder, Names(), array("q")
+        self._folder, self._names, self.modified = folder, Names(), array("q")
         for entry in entries:
             self._names.append(entry.path)
-            self._modified.append(entry.modified)
+            self.modified.append(entry.modified)
         self.splits = _split_folders(folder, self._names)
 
     def __len__(self) -> int:
@@ -137,8 +141,12 @@ class ByFolder(Sequence[ImageFile]):
             name=name,
             split=self.splits.get(_top(name), ""),
             label=_label_by_folder(name, self.splits),
-            modified=self._modified[index],
+            modified=self.modified[index],
         )
+
+    def place(self, index: int) -> str:
+        """Return the path of file ``index`` as text."""
+        return f"{self._folder}/{self._names[index]}"
 
 
 def _by_folder(folder: Path, entries: Sequence[Entry], captions: bool) -> ByFolder:

@@ -58,6 +58,9 @@ class Listing(Sequence[Entry]):
         """Return file ``index``, in [0, N)."""
         return Entry(self.paths[index], self._sizes[index], self.modified[index])
 
+    def __iter__(self) -> Iterator[Entry]:
+        return map(Entry, self.paths, self._sizes, self.modified)
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -75,6 +78,11 @@ class Changes:
 
 
 def scan(folder: Path, files: Iterable[Path] = ()) -> Listing:
+    """Return all that :func:`entries` finds, with its errors."""
+    return Listing(entries(folder, files))
+
+
+def entries(folder: Path, files: Iterable[Path] = ()) -> Iterator[Entry]:
     """List the images and metadata files of ``folder`` and the folders in it, sorted. Nothing is opened.
 
     Links are followed. Hidden files and files of other kinds are left out, but for ``files``, which tell of the
@@ -95,7 +103,7 @@ def scan(folder: Path, files: Iterable[Path] = ()) -> Listing:
         for path, item in _walk(folder, "", frozenset())
         if is_metadata(path) or suffix(path) in _LISTED
     )
-    return Listing(heapq.merge(own, sorted(told)))
+    return heapq.merge(own, sorted(told))
 
 
 def unused(folder: Path, used: Iterable[str]) -> dict[str, int]:
@@ -130,8 +138,13 @@ def suffix(path: str) -> str:
 
 def fingerprint(entries: Sequence[Entry]) -> str:
     """Return the SHA-256 of a listing, whatever the order of its entries."""
+    return fingerprint_in_order(entries if isinstance(entries, Listing) else sorted(entries))
+
+
+def fingerprint_in_order(entries: Iterable[Entry]) -> str:
+    """Return the same of entries that come in the order of their paths, of which none is kept."""
     found = hashlib.sha256()
-    for entry in entries if isinstance(entries, Listing) else sorted(entries):
+    for entry in entries:
         found.update(os.fsencode(f"{entry.path}\0{entry.size}\0{entry.modified}\n"))
     return found.hexdigest()
 

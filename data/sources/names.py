@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 
 class Names(Sequence[str]):
@@ -34,3 +35,7 @@ class Names(Sequence[str]):
         if not 0 <= index < len(self):
             raise IndexError(f"name {index} of {len(self)}")
         return os.fsdecode(bytes(self._content[self._ends[index] : self._ends[index + 1]]))
+
+    def __iter__(self) -> Iterator[str]:
+        for start, end in pairwise(self._ends):
+            yield os.fsdecode(bytes(self._content[start:end]))

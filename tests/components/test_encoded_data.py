@@ -38,7 +38,8 @@ def root(tmp_path, monkeypatch):
         write(tmp_path / "photos" / ("cat", "dog")[number % 2] / f"{number:02d}.jpg", content)
     root = project(tmp_path / "project")
     monkeypatch.chdir(root)
-    monkeypatch.setattr(ingest.listing, "check", lambda dataset, settings: None)
+    for name in ("check", "confirm"):
+        monkeypatch.setattr(ingest.listing, name, lambda dataset, settings: None)
     (root / "data/mine").mkdir()
     set_up(tmp_path)
     return root

@@ -33,7 +33,8 @@ def root(tmp_path, monkeypatch):
     monkeypatch.chdir(root)
     (root / "data/mine").mkdir()
     (root / "data/mine/dataset.yaml").write_text(DATASET.format(folder=tmp_path / "photos"))
-    monkeypatch.setattr(ingest.listing, "check", lambda dataset, settings: None)
+    for name in ("check", "confirm"):
+        monkeypatch.setattr(ingest.listing, name, lambda dataset, settings: None)
     passed(ingest.run("mine"))
     return root
 

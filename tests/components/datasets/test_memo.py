@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components import ingest
-from components.datasets import described, memo, parts
+from components.datasets import described, image_files, memo, parts
 from components.project import layout
 from data import atomic
 from data.sources import reading
@@ -34,7 +34,8 @@ def folder_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: s
     fill(photos, per_class=20)
     monkeypatch.chdir(project(tmp_path / "project"))
     write(layout.dataset_file("mine"), settings.format(folder=photos).encode())
-    monkeypatch.setattr(ingest.listing, "check", lambda dataset, settings: None)
+    for name in ("check", "confirm"):
+        monkeypatch.setattr(ingest.listing, name, lambda dataset, settings: None)
     monkeypatch.setattr(memo, "_SETTLED", 0)
     monkeypatch.setattr(parts, "MEAN_ROWS", 4)
     return photos
@@ -198,3 +199,15 @@ def test_killed_at_any_moment_the_next_run_is_right(photos, tmp_path, last):
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert ingested() == from_nothing(tmp_path)
+
+
+def test_keys_that_are_known_are_told_at_once_as_one_by_one(photos):
+    assert not memo.Memo(Path("nowhere"), "x").known(bytes(32)).any()
+    ingested()
+    basis = image_files.basis(ingest.spec.load(layout.dataset_file("mine")))
+    known = memo.Memo(layout.ingest_memo("mine"), basis)
+    keys = [memo.key(file) for file in sorted(photos.rglob("*.*"))]
+    half = [key[:8] + bytes(8) for key in keys]  # as if two keys had the same first half
+    asked = [*keys, *half, memo.UNKNOWN, b"\xff" * 16]
+    expected = [known.knows([key]) for key in asked]
+    assert known.known(b"".join(asked)).tolist() == expected and sum(expected) == 40
