@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
-from components.datasets import manifest, objects, slices
+from components.datasets import arrow, compact, manifest, objects, slices
 from components.datasets.picture_memo import PictureMemo
 from components.datasets.picture_parts import PictureParts
 from components.datasets.pictures import Pictures, layout
@@ -28,10 +29,14 @@ from components.project.layout import (
     validation_file,
 )
 from data import atomic, captions, spec, text
+from data.content_splits import OPEN, by_content
 from data.errors import UserError, nearest
 from data.prepared import ENCODED, NO_OBJECT, PIXELS_AT, SPLITS, UNCOUNTED, DataSpec
-from data.splits import assign
 from data.tensor_files import Layout
+
+TRAIN = SPLITS.index("train")
+OBJECTS = ["width", "height", "boxes", "categories", "crowd"]
+"""The columns that tell of objects."""
 
 
 def run(dataset: str) -> Path:
@@ -42,35 +47,36 @@ def run(dataset: str) -> Path:
             ``image`` of ``dataset.yaml`` does not fit the images, or ``slices`` is of what they have not.
     """
     settings = spec.load(dataset_file(dataset))
-    rows, places = manifest.read_in_parts(ingested(dataset), _columns(settings))
+    rows, places = manifest.read_compact(ingested(dataset), _columns(settings))
     _require_validation(dataset)
     classes = _classes(dataset, settings, rows)
     symbols = _symbols(dataset, settings, rows)
-    split = assign(rows, settings.splits).to_numpy(str)
+    split = _splits(rows, settings.splits)
     _require_every_split(dataset, split)
     known = {
         "labels": _labels(settings, rows, classes),
-        "contents": _contents(rows["sha256"]),
+        "contents": _contents(compact.digests(rows["sha256"])),
         **_faces(rows),
     }
     if settings.objects is not None:
-        known |= objects.tensors(rows, classes, settings.image)
+        known |= objects.tensors(rows.select(OBJECTS).to_pandas(), classes, settings.image)
     if symbols is not None:
-        known["texts"] = text.encode(rows["symbols"], symbols, int(rows["symbols"].map(len).max()))
+        known["texts"] = _tokens(rows["symbols"], text.encode, symbols)
     words = _words(rows, split)
     if words is not None:
-        known["captions"] = captions.encode(rows["words"], words, int(rows["words"].map(len).max()))
+        known["captions"] = _tokens(rows["words"], captions.encode, words)
     with atomic.folder(prepared(dataset)) as folder:
         if settings.source == "imagefolder":
             made = PictureParts(dataset, settings, classes)
             written = _write_parts(dataset, folder, made, rows, places, split, known)
         else:
-            read = Pictures(dataset, rows, split, settings, classes)
+            names = np.array(SPLITS)[split]
+            read = Pictures(dataset, manifest.read(ingested(dataset)), names, settings, classes)
             written = _write_whole(folder, read, layout(settings), split, known)
-        num_train = int((split == "train").sum())
+        num_train = int((split == TRAIN).sum())
         values = _describe(dataset, settings, classes, symbols, words, known, num_train, written)
         atomic.write_json(folder / "spec.json", values.to_json())
-        atomic.write_json(folder / "ids.json", {name: rows["id"][split == name].tolist() for name in SPLITS})
+        compact.write_by_split(folder / "ids.json", rows["id"], split)
     slices.write(slices_file(dataset), _slices(dataset, settings))
     return prepared(dataset)
 
@@ -83,20 +89,35 @@ def _slices(dataset: str, settings: spec.DatasetSpec) -> slices.Slices | None:
     return slicing.find(dataset, settings)
 
 
-def _columns(settings: spec.DatasetSpec) -> list[str] | None:
-    """Return the columns of the manifest that are needed of all examples at once; None: all of them are."""
-    if settings.source != "imagefolder":
-        return None
+def _columns(settings: spec.DatasetSpec) -> list[str]:
+    """Return the columns of the manifest that are needed of all examples at once."""
     columns = ["id", "split", "label", "sha256", *settings.splits.columns]
     if settings.input_channels is not None:
         columns.append(f"{manifest.INPUT}sha256")
     if settings.objects is not None:
-        columns += ["width", "height", "boxes", "categories", "crowd"]
+        columns += OBJECTS
     if settings.text is not None:
         columns.append("symbols")
     if settings.captions is not None:
         columns.append("words")
+    if settings.source == "heads":
+        columns += ["identity", "landmarks"]
     return columns
+
+
+def _splits(rows: pa.Table, splits: spec.Splits) -> np.ndarray:
+    """Return the split of each row, int8 [N], places in ``SPLITS``."""
+    if splits.by == "content" and splits.test_weeks is None:
+        told, of_row = compact.named(rows["split"])
+        given = np.array([SPLITS.index(name) if name else OPEN for name in told], np.int8)[of_row]
+        return by_content(given, compact.digests(rows["sha256"]), splits)
+    from data.splits import assign  # It loads pandas.
+
+    frame = rows.drop_columns(["sha256"]).to_pandas()
+    frame["sha256"] = [one.hex() for one in rows["sha256"].to_pylist()]
+    for name in ("split", "label"):
+        frame[name] = frame[name].astype("str")
+    return assign(frame, splits).map(SPLITS.index).to_numpy(np.int8)
 
 
 def _write_whole(
@@ -104,23 +125,26 @@ def _write_whole(
 ) -> Written:
     """Write what changes as a whole: each split's pictures in the order of its examples, beside what is ``known``."""
     whole = pixels | _layout(known)
-    writers = {name: SplitWriter(folder, name, int((split == name).sum()), whole) for name in SPLITS}
+    writers = [
+        SplitWriter(folder, name, int((split == place).sum()), whole) for place, name in enumerate(SPLITS)
+    ]
     total = squares = start = 0
     for part in read.parts():
         rows = slice(start, start := start + len(part.tensors[manifest.IMAGES]))
         tensors = part.tensors | {name: values[rows] for name, values in known.items()}
-        for name, writer in writers.items():
-            chosen = split[rows] == name
+        for place, writer in enumerate(writers):
+            chosen = split[rows] == place
             writer.add({tensor: tensors[tensor][chosen] for tensor in whole})
         total, squares = total + part.total, squares + part.squares
-    return Written({name: writer.close() for name, writer in writers.items()}, total, squares)
+    hashes = {name: writer.close() for name, writer in zip(SPLITS, writers, strict=True)}
+    return Written(hashes, total, squares)
 
 
 def _write_parts(
     dataset: str,
     folder: Path,
     made: PictureParts,
-    rows: pd.DataFrame,
+    rows: pa.Table,
     places: np.ndarray,
     split: np.ndarray,
     known: dict[str, np.ndarray],
@@ -132,25 +156,26 @@ def _write_parts(
     memo = picture_memo(dataset)
     with atomic.folder(memo) as kept:
         made.make([PictureMemo(memo), PictureMemo(early_picture_memo(dataset))], kept)
-        total, squares = made.sums(kept, places[split == "train"])
-        pixels = made.sha256(kept)[places]
+        total, squares = made.sums(kept, places[split == TRAIN])
+        pixels = made.sha256(kept)
         at = made.link(kept, folder, places)
     columns = {ENCODED["images"]: "sha256", ENCODED["inputs"]: f"{manifest.INPUT}sha256"}
     hashes = {}
-    for name in SPLITS:
-        chosen = split == name
-        writer = SplitWriter(folder, name, int(chosen.sum()), _layout(known | at))
+    for place, name in enumerate(SPLITS):
+        chosen = np.flatnonzero(split == place)
+        writer = SplitWriter(folder, name, len(chosen), _layout(known | at))
         writer.add({tensor: values[chosen] for tensor, values in (known | at).items()})
         hashes[name] = writer.close()
         # Where pictures lie changes with other parts; what they are does not.
         for tensor in at:
             del hashes[name][tensor]
-            of_each = (
-                pixels[chosen].tobytes()
-                if tensor == PIXELS_AT
-                else "\n".join(rows.loc[chosen, columns[tensor]]).encode()
-            )
-            hashes[name][tensor.removesuffix("_at")] = hashlib.sha256(of_each).hexdigest()
+            found = hashlib.sha256()
+            if tensor == PIXELS_AT:
+                found.update(pixels[places[chosen]])
+            else:
+                for piece in compact.hexadecimal(compact.digests(rows[columns[tensor]]), chosen):
+                    found.update(piece)
+            hashes[name][tensor.removesuffix("_at")] = found.hexdigest()
     return Written(hashes, total, squares)
 
 
@@ -167,8 +192,11 @@ def _require_validation(dataset: str) -> None:
         )
 
 
-def _classes(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...]:
-    found = sorted(objects.categories(rows).unique())
+def _classes(dataset: str, settings: spec.DatasetSpec, rows: pa.Table) -> tuple[str, ...]:
+    if settings.objects is None:
+        found = sorted(compact.named(rows["label"])[0])
+    else:
+        found = sorted(rows["categories"].combine_chunks().flatten().unique().to_pylist())
     classes = settings.classes or tuple(found)
     for label in found:
         if label not in classes:
@@ -182,22 +210,23 @@ def _classes(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tu
     return classes
 
 
-def _labels(settings: spec.DatasetSpec, rows: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+def _labels(settings: spec.DatasetSpec, rows: pa.Table, classes: tuple[str, ...]) -> np.ndarray:
     if settings.objects is not None:
         return np.full(len(rows), NO_OBJECT, np.int64)
-    return rows["label"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
+    labels, of_row = compact.named(rows["label"])
+    return np.array([classes.index(label) for label in labels], np.int64)[of_row]
 
 
-def _contents(sha256: pd.Series) -> np.ndarray:
+def _contents(digests: np.ndarray) -> np.ndarray:
     """Return the first eight bytes of each SHA-256, int64 [N]."""
-    return np.array([int(digits[:16], 16) for digits in sha256], np.uint64).view(np.int64)
+    return digests.view(">u8")[:, 0].astype(np.uint64).view(np.int64)
 
 
-def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tuple[str, ...] | None:
+def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pa.Table) -> tuple[str, ...] | None:
     """Return what transcripts are made of, in the order of the indices; None for data without transcripts."""
     if settings.text is None:
         return None
-    found = sorted({symbol for transcript in rows["symbols"] for symbol in transcript})
+    found = sorted(rows["symbols"].combine_chunks().flatten().unique().to_pylist())
     symbols = settings.text.symbols or tuple(found)
     for symbol in found:
         if symbol not in symbols:
@@ -208,16 +237,23 @@ def _symbols(dataset: str, settings: spec.DatasetSpec, rows: pd.DataFrame) -> tu
     return symbols
 
 
-def _words(rows: pd.DataFrame, split: np.ndarray) -> tuple[str, ...] | None:
+def _words(rows: pa.Table, split: np.ndarray) -> tuple[str, ...] | None:
     """Return the words of train's captions, which have a token each; None for data without captions."""
-    if "words" not in rows:
+    if "words" not in rows.column_names:
         return None
-    return tuple(sorted({word for caption in rows["words"][split == "train"] for word in caption}))
+    of_train = rows["words"].combine_chunks().take(arrow.of_numbers(np.flatnonzero(split == TRAIN)))
+    return tuple(sorted(of_train.flatten().unique().to_pylist()))
+
+
+def _tokens(column: pa.ChunkedArray, encode: Callable[..., np.ndarray], known: tuple[str, ...]) -> np.ndarray:
+    """Return the rows that ``encode`` makes of texts in parts, as long as the longest."""
+    texts = column.to_pylist()
+    return encode(texts, known, max(map(len, texts)))
 
 
 def _require_every_split(dataset: str, split: np.ndarray) -> None:
-    for name in SPLITS:
-        if not (split == name).any():
+    for place, name in enumerate(SPLITS):
+        if not (split == place).any():
             raise UserError(
                 f"{dataset_file(dataset)}: splits.{name}: no example is left for the {name} split."
             )
@@ -227,12 +263,15 @@ def _layout(known: dict[str, np.ndarray]) -> Layout:
     return {name: (values.dtype, values.shape[1:]) for name, values in known.items()}
 
 
-def _faces(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+def _faces(rows: pa.Table) -> dict[str, np.ndarray]:
     """Return the landmarks [N, L, 2] and the identities' numbers [N] of all rows, where they are known."""
-    if "landmarks" not in rows:
+    if "landmarks" not in rows.column_names:
         return {}
-    landmarks = np.stack(rows["landmarks"].to_list()).reshape(len(rows), -1, 2)
-    return {"landmarks": landmarks, "identities": np.unique(rows["identity"], return_inverse=True)[1]}
+    landmarks = np.asarray(rows["landmarks"].combine_chunks().flatten()).reshape(len(rows), -1, 2)
+    return {
+        "landmarks": landmarks,
+        "identities": np.unique(rows["identity"].to_pylist(), return_inverse=True)[1],
+    }
 
 
 def _describe(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 
+from data.content_splits import hashed
 from data.errors import UserError
 from data.prepared import SPLITS
 from data.spec import Splits
@@ -82,9 +81,7 @@ def _ranked(
 def _places(unit: pd.Series, salt: str) -> pd.Series:
     """Return for each unit its place in [0, 1): a hash of it and the salt, evenly spread."""
     numbers, units = unit.factorize(use_na_sentinel=False)
-    hashed = (hashlib.sha256(f"{salt}\n{one}".encode()).digest()[:8] for one in units)
-    places = np.frombuffer(b"".join(hashed), ">u8") / 2**64
-    return pd.Series(places[numbers], unit.index)
+    return pd.Series(hashed(units, salt)[numbers], unit.index)
 
 
 def _groups(manifest: pd.DataFrame, content: pd.Series) -> pd.Series:

@@ -84,7 +84,7 @@ def write(
                 position += part.count
                 continue
             (row, *contents), picture = _example(listed, position, settings, memo, read)
-            if any(row[name] is None for name in _HASHES if name in row):
+            if any(row[name] is None for name in manifest.HASHES if name in row):
                 # It could not be read, and no change of the file may tell when it can.
                 listed.forget(position)
             writer.add(row, *contents)
@@ -156,9 +156,6 @@ class _Listed:
             return (key(file.place),)
         self._has_input[position] = True
         return key(file.place), key(file.input.place)
-
-
-_HASHES = ("sha256", f"{manifest.INPUT}sha256")
 
 
 def _modified(files: Sequence[ImageFile]) -> np.ndarray:

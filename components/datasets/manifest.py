@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from components.datasets import arrow
 from data.errors import UserError
 from data.image_shards import EncodedImages
 from data.slices import DESCRIBED
@@ -46,6 +46,15 @@ DESCRIPTION = (
 """The columns that describe an image; those of an input have ``INPUT`` before their names."""
 
 INPUT = "input_"
+
+HASHES = ("sha256", f"{INPUT}sha256")
+"""The columns of SHA-256, in hexadecimal digits."""
+
+FEW = ("split", "label")
+"""The columns of which many rows have the same."""
+
+_ORDER = ("id", "sha256")
+"""What the manifest is sorted by: the hash makes the order certain, should two ids be the same."""
 
 SCHEMA = pa.schema(
     {
@@ -142,10 +151,21 @@ def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     return _table(folder, columns)[0].to_pandas()
 
 
-def read_in_parts(folder: Path, columns: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the same, and where each row is in all :func:`files` of rows, one after the other: int64 [N]."""
-    table, places = _table(folder, columns)
-    return table.to_pandas(), places
+def read_compact(folder: Path, columns: list[str]) -> tuple[pa.Table, np.ndarray]:
+    """Return the columns, of many examples in little memory, and where each row is in all :func:`files` of rows.
+
+    Args:
+        folder: the ``ingest`` folder.
+        columns: those that are read; ``HASHES`` come as the 32 bytes that they say, ``FEW`` as dictionaries.
+
+    Returns:
+        The rows in the order of the manifest, each column in one piece; and int64 [N], places in all files of rows,
+        one after the other.
+
+    Raises:
+        UserError: there is no manifest.
+    """
+    return _table(folder, columns, compact=True)
 
 
 def files(folder: Path) -> list[Path]:
@@ -174,10 +194,11 @@ class Contents(Sequence[bytes | None]):
         self.paths = tuple(folder / SHARDS / name for name in sorted(names))
         self._images = EncodedImages(self.paths)
         # Of a row without content the numbers are of no account; -1 marks it.
-        shard, row = (np.asarray(values.fill_null(0)) for values in (shards.indices, rows))
+        is_there = arrow.is_there(rows)
+        shard, row = (np.where(is_there, arrow.to_numpy(values), 0) for values in (shards.indices, rows))
         first = dict(zip(sorted(names), self._images.starts, strict=True))
         starts = np.array([*(first[name] for name in names), 0])
-        self.places = np.where(rows.is_valid(), starts[shard] + row, -1)
+        self.places = np.where(is_there, starts[shard] + row, -1)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -197,15 +218,40 @@ def fingerprint(folder: Path) -> str:
     return found.hexdigest()
 
 
-def _table(folder: Path, columns: list[str] | None) -> tuple[pa.Table, np.ndarray]:
+def _table(folder: Path, chosen: list[str] | None, *, compact: bool = False) -> tuple[pa.Table, np.ndarray]:
     found = files(folder)
     if not found:
         raise UserError(f"{folder}: no {MANIFEST} there. Run the ingest stage first.")
-    order = ["id", "sha256"]  # The hash makes the order certain, should two ids be the same.
-    wanted = None if columns is None else list(dict.fromkeys([*columns, *order]))
+    wanted = None if chosen is None else list(dict.fromkeys([*chosen, *_ORDER]))
+    table = pa.concat_tables([_rows(path, wanted, compact) for path in found]).unify_dictionaries()
+    places = _order(table)
+    taken = {}
+    for name in table.column_names if chosen is None else chosen:
+        # Column by column, so that what was taken is given back before the next one is.
+        taken[name] = table[name].combine_chunks().take(places)
+        table = table.drop_columns([name])
+    return pa.Table.from_arrays([*taken.values()], [*taken]), arrow.to_numpy(places).astype(np.int64)
+
+
+def _rows(path: Path, chosen: list[str] | None, compact: bool) -> pa.Table:
     # File by file: a reader of all of them buffers twenty times what the columns are.
-    opened = (pq.ParquetFile(path, pre_buffer=False) for path in found)
-    table = pa.concat_tables([file.read(wanted, use_threads=False) for file in opened])
-    places = pc.sort_indices(table, [(name, "ascending") for name in order])
-    table = table.take(places)
-    return table if columns is None else table.select(columns), np.asarray(places, np.int64)
+    few = list(FEW) if compact else None
+    with pq.ParquetFile(path, pre_buffer=False, read_dictionary=few) as file:
+        table = file.read(chosen, use_threads=False)
+    for name in HASHES if compact else ():
+        if name in table.column_names:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, _digests(table[name].to_pylist()))
+    return table
+
+
+def _digests(texts: list[str | None]) -> pa.Array:
+    if None in texts:
+        return pa.array([None if text is None else bytes.fromhex(text) for text in texts], pa.binary(32))
+    return arrow.of_bytes(bytes.fromhex("".join(texts)), 32)
+
+
+def _order(table: pa.Table) -> pa.Array:
+    import pyarrow.compute as pc  # Slow to import, and ingest does without it.
+
+    return pc.sort_indices(table, [(name, "ascending") for name in _ORDER])

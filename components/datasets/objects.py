@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from data import fit
 from data.objects import beyond, clip
 from data.prepared import NO_OBJECT
 from data.spec import ImageSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def categories(rows: pd.DataFrame) -> pd.Series:
@@ -34,6 +36,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         the picture, as a share of the picture's), ``beyond`` (pixels by which its box reaches beyond the border) and
         ``crowd``.
     """
+    import pandas as pd  # Slow to import, and prepare of images without objects does without.
+
     parts = []
     for row in rows[rows["boxes"].notna() & rows["width"].notna()].itertuples(index=False):
         boxes = np.asarray(row.boxes).reshape(-1, 4)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.datasets import arrow
 from components.datasets.manifest import IMAGES, MANIFEST, PLACES, SCHEMA, SHARDS
 from data import image_shards
 
@@ -94,7 +95,7 @@ class PartWriter:
         unnamed = self._folder / MANIFEST / ".part"
         # Contents and hashes do not repeat: dictionaries and statistics would only cost time.
         pq.write_table(
-            pa.Table.from_pylist(self._rows, self._schema),
+            arrow.table(self._rows, self._schema),
             unnamed,
             compression="zstd",
             compression_level=1,

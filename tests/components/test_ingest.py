@@ -146,12 +146,13 @@ def test_digits_are_scikit_learns(tmp_path):
     np.testing.assert_array_equal(np.rint(pixels.reshape(-1, 8, 8) / 255 * 16), expected.images)
 
 
-def test_torch_is_not_imported(photos):
+def test_ingest_imports_little(photos):
     done = command(photos.parent / "project", "-X", "importtime", "-m", "components.ingest", "mine")
     loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert "PIL.Image" in loaded and not loaded & {
         "torch",
         "torchvision",
+        "pandas",
         "great_expectations",
         "sklearn",
         "mlflow",
