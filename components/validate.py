@@ -19,7 +19,7 @@ from components.project.layout import (
     suite_file,
     validation_file,
 )
-from components.validation import expectations, suite
+from components.validation import expectations, rows, suite
 from components.validation.runner import Outcome, own
 from components.validation.runner import run as run_expectations
 from data import atomic, spec
@@ -35,8 +35,14 @@ def run(dataset: str) -> Path:
     """
     settings = spec.load(dataset_file(dataset))
     chosen = suite.load(suite_file(dataset))
-    rows = manifest.read(ingested(dataset))
-    outcomes = check(dataset, rows, chosen, settings.splits, data_docs(dataset))
+    outcomes = check(
+        dataset,
+        # Held by nobody else, so that it is given back early.
+        rows.read(ingested(dataset), chosen.expectations, settings.splits),
+        chosen,
+        settings.splits,
+        data_docs(dataset),
+    )
     verdict = {
         "dataset": dataset,
         "success": all(outcome.success for outcome in outcomes),
@@ -56,14 +62,16 @@ def run(dataset: str) -> Path:
 
 
 def check(
-    dataset: str, rows: pd.DataFrame, chosen: suite.Suite, splits: spec.Splits, docs: Path | None
+    dataset: str, read: pd.DataFrame, chosen: suite.Suite, splits: spec.Splits, docs: Path | None
 ) -> list[Outcome]:
     """Try the general expectations and the data set's own; with ``docs``, write the Data Docs there."""
-    tables = expectations.tables(rows, chosen, splits)
+    tables = expectations.tables(read, chosen, splits)
     all_of_them = [
-        *expectations.general(chosen, rows),
+        *expectations.general(chosen, read),
         *own(suite_file(dataset), chosen.expectations, tables),
     ]
+    del read
+    tables = expectations.narrowed(tables, all_of_them)
     return run_expectations(dataset, all_of_them, tables, docs)
 
 

@@ -6,12 +6,22 @@ a folder of images has no other use.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+# What is freed serves others again, and what was large goes back to the system. pyarrow's own allocator keeps it, and
+# 20 MiB from the beginning; glibc keeps what is smaller than the largest block that was freed, unless told a size.
+pa.set_memory_pool(pa.system_memory_pool())
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+if _LIBC:
+    _M_MMAP_THRESHOLD = -3
+    _LIBC.mallopt(_M_MMAP_THRESHOLD, 1 << 17)
 
 _NUMBERS = {
     pa.int32(): np.int32,
@@ -78,6 +88,12 @@ def is_there(values: pa.Array) -> np.ndarray:
         return np.ones(len(values), bool)
     bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
     return bits[values.offset : values.offset + len(values)].astype(bool)
+
+
+def give_back() -> None:
+    """Give what small pieces left free back to the system: between those that stay, glibc keeps it."""
+    if _LIBC:
+        _LIBC.malloc_trim(0)
 
 
 def _offsets(lengths: Iterable[int]) -> pa.Buffer:

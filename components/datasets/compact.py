@@ -17,9 +17,9 @@ _ROWS = 4096
 
 
 def digests(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column of hashes, none of which is missing, as uint8 [N, 32]."""
+    """Return a column of bytes, as many in each row, as uint8 [N, bytes]; where one is missing, any are there."""
     values = column.combine_chunks()
-    content = np.frombuffer(values.buffers()[1], np.uint8).reshape(-1, 32)
+    content = np.frombuffer(values.buffers()[1], np.uint8).reshape(-1, values.type.byte_width)
     return content[values.offset : values.offset + len(values)]
 
 

@@ -8,7 +8,7 @@ its content. The manifest is the rows of all parts, in the order of ``id``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,21 @@ INPUT = "input_"
 HASHES = ("sha256", f"{INPUT}sha256")
 """The columns of SHA-256, in hexadecimal digits."""
 
-FEW = ("split", "label")
-"""The columns of which many rows have the same."""
+BYTES = {"sha256": 32, f"{INPUT}sha256": 32, "phash": 8}
+"""The columns of hexadecimal digits, and how many bytes each value says."""
+
+FEW = (
+    "split",
+    "label",
+    "mode",
+    "format",
+    "error",
+    *(f"{INPUT}{name}" for name in ("mode", "format", "error")),
+)
+"""The columns of which many rows have the same, or nothing."""
+
+_PIECES = 64
+"""Files whose rows are held before they are joined: as pieces, they take several times what is in them."""
 
 _ORDER = ("id", "sha256")
 """What the manifest is sorted by: the hash makes the order certain, should two ids be the same."""
@@ -151,12 +164,16 @@ def read(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     return _table(folder, columns)[0].to_pandas()
 
 
-def read_compact(folder: Path, columns: list[str]) -> tuple[pa.Table, np.ndarray]:
-    """Return the columns, of many examples in little memory, and where each row is in all :func:`files` of rows.
+def read_compact(
+    folder: Path, chosen: list[str], digests: Sequence[str] = HASHES, few: Sequence[str] = FEW
+) -> tuple[pa.Table, np.ndarray]:
+    """Return columns, of many examples in little memory, and where each row is in all :func:`files` of rows.
 
     Args:
         folder: the ``ingest`` folder.
-        columns: those that are read; ``HASHES`` come as the 32 bytes that they say, ``FEW`` as dictionaries.
+        chosen: the columns that are read.
+        digests: those of ``BYTES`` that come as bytes.
+        few: those that come as dictionaries.
 
     Returns:
         The rows in the order of the manifest, each column in one piece; and int64 [N], places in all files of rows,
@@ -165,7 +182,17 @@ def read_compact(folder: Path, columns: list[str]) -> tuple[pa.Table, np.ndarray
     Raises:
         UserError: there is no manifest.
     """
-    return _table(folder, columns, compact=True)
+    told, repeated = ([name for name in names if name in chosen] for names in (digests, few))
+    return _table(folder, chosen, told, repeated)
+
+
+def columns(folder: Path) -> list[str]:
+    """Return the names of the columns that an ``ingest`` folder has.
+
+    Raises:
+        UserError: there is no manifest.
+    """
+    return pq.read_schema(_require(folder)[0]).names
 
 
 def files(folder: Path) -> list[Path]:
@@ -218,37 +245,52 @@ def fingerprint(folder: Path) -> str:
     return found.hexdigest()
 
 
-def _table(folder: Path, chosen: list[str] | None, *, compact: bool = False) -> tuple[pa.Table, np.ndarray]:
+def _require(folder: Path) -> list[Path]:
     found = files(folder)
     if not found:
         raise UserError(f"{folder}: no {MANIFEST} there. Run the ingest stage first.")
+    return found
+
+
+def _table(
+    folder: Path, chosen: list[str] | None, digests: Sequence[str] = (), few: Sequence[str] = ()
+) -> tuple[pa.Table, np.ndarray]:
     wanted = None if chosen is None else list(dict.fromkeys([*chosen, *_ORDER]))
-    table = pa.concat_tables([_rows(path, wanted, compact) for path in found]).unify_dictionaries()
+    table = _joined([_joined([_rows(path, wanted, digests, few) for path in some]) for some in _some(folder)])
+    arrow.give_back()
     places = _order(table)
     taken = {}
     for name in table.column_names if chosen is None else chosen:
         # Column by column, so that what was taken is given back before the next one is.
         taken[name] = table[name].combine_chunks().take(places)
         table = table.drop_columns([name])
-    return pa.Table.from_arrays([*taken.values()], [*taken]), arrow.to_numpy(places).astype(np.int64)
+    table = pa.Table.from_arrays([*taken.values()], [*taken])
+    return table, arrow.to_numpy(places).astype(np.int64)
 
 
-def _rows(path: Path, chosen: list[str] | None, compact: bool) -> pa.Table:
+def _some(folder: Path) -> Iterator[list[Path]]:
+    found = _require(folder)
+    return (found[start : start + _PIECES] for start in range(0, len(found), _PIECES))
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def _rows(path: Path, chosen: list[str] | None, digests: Sequence[str], few: Sequence[str]) -> pa.Table:
     # File by file: a reader of all of them buffers twenty times what the columns are.
-    few = list(FEW) if compact else None
-    with pq.ParquetFile(path, pre_buffer=False, read_dictionary=few) as file:
+    with pq.ParquetFile(path, pre_buffer=False, read_dictionary=list(few)) as file:
         table = file.read(chosen, use_threads=False)
-    for name in HASHES if compact else ():
-        if name in table.column_names:
-            place = table.column_names.index(name)
-            table = table.set_column(place, name, _digests(table[name].to_pylist()))
+    for name in digests:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, _digests(table[name].to_pylist(), BYTES[name]))
     return table
 
 
-def _digests(texts: list[str | None]) -> pa.Array:
+def _digests(texts: list[str | None], size: int) -> pa.Array:
     if None in texts:
-        return pa.array([None if text is None else bytes.fromhex(text) for text in texts], pa.binary(32))
-    return arrow.of_bytes(bytes.fromhex("".join(texts)), 32)
+        return pa.array([None if text is None else bytes.fromhex(text) for text in texts], pa.binary(size))
+    return arrow.of_bytes(bytes.fromhex("".join(texts)), size)
 
 
 def _order(table: pa.Table) -> pa.Array:

@@ -16,6 +16,7 @@ import pandas as pd
 from components.datasets import objects
 from components.datasets.manifest import INPUT
 from components.validation import drift, duplicates
+from components.validation.rows import SPLIT, named
 from components.validation.suite import Suite
 from data.prepared import SPLITS
 from data.spec import Splits
@@ -50,9 +51,9 @@ KEYS = {"examples": "id", "classes": "class", "columns": "column", "objects": "o
 
 def tables(rows: pd.DataFrame, suite: Suite, splits: Splits) -> dict[str, pd.DataFrame]:
     """Return the tables that the expectations are on; without ``suite.reference`` there is no ``columns``."""
-    split = assign(rows, splits)
+    split = rows[SPLIT] if SPLIT in rows else assign(rows, splits)
     examples = rows.assign(
-        split_used=split,
+        **{SPLIT: split},
         side=rows[["width", "height"]].min(axis=1),
         same_as=duplicates.earlier(rows),
         same_in_another_split=duplicates.in_another_split(rows, split),
@@ -98,6 +99,19 @@ def tables(rows: pd.DataFrame, suite: Suite, splits: Splits) -> dict[str, pd.Dat
     }
 
 
+def narrowed(tables: dict[str, pd.DataFrame], expectations: list[Expectation]) -> dict[str, pd.DataFrame]:
+    """Return ``tables`` with the columns alone that ``expectations`` are about, and what names the rows.
+
+    Great Expectations copies all of a table for each column that it looks at.
+    """
+    found = {}
+    for name, table in tables.items():
+        told = tuple({"type": one.type, **one.arguments} for one in expectations if one.table == name)
+        asked = named([*table.columns], told) | {KEYS[name]}
+        found[name] = table[[column for column in table.columns if column in asked]]
+    return found
+
+
 def unknown(parts: pd.Series, split: pd.Series) -> pd.Series:
     """Return of each text outside of train those of its ``parts`` that no text of train has, or None."""
     there = parts[parts.notna()]
@@ -134,8 +148,10 @@ def _examples_by_class(rows: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
 
     A class of which there are only crowds has a row, too, of zeros.
     """
-    of = objects.counted(rows).rename("class").to_frame().assign(split=split, row=lambda table: table.index)
-    counts = of.drop_duplicates().groupby(["class", "split"]).size().unstack(fill_value=0)
+    of = objects.counted(rows).rename("class").to_frame().assign(split=split)
+    if "categories" in rows:  # An image with several objects of a class counts once.
+        of = of.assign(row=of.index).drop_duplicates()
+    counts = of.groupby(["class", "split"]).size().unstack(fill_value=0)
     names = pd.Index(sorted(objects.categories(rows).dropna().unique()), name="class")
     counts = counts.reindex(index=names, columns=SPLITS, fill_value=0)
     return counts.rename_axis(columns=None).reset_index()

@@ -52,11 +52,15 @@ def _spared() -> Iterator[None]:
 with _spared():
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.execution_engine import pandas_execution_engine
     from great_expectations.expectations.registry import (
         get_expectation_impl,
         list_registered_expectation_implementations,
     )
     from pydantic.v1 import ValidationError
+
+# A table is hashed to tell batches apart, and there is but one: of many rows that takes more than all expectations.
+pandas_execution_engine.hash_pandas_dataframe = lambda table: "not taken"
 
 __all__ = [
     "ProgressBarsConfig",
