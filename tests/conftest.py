@@ -34,15 +34,15 @@ sys.dont_write_bytecode = False
 MADE_ONCE = {
     "measured_project": {"measured_project", "measured"},
     "staged_projects": {"staged_projects", "staged"},
+    "prefect_server": {"pipeline", "prefect", "prefect_database"},
 }
 """Fixtures that cost much more than the tests that use them, by any of these names: their files are one piece."""
 LONGEST = (
     "tests/test_pipeline.py",
     "measured_project",
     "staged_projects",
+    "prefect_server",
     "tests/components/serving/page/test_page.py",
-    "tests/flows/test_reproduction.py",
-    "tests/flows/test_scheduled_retraining.py",
     "tests/components/test_judge.py",
     "tests/components/promotion/test_deleted_versions.py",
 )

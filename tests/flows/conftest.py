@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -79,24 +82,40 @@ def pipeline(toy, sqlite_template, monkeypatch) -> Pipeline:  # noqa: F811
     return Pipeline(toy, "one", "two")
 
 
-@pytest.fixture(scope="module")
-def prefect(tmp_path_factory):
-    """One real Prefect server for all tests of a module: each run would else start its own."""
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """One real Prefect server for all tests, each run would else start its own; yield the variables that name it."""
     from flows.prefect_api import server
 
-    before = Path.cwd()
-    saved = {name: os.environ.pop(name, None) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
-    os.chdir(tmp_path_factory.mktemp("prefect"))
-    try:
-        with server.api():
+    names = ("PREFECT_API_URL", "PREFECT_HOME")
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in names:
+                patch.delenv(name, raising=False)
+            patch.chdir(tmp_path_factory.mktemp("prefect"))
+            running.enter_context(server.api())
             server.wait()
-            os.chdir(before)
-            yield
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+            settings = {name: os.environ.pop(name) for name in names}
+        yield settings
+        os.environ.update(settings)  # of which the server, as it ends, takes its address away
+
+
+@pytest.fixture
+def prefect(prefect_server, monkeypatch) -> None:
+    """That server as the one that runs use."""
+    for name, value in prefect_server.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def prefect_database(prefect_server, toy, monkeypatch) -> None:
+    """Where each run starts a server of its own: a database in the project that is made already, which takes 5 s."""
+    for name in prefect_server:
+        monkeypatch.delenv(name, raising=False)
+    database = toy / ".darkroom/prefect/prefect.db"
+    database.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(Path(prefect_server["PREFECT_HOME"]) / "prefect.db")) as made:
+        made.execute("VACUUM INTO ?", [str(database)])
 
 
 @pytest.fixture(autouse=True)

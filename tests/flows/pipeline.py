@@ -14,6 +14,7 @@ import psutil
 
 from flows.processes.reaper import MARK
 from tests.components import workspace
+from tests.flows import command_server
 from tests.flows.toy_stage import MADE
 
 ROOT = Path(__file__).parents[2]
@@ -134,24 +135,33 @@ class Pipeline:
         """Return the stages whose commands ended well, in that order."""
         return [line.removeprefix("done ") for line in self.log() if line.startswith("done ")]
 
-    def processes(self) -> list[str]:
-        """Return the command lines of live processes that a run in this folder started."""
-        found = []
+    def processes(self) -> dict[str, psutil.Process]:
+        """Return the live processes that a run in this folder started, by command line."""
+        found = {}
         for process in psutil.process_iter():
             try:
                 mine = process.environ().get("DARKROOM_TEST") == str(self.folder)
                 if mine and process.environ().get(MARK) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(" ".join(process.cmdline()))
+                    found[" ".join(process.cmdline())] = process
             except psutil.Error:
                 continue
         return found
 
+    def prefect_server(self) -> psutil.Process:
+        """Return the server that a run in this folder started for itself."""
+        (found,) = (
+            process
+            for command, process in self.processes().items()
+            if "prefect.server.api.server:create_app" in command
+        )
+        return found
+
     def wait_until_quiet(self) -> list[str]:
-        """Wait up to 20 s until nothing of a run is left, and return what is."""
+        """Wait up to 20 s until nothing of a run is left, and return the commands of what is."""
         give_up = time.monotonic() + 20
         while self.processes() and time.monotonic() < give_up:
             time.sleep(0.1)
-        return self.processes()
+        return list(self.processes())
 
     def partial_files(self) -> list[Path]:
         """Return files of an unfinished write that lie under a name a reader would look for."""
@@ -169,7 +179,7 @@ class Pipeline:
         ).stdout.strip()
 
     def _command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "flows", "run", *arguments]
+        return command_server.command("run", *arguments)
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(ROOT), "DARKROOM_TEST": str(self.folder)}

@@ -11,34 +11,26 @@ import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import psutil
 import pytest
 
 from data.errors import UserError
 from flows.prefect_api import crashed_runs, server
-from tests.flows.pipeline import ROOT, Pipeline, steps
+from tests.flows import prefect_record
+from tests.flows.pipeline import ROOT, steps
 
 FIRST = "ingest@shapes"
 
 
-@pytest.fixture
-def alone(pipeline, monkeypatch) -> Pipeline:
-    """The toy pipeline; each run starts a Prefect server of its own."""
-    for name in ("PREFECT_API_URL", "PREFECT_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    return pipeline
-
-
-def test_a_server_that_dies_in_a_run_changes_nothing_of_it(alone, monkeypatch):
+def test_a_server_that_dies_in_a_run_changes_nothing_of_it(pipeline, prefect_database, monkeypatch):
     monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")  # the wait for them is what is bounded
-    hold = alone.hold(FIRST)
-    process = alone.start("one", "--json")
-    alone.wait_for(FIRST, process)
-    _prefect_server(process).kill()
+    hold = pipeline.hold(FIRST)
+    process = pipeline.start("one", "--json")
+    pipeline.wait_for(FIRST, process)
+    pipeline.prefect_server().kill()
     hold.unlink()
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 0, output
-    assert alone.done() == steps("one")
+    assert pipeline.done() == steps("one")
     assert output.count("Prefect's API did not answer at the end, so its record is not whole: ") == 1
     assert '"verdict": "champion"' in output
     assert "Traceback" not in output
@@ -49,24 +41,18 @@ def test_a_run_that_is_cancelled_through_the_api_stops(pipeline, prefect):
     hold = pipeline.hold(FIRST)
     process = pipeline.start("one")
     pipeline.wait_for(FIRST, process)
-    script = (
-        "from prefect.client.orchestration import get_client\n"
-        "from prefect.states import Cancelling\n"
-        "with get_client(sync_client=True) as client:\n"
-        "    (run,) = [run for run in client.read_flow_runs() if run.state.type.value == 'RUNNING']\n"
-        "    client.set_flow_run_state(run.id, Cancelling())\n"
-        "    input()\n"
-        "    print(client.read_flow_run(run.id).state.type.value)\n"
-    )
-    command = [sys.executable, "-c", script]
-    asking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    api = os.environ["PREFECT_API_URL"]
+    mine = {"tags": {"all_": [crashed_runs.workspace_tag()]}}
+    (run,) = prefect_record.runs(api, flow_runs=mine)
+    assert run["state_type"] == "RUNNING"
+    prefect_record.cancel(api, run)
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "run: it was cancelled through Prefect's API. What is done is kept" in output
     assert "Traceback" not in output
     assert pipeline.wait_until_quiet() == []
     assert pipeline.done() == []
-    assert asking.communicate("\n")[0].strip() == "CANCELLED"
+    assert [run["state_type"] for run in prefect_record.runs(api, flow_runs=mine)] == ["CANCELLED"]
     hold.unlink()
 
 
@@ -180,12 +166,3 @@ def test_a_folder_keeps_its_tag_by_whatever_host_name_and_its_copy_has_another(t
     shutil.copytree(tmp_path / "moved", tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     assert crashed_runs.workspace_tag() != tag
-
-
-def _prefect_server(run: subprocess.Popen) -> psutil.Process:
-    (found,) = (
-        process
-        for process in psutil.Process(run.pid).children()
-        if "prefect.server.api.server:create_app" in process.cmdline()
-    )
-    return found

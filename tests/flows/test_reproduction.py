@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from flows import reproduction
 from flows.cli.app import whole
 from flows.cli.reproduce import told
 from flows.reproduction import Reproduction
+from tests.flows import command_server
 from tests.flows.cli.command import call
 from tests.flows.pipeline import ROOT, Pipeline
 
@@ -43,7 +43,7 @@ def commit(pipeline: Pipeline) -> None:
 
 def reproduce(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "flows", "reproduce", *arguments],
+        command_server.command("reproduce", *arguments),
         cwd=pipeline.folder,
         capture_output=True,
         text=True,

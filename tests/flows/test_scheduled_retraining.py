@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.flows import command_server, prefect_record
 from tests.flows.pipeline import ROOT, Pipeline, kill_9, steps
 
 OFTEN = "* * * * * */5"
@@ -26,9 +24,8 @@ STARTED: list[subprocess.Popen] = []
 
 
 @pytest.fixture
-def pipeline(pipeline, monkeypatch) -> Iterator[Pipeline]:
+def pipeline(pipeline, prefect_database) -> Iterator[Pipeline]:
     """The toy pipeline; what was started in it is killed at the end, also when a test fails."""
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     yield pipeline
     while STARTED:
         process = STARTED.pop()
@@ -52,7 +49,7 @@ def start(pipeline: Pipeline, *arguments: str, log: str = "schedule.log") -> sub
     }
     with (pipeline.folder / log).open("w") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows", "schedule", *arguments],
+            command_server.command("schedule", *arguments),
             cwd=pipeline.folder,
             env=environment,
             stdout=written,
@@ -78,11 +75,9 @@ def wait_for(what, process: subprocess.Popen, pipeline: Pipeline) -> None:
 def runs(pipeline: Pipeline, flow: str = "scheduled-retraining") -> list[str]:
     """Return the state of each run of a flow that Prefect knows; those that are still to come are left out."""
     url = (pipeline.folder / ".darkroom/prefect.url").read_text()
-    body = json.dumps({"flows": {"name": {"any_": [flow]}}}).encode()
-    request = urllib.request.Request(f"{url}/flow_runs/filter", body, {"content-type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return [run["state_type"] for run in json.load(answer) if run["state_type"] != "SCHEDULED"]
+        known = prefect_record.runs(url, flows={"name": {"any_": [flow]}})
+        return [run["state_type"] for run in known if run["state_type"] != "SCHEDULED"]
     except urllib.error.URLError:  # it is about to start
         return []
 
