@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from components.bundles import bundle, triton_config
-from components.project import layout
+from components.project import dvc_lock, layout
 from data.errors import first_line
 
 DVC_TAG = "bundle_dvc_md5"
@@ -22,17 +20,11 @@ DVC_TAG = "bundle_dvc_md5"
 
 _FILES = (bundle.DESCRIPTION, bundle.MODEL, bundle.GOLDEN, triton_config.FILE)
 _NONE = "none"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def dvc_name(name: str) -> str:
     """Return what ``dvc.lock`` calls the present bundle of model ``name``; ``none`` where it does not know it."""
-    lock = Path("dvc.lock")
-    locked = (yaml.load(lock.read_text(), _LOADER) if lock.exists() else None) or {}
-    stages = locked.get("stages", {})
-    outs = [out for stage in stages.values() for out in stage.get("outs", ())]
-    path = layout.bundle(name).as_posix()
-    return next((out["md5"] for out in outs if out["path"] == path and "md5" in out), _NONE)
+    return dvc_lock.outs(name).get(layout.bundle(name).as_posix(), _NONE)
 
 
 def look(name: str, run_id: str, tags: dict[str, str], to: Path) -> Iterator[str]:

@@ -15,6 +15,9 @@ It runs no command where :data:`RESTORE_ONLY` says so: what is not in the cache 
 
 It writes ``dvc.lock`` in one step. DVC itself empties the file and fills it again: killed in between, it leaves the
 first part, which is a valid file and has forgotten the rest.
+
+It reads and writes of ``dvc.lock`` what is its stage's (:mod:`flows.stages.lock_entries`). DVC itself does all of it
+for each stage: 4.5 s where there are forty models, and nobody else can do anything in that time.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data import atomic
+from flows.stages import lock_entries
 
 if TYPE_CHECKING:
     from dvc.dependency import Dependency
@@ -51,6 +55,7 @@ def main() -> None:
     write_at_once()
     if os.environ.pop(RESTORE_ONLY, None):
         _run_nothing()
+    lock_entries.use()
     sys.exit(main(sys.argv[1:]))
 
 
