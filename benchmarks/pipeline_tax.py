@@ -1,14 +1,16 @@
 """What the pipeline costs beside the work itself, and what a run with nothing to do costs beside ``dvc repro``.
 
-    python benchmarks/pipeline_tax.py [--families logreg gmm cnn vae gan] [--models 40] [--repeat 5]
+    python benchmarks/pipeline_tax.py [--families logreg gmm cnn vae gan] [--models 40] [--most 100] [--repeat 5]
+        [--of CHECKOUT]
 
-Everything is measured in one run on clones of this checkout's last commit, in a temporary folder:
+Everything is measured in one run on clones of the last commit of a checkout, by default of this one, in a temporary
+folder:
 
 * the whole pipeline (``darkroom run``, quick models of ``--families`` on digits, whose work alone should take about a
   minute) against the same stage functions called one after another in a single bare process, wall time and peak memory
-  of all processes together;
-* a run with nothing changed, by ``darkroom run`` and by ``dvc repro`` in turns, with these models and with
-  ``--models``.
+  of all processes together; none where ``--families`` is followed by nothing;
+* the same for as many models of logistic regression as ``--models`` says;
+* a run with nothing changed, by ``darkroom run`` and by ``dvc repro`` in turns, with these models, and with ``--most``.
 """
 
 from __future__ import annotations
@@ -50,36 +52,58 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--families", nargs="+", default=FAMILIES)
-    parser.add_argument("--models", type=int, default=40, help="models of the larger no-op run")
+    parser.add_argument("--families", nargs="*", default=FAMILIES)
+    parser.add_argument("--models", type=int, default=40, help="models of logistic regression from nothing")
+    parser.add_argument("--most", type=int, default=100, help="models of the largest run with nothing to do")
     parser.add_argument("--repeat", type=int, default=5, help="no-op runs of each kind")
+    parser.add_argument("--of", type=Path, default=ROOT, help="the checkout that is measured")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
-        results = measure(Path(folder), arguments.families, arguments.models, arguments.repeat)
+        results = measure(Path(folder), arguments)
     for name, value in results.items():
         print(f"{name:45} {value:10.2f}")
     print(json.dumps(results))
 
 
-def measure(folder: Path, families: list[str], models: int, repeat: int) -> dict[str, float]:
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """Return every figure: seconds, MiB and ratios, by name."""
-    flow, bare, many = (clone(folder / name) for name in ("flow", "bare", "many"))
-    for project in (flow, bare):
-        put_models(project, {name: {"family": name, "dataset": "digits"} for name in families})
+    results = {}
+    if options.families:
+        few = {name: {"family": name} for name in options.families}
+        flow, results = from_nothing(options.of, folder / "few", few)
+        results |= nothing_to_do(flow, len(few), options.repeat)
+    flow, figures = from_nothing(options.of, folder / "many", logistic(options.models))
+    for name, value in figures.items():
+        what, comma, unit = name.partition(",")
+        results[f"{what} of {options.models} models{comma}{unit}"] = value
+    results |= nothing_to_do(flow, options.models, options.repeat)
+    if options.most > options.models:
+        put_models(flow, logistic(options.most))
+        timed(DARKROOM, flow)
+        results |= nothing_to_do(flow, options.most, options.repeat)
+    return results
+
+
+def logistic(count: int) -> dict[str, dict]:
+    """Return that many models of logistic regression, which differ by their seed."""
+    return {f"logreg-{seed}": {"family": "logreg", "seed": seed} for seed in range(count)}
+
+
+def from_nothing(checkout: Path, folder: Path, models: dict[str, dict]) -> tuple[Path, dict[str, float]]:
+    """Make ``models`` in one bare process, then by ``darkroom run``; return the folder of that, and the figures."""
+    bare, flow = (clone(checkout, folder.with_name(f"{folder.name}-{kind}")) for kind in ("bare", "flow"))
+    for project in (bare, flow):
+        put_models(project, models)
     bare_s, bare_mib = timed([sys.executable, "-c", BARE], bare)
     flow_s, flow_mib = timed(DARKROOM, flow)
-    results = {"bare, s": bare_s, "pipeline, s": flow_s, "pipeline / bare": flow_s / bare_s}
-    results |= {"bare, peak MiB": bare_mib, "pipeline, peak MiB": flow_mib}
-    results |= nothing_to_do(flow, len(families), repeat)
-    logreg = {"family": "logreg", "dataset": "digits"}
-    put_models(many, {f"logreg-{seed}": {**logreg, "seed": seed} for seed in range(models)})
-    results[f"pipeline of {models} models, s"], _ = timed(DARKROOM, many)
-    return results | nothing_to_do(many, models, repeat)
+    figures = {"bare, s": bare_s, "pipeline, s": flow_s, "pipeline / bare": flow_s / bare_s}
+    return flow, figures | {"bare, peak MiB": bare_mib, "pipeline, peak MiB": flow_mib}
 
 
 def put_models(project: Path, models: dict[str, dict]) -> None:
-    """Make ``models`` those of the project, each with a threshold that it reaches."""
+    """Make ``models``, on digits, those of the project, each with a threshold that it reaches."""
     file = project / "params.yaml"
+    models = {name: {"dataset": "digits"} | entry for name, entry in models.items()}
     few_bits, all_classes = {"bits_per_dim": {"at_most": 8.0}}, {"classes_covered": {"at_least": 10}}
     thresholds = {"gmm": few_bits, "vae": few_bits, "gan": all_classes, "ddpm": all_classes}
     judged = {name: entry for name, entry in models.items() if entry["family"] in ("vae", "gan", "ddpm")}
@@ -108,9 +132,9 @@ DARKROOM = [sys.executable, "-m", "flows", "run"]
 DVC = [sys.executable, "-m", "dvc", "repro", "-q"]
 
 
-def clone(folder: Path) -> Path:
-    """Return a fresh clone of this checkout, set up as ``make`` does it, with a DVC remote of its own."""
-    subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
+def clone(checkout: Path, folder: Path) -> Path:
+    """Return a fresh clone of a checkout, set up as ``make`` does it, with a DVC remote of its own."""
+    subprocess.run(["git", "clone", "-q", checkout, folder], check=True)
     remote = folder.with_name(f"{folder.name}-remote")
     (folder / ".dvc/config.local").write_text(f"['remote \"local\"']\n    url = {remote}\n")
     subprocess.run(
