@@ -11,9 +11,10 @@ import yaml
 from data.errors import UserError
 
 _MERGE = "tag:yaml.org,2002:merge"
+_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C where there is one: ten times as fast
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_SAFE):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         lines: dict[Any, int] = {}
         for key_node, _ in node.value:

@@ -111,33 +111,30 @@ def _check_spelling(path: Path, params: Params) -> None:
 
 
 def _check_names(path: Path, params: Params) -> None:
+    there, folders, models = families(), _dataset_folders(), params.all_models
     for section in (*KEPT, "catalog"):
         for name, model in getattr(params, section).items():
             where = f"{path}: {section}.{name}"
-            if model.family not in families():
-                raise UserError(
-                    f"{where}.family: no family {model.family!r}.{nearest(model.family, families())}"
-                )
-            known = _dataset_folders() if section == "catalog" else params.datasets
+            if model.family not in there:
+                raise UserError(f"{where}.family: no family {model.family!r}.{nearest(model.family, there)}")
+            known = folders if section == "catalog" else params.datasets
             if model.dataset not in known:
                 raise UserError(
                     f"{where}.dataset: no data set {model.dataset!r}.{nearest(model.dataset, known)}"
                 )
             _check_base(where, section, model, params)
     for name in params.datasets:
-        if name not in _dataset_folders():
-            raise UserError(
-                f"{path}: datasets: no data set {name!r} in data/.{nearest(name, _dataset_folders())}"
-            )
+        if name not in folders:
+            raise UserError(f"{path}: datasets: no data set {name!r} in data/.{nearest(name, folders)}")
     for section in ("gate", "serve"):
         for name in getattr(params, section):
-            if name not in {*params.all_models, *params.catalog}:
-                raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, params.all_models)}")
+            if name not in models and name not in params.catalog:
+                raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, models)}")
     for schedule, policy in params.schedules.items():
         for name in policy.models:
-            if name not in params.all_models:
+            if name not in models:
                 where = f"{path}: schedules.{schedule}.models"
-                known = nearest(name, params.all_models)
+                known = nearest(name, models)
                 raise UserError(f"{where}: no model {name!r} under 'models'.{known}")
     for first, second in combinations((*KEPT, "weights"), 2):
         for name in getattr(params, first).keys() & getattr(params, second).keys():
