@@ -131,7 +131,8 @@ def _params() -> Iterator[Finding]:
 def _dvc() -> Iterator[Finding]:
     from dvc.repo import Repo
 
-    stages = dag.read()
+    project = dag.Project()
+    stages = project.stages()
     repo = Repo(".")
     links = set(repo.config["cache"].get("type") or ())
     if links & {"hardlink", "symlink"}:
@@ -145,7 +146,7 @@ def _dvc() -> Iterator[Finding]:
         return
     store = repo.cloud.get_remote_odb(remote)
     store.fs.exists(store.path)  # raises where it cannot be reached
-    stale = len(dag.changed(stages, timeout_s=0))
+    stale = len(project.changed(stages, timeout_s=0))
     state = (
         f"{stale} of {len(stages)} stages are not up to date"
         if stale

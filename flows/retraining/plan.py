@@ -46,9 +46,12 @@ class Plan:
         Raises:
             UserError: DVC cannot read the project, or a model has no stage.
         """
-        stages = dag.select(dag.read(), models)
-        files = up_to_date.take({path for stage in stages for path in stage.paths})
-        stale = frozenset(dag.changed(stages))
+        # What DVC reads is marked before it does: an edit that comes between is then one since.
+        read = up_to_date.take(())
+        project = dag.Project()
+        stages = dag.select(project.stages(), models)
+        files = up_to_date.take({path for stage in stages for path in stage.paths}) | read
+        stale = frozenset(project.changed(stages))
         forced = frozenset(models if force else ())
         return cls(uuid.uuid4().hex, settings, tuple(models), tuple(stages), stale, forced, files)
 

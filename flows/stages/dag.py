@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError, nearest
-from flows.stages import leftovers
+from flows.stages import leftovers, read_once
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,72 @@ class Stage:
     paths: tuple[Path, ...]
 
 
+class Project:
+    """The project as DVC finds it: its files are read once for all that is asked of it."""
+
+    def __init__(self) -> None:
+        """Read ``dvc.yaml``, ``dvc.lock`` and ``params.yaml``.
+
+        Raises:
+            UserError: DVC cannot read one of them.
+        """
+        from dvc.exceptions import DvcException
+
+        read_once.parse_once()
+        try:
+            self._repo = _open()
+            self._graph = self._repo.index.graph
+        except DvcException as error:
+            raise UserError(_cut_lock() or _lacking(str(error)) or f"dvc.yaml: {error}") from None
+
+    def stages(self) -> list[Stage]:
+        """Return all stages, upstream stages first."""
+        import networkx
+
+        # DVC's edges point from a stage to what it depends on.
+        ordered = networkx.lexicographical_topological_sort(
+            self._graph.reverse(), key=lambda stage: stage.addressing
+        )
+        return [_stage(stage, self._graph.successors(stage)) for stage in ordered]
+
+    def changed(self, stages: Iterable[Stage], timeout_s: float = math.inf) -> set[str]:
+        """Return the addresses of the stages that DVC does not find up to date as they lie now.
+
+        A stage whose upstream is in the set may turn out up to date once that has run. Another DVC process that uses
+        this folder is waited for, with a line on standard error that says which.
+
+        Raises:
+            UserError: it went on for longer than ``timeout_s``.
+        """
+        from dvc.lock import LockError
+
+        asked = {stage.name: stage.address for stage in stages}
+        give_up = time.monotonic() + timeout_s
+        told = None
+        while True:
+            try:
+                with self._repo.lock, read_once.hash_once():
+                    # Not one by one by name: DVC would parse dvc.lock again for each.
+                    found = (stage for stage in self._repo.index.stages if stage.addressing in asked)
+                    return {asked[stage.addressing] for stage in found if stage.changed()}
+            except LockError as error:
+                who = leftovers.holder() or " ".join(str(error).split())
+            if time.monotonic() > give_up:
+                raise UserError(f".dvc/tmp: another DVC process uses this folder: {who}") from None
+            if who != told:
+                print(f"waiting for {who}", file=sys.stderr)
+                told = who
+            time.sleep(0.5)
+            self._repo = _open()  # who was waited for may have recorded something
+
+
 def read() -> list[Stage]:
     """Read the DAG from DVC, upstream stages first.
 
     Raises:
         UserError: ``dvc.yaml``, ``dvc.lock`` or ``params.yaml`` cannot be read by DVC.
     """
-    import networkx
-    from dvc.exceptions import DvcException
-
-    try:
-        repo = _open()
-        graph = repo.index.graph
-    except DvcException as error:
-        raise UserError(_cut_lock() or _lacking(str(error)) or f"dvc.yaml: {error}") from None
-    # DVC's edges point from a stage to what it depends on.
-    ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.addressing)
-    return [_stage(stage, graph.successors(stage)) for stage in ordered]
+    return Project().stages()
 
 
 def select(stages: Iterable[Stage], models: Collection[str]) -> list[Stage]:
@@ -75,37 +124,6 @@ def select(stages: Iterable[Stage], models: Collection[str]) -> list[Stage]:
         ):
             wanted |= {stage.address, *stage.upstream}
     return [stage for stage in stages if stage.address in wanted]
-
-
-def changed(stages: Iterable[Stage], timeout_s: float = math.inf) -> set[str]:
-    """Return the addresses of the stages that DVC does not find up to date as they lie now.
-
-    A stage whose upstream is in the set may turn out up to date once that has run. Another DVC process that uses this
-    folder is waited for, with a line on standard error that says which.
-
-    Raises:
-        UserError: it went on for longer than ``timeout_s``.
-    """
-    from dvc.lock import LockError
-
-    asked = {stage.name: stage.address for stage in stages}
-    give_up = time.monotonic() + timeout_s
-    told = None
-    while True:
-        repo = _open()
-        try:
-            with repo.lock:
-                # Not one by one by name: DVC would parse dvc.lock again for each.
-                found = (stage for stage in repo.index.stages if stage.addressing in asked)
-                return {asked[stage.addressing] for stage in found if stage.changed()}
-        except LockError as error:
-            who = leftovers.holder() or " ".join(str(error).split())
-        if time.monotonic() > give_up:
-            raise UserError(f".dvc/tmp: another DVC process uses this folder: {who}") from None
-        if who != told:
-            print(f"waiting for {who}", file=sys.stderr)
-            told = who
-        time.sleep(0.5)
 
 
 def may_run(stages: Iterable[Stage], stale: Collection[str], forced: Collection[str] = ()) -> list[Stage]:

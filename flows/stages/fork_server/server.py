@@ -30,6 +30,29 @@ from flows.stages.fork_server.client import DVC, LENGTH, STATUS
 _PATIENCE = 10.0
 _PROJECT = ("flows", "components", "models", "data")
 _PR_SET_PDEATHSIG = 1
+_DVC_LATE = (
+    *(
+        "dvc.parsing.interpolate",
+        "pyparsing",
+        "dvc.repo.reproduce",
+        "dvc.repo.stage",
+        "dvc.repo.open_repo",
+        "dvc.rwlock",
+    ),
+    *(
+        "dvc.stage.cache",
+        "dvc.stage.serialize",
+        "dvc.utils.strictyaml",
+        "ruamel.yaml",
+        "psutil",
+        "zc.lockfile",
+    ),
+    *("dvc.cachemgr", "dvc.data_cloud", "dvc.dirs", "dvc.lock", "dvc.scm", "configobj", "flufl.lock"),
+    *("dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.metrics", "dvc.repo.params", "dvc.repo.plots"),
+    *("dulwich.ignore", "dulwich.index", "dulwich.trailers", "dulwich.worktree", "scmrepo.git"),
+    *("dvc_data.hashfile.db.local", "dvc_data.hashfile.status", "fsspec.implementations.memory"),
+)
+"""What DVC imports only when it reproduces a stage."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +234,25 @@ def _dvc() -> None:
     from dvc.cli.parser import get_main_parser
 
     get_main_parser()
-    for name in ("dvc.parsing", "dvc.repo.reproduce", "dvc.stage.cache", "dvc.stage.serialize", "psutil"):
+    for name in _DVC_LATE:
         import_module(name)
+
+
+def _project() -> None:
+    """Parse what every stage parses first. Whoever finds another text there parses that."""
+    from dvc.exceptions import DvcException
+    from dvc.parsing.interpolate import get_parser
+    from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
+    from dvc.utils import strictyaml
+    from dvc.utils.serialize import load_yaml
+
+    from flows.stages import read_once
+
+    read_once.parse_once()
+    get_parser().parse_string("item.name")
+    with suppress(DvcException, OSError):  # the stage itself tells what is wrong
+        strictyaml.load("dvc.yaml", COMPILED_MULTI_STAGE_SCHEMA)
+        load_yaml("params.yaml")
 
 
 def _tables() -> None:
@@ -247,7 +287,7 @@ def _exporter() -> None:
 
 
 PRELOADS = {
-    "data": (_dvc, _tables),
+    "data": (_dvc, _project, _tables),
     "expectations": (_tables, _expectations),
     "learning": (_torch, _tables, _libraries, _exporter),
 }

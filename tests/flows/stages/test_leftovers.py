@@ -83,9 +83,9 @@ def test_who_holds_the_repository_is_waited_for(locks, capsys):
     holding = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     holding.stdout.readline()
     with pytest.raises(UserError, match=rf"another DVC process .* process {holding.pid} "):
-        dag.changed(dag.read(), timeout_s=0)
+        dag.Project().changed(dag.read(), timeout_s=0)
     threading.Timer(4, holding.stdin.close).start()  # DVC itself tries for 3 s
-    assert dag.changed(dag.read()) == {"ingest@digits", "train@one", "train@two"}
+    assert dag.Project().changed(dag.read()) == {"ingest@digits", "train@one", "train@two"}
     assert f"waiting for process {holding.pid} ({sys.executable} -c" in capsys.readouterr().err
     holding.wait()
 
@@ -96,7 +96,7 @@ def test_an_empty_lock_file_names_a_mend_that_works(toy):
     with pytest.raises(UserError, match=r"^dvc\.lock: is empty: .*: rm dvc\.lock\. Or"):
         dag.read()
     subprocess.run("rm dvc.lock", shell=True, check=True)
-    assert "ingest@digits" in dag.changed(dag.read())
+    assert "ingest@digits" in dag.Project().changed(dag.read())
     assert StageProcess("ingest@digits", Path("log"), {}).run(60) == "restored"
 
 
