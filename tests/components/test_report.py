@@ -261,7 +261,7 @@ def test_slices_are_shown_with_what_the_gate_found(trained):
     good, worse = (section(html, name) for name in ("good", "worse"))
     assert good.index("width below") < good.index("width at least") < good.index("brightness at most")
     assert '<data value="0.625">' in good
-    evidence = gate.decide("worse").evidence["checks"]["slices"]["evidence"]["slices"]
+    evidence = gate.run("worse").evidence["checks"]["slices"]["evidence"]["slices"]
     (dark,) = [row for row in evidence if row["slice"] == "dark"]
     assert f'<data value="{dark["difference"]["high"]!r}">' in worse and not dark["holds"]
 
