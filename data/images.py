@@ -148,7 +148,7 @@ def flatten(image: Image.Image, mode: str, ground: Colour = WHITE) -> Image.Imag
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, ground), image).convert("RGB")
     if image.mode == mode:
-        return image  # Pillow would copy it, which for a large photograph costs as much as a tenth of its decoding
+        return image  # Pillow would copy it
     try:
         return image.convert(mode)
     except ValueError as error:
