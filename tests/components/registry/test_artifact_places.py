@@ -151,7 +151,8 @@ def test_a_bundle_out_of_reach_is_found_by_its_hash_in_dvc(shared_database, monk
 
     workspace.export()
     stage = {"cmd": "true", "outs": [layout.bundle("m").as_posix()]}
-    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"export": stage}}))
+    of_each = {"foreach": ["m"], "do": stage}  # so that it is called export@m
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"export": of_each}}))
     with Repo.init(no_scm=True) as repo, repo.config.edit() as config:
         config["core"]["remote"] = "team"
         config["remote"] = {"team": {"url": str(tmp_path / "remote")}}
