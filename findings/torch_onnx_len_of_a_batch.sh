@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Guess: `len(x)` and `x.shape[0]` of a batch are the same to torch.onnx.export with a free batch, or len() is refused.
-# Seen (PyTorch 2.13.0): a module that says len(x) is captured twice. The first capture takes the batch for the constant
+# Seen (PyTorch 2.14.1): a module that says len(x) is captured twice. The first capture takes the batch for the constant
 # of the example and fails, without a word; a second one, by Dynamo, is begun from nothing and succeeds. The graph is
 # right and the export takes about twice as long. With x.shape[0] the first capture does. torch.export.export alone, which
 # captures once, refuses the module.
