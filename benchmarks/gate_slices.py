@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.metrics import bootstrap, simultaneous
+from components.metrics import bootstrap, estimates, simultaneous
 from components.metrics.bootstrap import Interval
 
 SIZES, SLICES = (10, 30, 100, 1000), (1, 10, 50)
@@ -74,7 +74,7 @@ def bonferroni(changes: np.ndarray, members: np.ndarray) -> list[Interval]:
 
 def together(changes: np.ndarray, members: np.ndarray) -> list[Interval]:
     """Return what the gate takes."""
-    return simultaneous.intervals(simultaneous.of_changes(changes, members))[0]
+    return simultaneous.intervals(estimates.of_changes(changes, members))[0]
 
 
 WAYS: dict[str, Way] = {"alone": alone, "Bonferroni": bonferroni, "together": together}

@@ -22,7 +22,7 @@ _LOOKED_AT = 200
 def measure(scores: Comparable, slices: Slices) -> dict[str, Any]:
     """Return what ``metrics.json`` says of the slices: the metric, and a row for each, the surely worst first.
 
-    All intervals hold together; a slice of fewer than :data:`.simultaneous.FEWEST` examples has none, and comes last. A
+    All intervals hold together; a slice of fewer than :data:`.estimates.FEWEST` examples has none, and comes last. A
     slice is the worse, the worse the end of its interval is that speaks for it, and of the same ends its value.
     """
     estimates = scores.by_slice(slices.members)

@@ -13,9 +13,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from components.metrics import bootstrap, simultaneous
+from components.metrics import bootstrap, estimates
 from components.metrics.bootstrap import Interval, Statistic
-from components.metrics.simultaneous import Estimates
+from components.metrics.estimates import Estimates
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ class Scores:
 
     def by_slice(self, members: np.ndarray) -> Estimates:
         """Return the mean score on each slice of the examples, ``members`` bool [N, S]."""
-        return (simultaneous.of_shares if self._are_shares else simultaneous.of_means)(self.values, members)
+        return (estimates.of_shares if self._are_shares else estimates.of_means)(self.values, members)
 
     def differences_by_slice(self, theirs: Scores, members: np.ndarray) -> Estimates:
         """Return the mean difference from ``theirs`` on each slice, turned so that more is better."""
         sign = 1 if self.better == "higher" else -1
         of_both = self._are_shares and theirs._are_shares
-        make = simultaneous.of_changes if of_both else simultaneous.of_means
+        make = estimates.of_changes if of_both else estimates.of_means
         return make(sign * (self.values - theirs.values), members)
 
     @property
@@ -122,11 +122,11 @@ class SetScores:
 
     def by_slice(self, members: np.ndarray) -> Estimates:
         """Return the metric over all classes on each slice of the examples, ``members`` bool [N, S]."""
-        return simultaneous.of_sets(self.statistic, members)
+        return estimates.of_sets(self.statistic, members)
 
     def differences_by_slice(self, theirs: SetScores, members: np.ndarray) -> Estimates:
         """Return the difference from ``theirs`` on each slice, both on the same drawn sets."""
-        return simultaneous.of_sets(lambda counts: self.statistic(counts) - theirs.statistic(counts), members)
+        return estimates.of_sets(lambda counts: self.statistic(counts) - theirs.statistic(counts), members)
 
     def differences(self, theirs: SetScores, classes: Sequence[str]) -> Iterator[PairedDifference]:
         """Yield the difference from ``theirs`` over all classes, then that of each class that has examples."""

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from components.metrics import simultaneous
-from components.metrics.simultaneous import of_changes, of_means, of_sets, of_shares
+from components.metrics.estimates import FEWEST, of_changes, of_means, of_sets, of_shares
 
 EQUAL = 0.95 ** (1 / 8)
 
@@ -70,7 +70,7 @@ def test_few_losses_are_no_harm_and_many_are():
 def test_a_slice_of_few_examples_has_no_interval_and_costs_nothing():
     values = np.random.default_rng(0).normal(size=120)
     small = np.zeros((120, 1), bool)
-    small[: simultaneous.FEWEST - 1] = True
+    small[: FEWEST - 1] = True
     members = np.concatenate([disjoint(2, 60), small, np.zeros((120, 1), bool)], axis=1)
     estimates = of_means(values, members)
     with_few, (alone,) = (
@@ -79,7 +79,7 @@ def test_a_slice_of_few_examples_has_no_interval_and_costs_nothing():
     )
     assert with_few[2:] == [None, None]
     assert [asdict(one) for one in with_few[:2]] == [pytest.approx(asdict(one)) for one in alone]
-    assert estimates.values[2] == pytest.approx(values[: simultaneous.FEWEST - 1].mean())
+    assert estimates.values[2] == pytest.approx(values[: FEWEST - 1].mean())
 
 
 def test_drawn_sets_tell_what_means_tell():
