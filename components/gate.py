@@ -123,6 +123,10 @@ def approve(
     with mlflow_store.lock(f"registry-{name}"):
         model = promotion.mend(name)
         candidate, champion = versions.find(name, number), promotion.to_beat(model)
+        if _same(candidate, model.alias("champion")):
+            raise UserError(
+                f"{name} version {candidate.number}: is champion already. darkroom rollback takes it back."
+            )
         policy, history = load().gate.get(name, GatePolicy()), ledger.history(name)
         found = _waiting(candidate, champion, history)
         standing = approval.of(found, history, policy)
@@ -221,13 +225,10 @@ def _same(candidate: Version, champion: Version | None) -> bool:
 
 
 def _unchanged(champion: Version) -> Decision:
-    decisions = [
-        entry
-        for entry in ledger.history(champion.name)
-        if entry.kind == "decision"
-        and entry.verdict == "promoted"
-        and entry.bundle_sha256 == champion.bundle_sha256
-    ]
+    ours = [entry for entry in ledger.history(champion.name) if entry.bundle_sha256 == champion.bundle_sha256]
+    # What waited for people was promoted by their word, which a move tells.
+    accepted = {"promoted", "pending"} if any(entry.kind == "promotion" for entry in ours) else {"promoted"}
+    decisions = [entry for entry in ours if entry.kind == "decision" and entry.verdict in accepted]
     if not decisions:
         reasons, evidence = ["the champion alias was set by hand: the gate never saw it"], {}
     else:

@@ -67,7 +67,10 @@ def test_an_approval_moves_the_champion_and_is_kept(waiting):
         ("promotion", "", "ada"),
     ]
     assert ledger.history("m")[1].reasons == ("looked at the masks",)
-    assert gate.run("m").verdict == "unchanged"
+    unchanged = gate.run("m")
+    assert unchanged.verdict == "unchanged" and unchanged.evidence == waiting.evidence
+    with pytest.raises(UserError, match="m version 1: is champion already"):
+        approve("grace", verdict="rejected", reason="too late")
 
 
 def test_who_is_not_named_may_not(waiting):
