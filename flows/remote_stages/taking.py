@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from flows.stages import dvc_command
+from components.project import dvc_lock
+from flows.stages import dvc_command, lock_entries
 
 
 def take(stage: str, entry: dict) -> None:
@@ -20,16 +21,24 @@ def take(stage: str, entry: dict) -> None:
         DvcException: the remote does not give them.
     """
     from dvc.repo import Repo, lock_repo
-    from dvc.utils.serialize import modify_yaml
 
     dvc_command.write_at_once()
     repo = Repo(".", _wait_for_lock=True)
     with lock_repo(repo):
+        _record(stage, entry)
+        repo.fetch([stage])
+        repo.checkout([stage], force=True)
+
+
+def _record(stage: str, entry: dict) -> None:
+    from dvc.utils.serialize import dumps_yaml, modify_yaml
+
+    try:
+        lock_entries.merge(dvc_lock.split(dumps_yaml({"schema": "2.0", "stages": {stage: entry}})))
+    except dvc_lock.NotAsWritten:  # edited, or with more in it than stages: DVC reads and writes the whole
         with modify_yaml("dvc.lock") as lock:
             lock.setdefault("schema", "2.0")
             lock.setdefault("stages", {})[stage] = entry
-        repo.fetch([stage])
-        repo.checkout([stage], force=True)
 
 
 if __name__ == "__main__":
