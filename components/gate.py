@@ -26,7 +26,7 @@ from components.promotion import by_slice, checks
 from components.promotion import champion as promotion
 from components.promotion.checks import Check
 from components.promotion.comparison import Scored
-from components.registry import approval, ledger, mlflow_store, seen, versions
+from components.registry import approval, ledger, locks, seen, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
@@ -90,7 +90,7 @@ def run(
         UserError: there is no such version, a bundle is not the one that was registered, or the store does
             not answer.
     """
-    with mlflow_store.lock(f"registry-{name}"):
+    with locks.of_models(name):
         model = promotion.mend(name)
         candidate, champion = versions.find(name, number), model.alias("champion")
         if _same(candidate, champion):
@@ -120,7 +120,7 @@ def approve(
         UserError: there is no such version, it does not wait for an approval, the person may not give one, or what
             the gate decided on has changed since.
     """
-    with mlflow_store.lock(f"registry-{name}"):
+    with locks.of_models(name):
         model = promotion.mend(name)
         candidate, champion = versions.find(name, number), promotion.to_beat(model)
         if _same(candidate, model.alias("champion")):

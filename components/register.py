@@ -17,7 +17,7 @@ from pathlib import Path
 
 from components.bundles import bundle
 from components.project import command, layout
-from components.registry import mlflow_store, version_record, versions
+from components.registry import locks, mlflow_store, version_record, versions
 from components.registry.versions import BUNDLE_TAG, MODEL_PATH, Version
 from data.errors import UserError
 
@@ -44,7 +44,7 @@ def run(name: str) -> Registration:
     if not (folder / "bundle.json").exists():
         raise UserError(f"{folder}: no bundle there. Run the export stage first: darkroom run {name}")
     sha256 = bundle.sha256(folder)
-    with mlflow_store.lock(f"registry-{name}"):
+    with locks.of_models(name):
         known = versions.model(name).of_bundle(sha256)
         number = None if known else _create(name, folder)
         version = known[0] if len(known) == 1 else _settle(name, sha256)
@@ -90,9 +90,9 @@ def _create_version(name: str, run_id: str, tags: dict[str, str]) -> int:
 def _settle(name: str, sha256: str) -> Version:
     """Return the version of a bundle that counts, the lowest; delete others, made elsewhere meanwhile.
 
-    The lock holds within a workspace only. Across machines, whoever creates a version lists those of the same
-    bundle afterwards. Numbers are given one by one, so the creator of the lowest never sees a lower one, and
-    all others do.
+    Behind a tracking server the lock holds within a workspace only. There, whoever creates a version lists those of
+    the same bundle afterwards. Numbers are given one by one, so the creator of the lowest never sees a lower one,
+    and all others do.
     """
     first, *others = versions.model(name).of_bundle(sha256)
     for other in others:

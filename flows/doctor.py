@@ -203,9 +203,9 @@ def _onnxruntime() -> str:
 
 
 def _mlflow() -> Iterator[Finding]:
-    from components.registry import artifact_places, ledger, mlflow_store, versions
+    from components.registry import artifact_places, ledger, mlflow_store, store_address, versions
 
-    for folder in artifact_places.moved_from(mlflow_store.uri()):
+    for folder in artifact_places.moved_from(store_address.uri()):
         says = f"the project was in {folder}: MLflow's paths of artifacts are brought here when the registry is opened"
         yield Finding("mlflow", "note", says)
     ledger.history()  # where status looks, too: its experiment may be gone
@@ -213,7 +213,7 @@ def _mlflow() -> Iterator[Finding]:
     models = versions.snapshot().values()
     champions = [version for model in models if (version := model.alias("champion"))]
     yield Finding("mlflow", "good", f"{where}: {len(models)} registered models, {len(champions)} champions")
-    if not artifact_places.is_embedded(mlflow_store.uri()):
+    if not artifact_places.is_embedded(store_address.uri()):
         yield from _artifacts(mlflow_store.places())
     for version in champions:
         try:

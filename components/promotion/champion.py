@@ -1,6 +1,6 @@
 """Moves of the champion: promotion and rollback, recorded, and only from where it is expected to be.
 
-MLflow sets an alias whatever it was before. A move therefore holds the workspace's lock, compares the alias
+MLflow sets an alias whatever it was before. A move therefore holds the model's lock, compares the alias
 with the version that the decision was made against, and reads it again afterwards. A move that is killed on
 the way is closed by the next one: it counts when the alias had arrived.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from components.registry import ledger, mlflow_store, versions
+from components.registry import ledger, locks, mlflow_store, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
@@ -79,7 +79,7 @@ def rollback(name: str, to: int | None = None, *, by: str, reason: str = "") -> 
     Raises:
         UserError: there is no earlier champion, ``to`` was never one, or its bundle is not whole any more.
     """
-    with mlflow_store.lock(f"registry-{name}"):
+    with locks.of_models(name):
         model = mend(name)
         champion = model.alias("champion")
         if champion and champion.number == to:
@@ -128,6 +128,7 @@ def move(
     )
     with ledger.recording(entry, f"{name}:{len(moves)}:{kind}:{before}:{to.number}", evidence):
         _require_champion(name, at)
+        locks.require(name)
         versions.point(name, "champion", to.number)
         _require_champion(name, to.number)
     _tidy(versions.model(name))

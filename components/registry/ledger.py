@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 from mlflow.entities import Run
 
-from components.registry import mlflow_store
+from components.registry import locks, mlflow_store
 from components.registry.mlflow_store import quoted
 from components.registry.versions import Model, Version
 from data.errors import first_line
@@ -100,8 +100,8 @@ class Champion(NamedTuple):
 def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
     """Keep an entry under ``key``; when there is one under that key, return that one instead.
 
-    Call it under the model's lock. Two machines may still record the same at the same time: the earlier entry
-    counts.
+    Call it under the model's lock. Behind a tracking server two machines may still record the same at the same time:
+    the earlier entry counts.
     """
     if found := find(key):
         return found
@@ -125,8 +125,12 @@ def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None
 
 
 def finish(model: str, champion: int | None) -> bool:
-    """Close the record of a move that was killed on the way, by where the alias is; say if there was one."""
-    unfinished = mlflow_store.unfinished(EXPERIMENT, f"tags.`{_PREFIX}model` = {quoted(model)}")
+    """Close the record of a move that was killed on the way, by where the alias is; say if there was one.
+
+    Call it under the model's lock. Where that keeps out other machines, whoever began the move is gone.
+    """
+    of_model = f"tags.`{_PREFIX}model` = {quoted(model)}"
+    unfinished = mlflow_store.unfinished(EXPERIMENT, of_model, of_all=locks.hold_everywhere())
     moves = [run for run in unfinished if run.data.tags[f"{_PREFIX}kind"] in MOVES]
     left = [run for run in moves if run.info.status == "RUNNING"]
     for run in left:

@@ -1,8 +1,7 @@
-"""The MLflow store: where it is, how long to wait for it, and runs that are whole or not there.
+"""The MLflow store: how long to wait for it, and runs that are whole or not there.
 
-The default store is embedded: SQLite and a folder under ``.darkroom/mlflow``. ``MLFLOW_TRACKING_URI`` alone
-moves it, to PostgreSQL (``postgresql+psycopg://user@host/database``) or to a tracking server
-(``https://...``). Where artifacts go is said in :mod:`components.registry.artifact_places`.
+Its address is that of :mod:`components.registry.store_address`. Where artifacts go is said in
+:mod:`components.registry.artifact_places`.
 """
 
 from __future__ import annotations
@@ -17,33 +16,26 @@ from functools import cache
 from pathlib import Path
 
 import sqlalchemy
-from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from components.project.layout import MLFLOW, STATE
-from components.registry import artifact_places
+from components.project.layout import MLFLOW
+from components.registry import artifact_places, locks, sqlite_host, store_address
 from components.registry.artifact_places import OWNER
+from components.registry.store_address import Unreachable, uri
 from data import atomic
 from data.errors import UserError, first_line, nearest
 
 _MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 """Codes of MLflow's for what the network or the database did."""
 
-SCHEMES = ("sqlite", "postgresql+psycopg", "postgresql", "http", "https")
-
 KEY = "darkroom.key"
 
 _REACH_S = 5
-_LOCK_S = 600
 _BATCH = 1000  # most metrics that MLflow takes at once
-
-
-class Unreachable(UserError):
-    """The store does not answer, or its database does not. Another try may help."""
 
 
 def may_pass(error: object) -> bool:
@@ -51,13 +43,6 @@ def may_pass(error: object) -> bool:
     if isinstance(error, MlflowException):
         return error.error_code in _MAY_PASS
     return isinstance(error, Unreachable | OSError | sqlalchemy.exc.OperationalError)
-
-
-def uri() -> str:
-    """Return the address of the store: ``MLFLOW_TRACKING_URI``, or the embedded one."""
-    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(MLFLOW / 'mlflow.db').absolute()}"
-    # Without a driver SQLAlchemy 2.0 means psycopg2, which is not here.
-    return address.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def client() -> MlflowClient:
@@ -68,30 +53,10 @@ def client() -> MlflowClient:
     """
     address = uri()
     opened = _open(address)
-    file = sqlalchemy.make_url(address).database if address.startswith("sqlite") else None
-    if (
-        file and file[:1] != ":" and file[:5] != "file:" and not Path(file).exists()
-    ):  # asked now, SQLite would make an empty one in its place
+    file = store_address.file(address)
+    if file and not file.exists():  # asked now, SQLite would make an empty one in its place
         raise UserError(f"{file}: the registry's file is gone. Put it back.")
     return opened
-
-
-@contextmanager
-def lock(name: str) -> Iterator[None]:
-    """Hold ``.darkroom/locks/<name>.lock``: one process of this workspace at a time.
-
-    Raises:
-        UserError: another process held it for ten minutes.
-    """
-    path = STATE / "locks" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=_LOCK_S):
-            yield
-    except Timeout:
-        raise UserError(
-            f"{path}: another process has held this lock for {_LOCK_S} s. End it and try again."
-        ) from None
 
 
 def experiment(name: str) -> str:
@@ -131,8 +96,8 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
     """Yield the id of a run to fill; it is ``FINISHED`` only when the block ends well.
 
     A run that an earlier process of this workspace left unfinished under the same ``key`` is filled again
-    instead of leaving it behind. Call it under a :func:`lock` that belongs to ``key``: only then is that
-    process surely gone.
+    instead of leaving it behind. Call it under a lock that belongs to ``key``: only then is that process
+    surely gone.
 
     Raises:
         UserError: the run's artifacts would go into a folder of another project or machine.
@@ -156,7 +121,9 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
 
 
 def _check_place(experiment_name: str) -> None:
-    with lock("mlflow-store"):  # a container that has the folder under another path may have moved them
+    with locks.of_workspace(
+        "mlflow-store"
+    ):  # a container may have moved them, which has the folder elsewhere
         artifact_places.follow_move(uri(), _owner())
     found = _experiment(experiment_name)
     artifact_places.check_writable(uri(), found.experiment_id, experiment_name, found.artifact_location)
@@ -176,9 +143,14 @@ def places() -> list[str]:
     return sorted(experiment.artifact_location for experiment in found)
 
 
-def unfinished(experiment_name: str, condition: str) -> list[Run]:
-    """Return the runs that this workspace began and did not finish; ``condition`` is a filter of MLflow's."""
-    where = f"{condition} and attributes.status != 'FINISHED' and tags.`{OWNER}` = {quoted(_owner())}"
+def unfinished(experiment_name: str, condition: str, *, of_all: bool = False) -> list[Run]:
+    """Return the runs that this workspace, or any ``of_all``, began and did not finish.
+
+    ``condition`` is a filter of MLflow's.
+    """
+    where = f"{condition} and attributes.status != 'FINISHED'"
+    if not of_all:
+        where += f" and tags.`{OWNER}` = {quoted(_owner())}"
     return client().search_runs([experiment(experiment_name)], where)
 
 
@@ -191,7 +163,7 @@ def finished(experiment_name: str, condition: str = "") -> list[Run]:
 def settled(experiment_name: str) -> list[Run]:
     """Return the runs of an experiment that nobody writes to: finished ones, and what this workspace left unfinished.
 
-    Call it under the :func:`lock` under which this workspace writes them.
+    Call it under the lock under which this workspace writes them.
     """
     found = client().get_experiment_by_name(experiment_name)
     return [
@@ -241,10 +213,11 @@ def _owner() -> str:
 
 @cache
 def _open(address: str) -> MlflowClient:
-    shown = _without_password(address)
+    shown = store_address.without_password(address)
     scheme = address.partition(":")[0]
-    if scheme not in SCHEMES:
-        raise UserError(f"MLFLOW_TRACKING_URI={shown}: no such kind of store.{nearest(scheme, SCHEMES)}")
+    if scheme not in store_address.SCHEMES:
+        known = nearest(scheme, store_address.SCHEMES)
+        raise UserError(f"MLFLOW_TRACKING_URI={shown}: no such kind of store.{known}")
     if scheme == "sqlite":  # a file that is kept open is read on after it was deleted or replaced
         os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     try:
@@ -252,8 +225,10 @@ def _open(address: str) -> MlflowClient:
             _ask_server(address, shown)
         elif scheme != "sqlite":
             sqlalchemy.create_engine(address).connect().close()
+        elif file := store_address.file(address):
+            sqlite_host.claim(file)
         # Two processes that set up one empty database at the same time trip over each other.
-        with lock("mlflow-store"):
+        with locks.of_store(address):
             if artifact_places.is_embedded(address) and not (MLFLOW / "mlflow.db").exists():
                 _make_embedded()
             opened = MlflowClient(address)
@@ -297,10 +272,3 @@ def _ask_server(address: str, shown: str) -> None:
         raise Unreachable(
             f"MLFLOW_TRACKING_URI={shown}: the server fails ({answer.status_code}). Is its database up?"
         )
-
-
-def _without_password(address: str) -> str:
-    try:
-        return sqlalchemy.make_url(address).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return address.rpartition("@")[2]

@@ -18,7 +18,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.uri import is_local_uri
 
 from components.project.sections import GcPolicy
-from components.registry import artifact_places, ledger, mlflow_store
+from components.registry import artifact_places, ledger, mlflow_store, store_address
 from components.registry.ledger import Entry
 from components.registry.retention import DAY_MS, Retention
 from components.registry.versions import BUNDLE_TAG, Model, Version
@@ -97,7 +97,7 @@ def spans(numbers: Collection[int]) -> str:
 
 
 def _remove_version(version: Version) -> None:
-    if not artifact_places.is_embedded(mlflow_store.uri()):  # other machines do not know of the lock
+    if not artifact_places.is_embedded(store_address.uri()):  # others may not know of the lock
         found = mlflow_store.client().get_model_version(version.name, str(version.number))
         if found.aliases:
             raise UserError(
@@ -138,4 +138,4 @@ def _folder(place: str) -> Path:
 
 
 def _repository(place: str) -> ArtifactRepository:
-    return get_artifact_repository(place, tracking_uri=mlflow_store.uri())
+    return get_artifact_repository(place, tracking_uri=store_address.uri())

@@ -15,7 +15,7 @@ from typing import Any
 
 from components.bundles.bundle import Bundle
 from components.project.layout import STATE
-from components.registry import bundle_copies, mlflow_store
+from components.registry import bundle_copies, locks, mlflow_store
 from components.registry.mlflow_store import quoted
 from components.registry.reference import Reference
 from data.errors import UserError, first_line, nearest
@@ -153,7 +153,7 @@ def fetch(version: Version) -> Bundle:
             f"{BUNDLE_TAG} tag."
         )
     folder = STATE / "bundles" / sha256
-    with mlflow_store.lock(f"bundle-{sha256[:16]}"):
+    with locks.of_workspace(f"bundle-{sha256[:16]}"):
         if kept := _open(folder, sha256):
             return kept
         shutil.rmtree(folder, ignore_errors=True)

@@ -18,6 +18,7 @@ from rich.filesize import decimal
 from components.project import params
 from components.project.sections import Params
 from components.registry import ledger, mlflow_store, removal, versions
+from components.registry import locks as registry_locks
 from components.registry.ledger import Entry
 from data.errors import UserError, first_line
 from flows.collection import plan as planning
@@ -90,8 +91,7 @@ def _hold(users: Sequence[Path], repo: Repo, held: ExitStack, tell: Tell) -> Non
                 held.callback(locks.hold(name).release)
             leftovers.sweep(tell)
     held.enter_context(_dvc_lock(repo))
-    for name in sorted(versions.snapshot()):
-        held.enter_context(mlflow_store.lock(f"registry-{name}"))
+    held.enter_context(registry_locks.of_models(*sorted(versions.snapshot())))
 
 
 @contextmanager

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from components.project import layout
 from components.project.sections import Params
-from components.registry import artifact_places, ledger, mlflow_store, removal, retention, versions
+from components.registry import (
+    artifact_places,
+    ledger,
+    mlflow_store,
+    removal,
+    retention,
+    store_address,
+    versions,
+)
 from components.registry.retention import Retention
 from components.registry.versions import Model, Version
 from components.serving.rollout.state import BUNDLES
@@ -121,7 +129,7 @@ def _of_model(plan: Plan, model: Model, settings: Params, now: float) -> Retenti
     found = retention.of(
         model, ledger.history(model.name), settings.gc, now_ms, settings.gate.get(model.name)
     )
-    ours = model.name in settings.all_models or artifact_places.is_embedded(mlflow_store.uri())
+    ours = model.name in settings.all_models or artifact_places.is_embedded(store_address.uri())
     if not ours:
         for reasons in found.reasons.values():
             reasons[:] = ["of another project"]

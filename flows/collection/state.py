@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from components.project import layout
 from components.project.sections import Params
-from components.registry import mlflow_store
+from components.registry import locks
 from components.serving.rollout.state import BUNDLES, StateFile
 
 _DAY_S = 86_400
@@ -60,7 +60,7 @@ def look(settings: Params, bundles: Collection[str], now: float) -> Iterator[Fou
 def remove(found: Found) -> None:
     """Remove a file or folder; the copy of a bundle under its lock, so that nobody reads it meanwhile."""
     if found.path.parent == BUNDLES and not found.path.name.startswith("."):
-        with mlflow_store.lock(f"bundle-{found.path.name[:16]}"):
+        with locks.of_workspace(f"bundle-{found.path.name[:16]}"):
             shutil.rmtree(found.path)
     elif found.path.is_dir():
         shutil.rmtree(found.path)

@@ -1,4 +1,4 @@
-"""Registers one model from many processes at once: ``python -m tests.components.at_once NAME FOLDER...``.
+"""Does one thing with a model from many processes at once: ``python -m tests.components.at_once VERB NAME FOLDER...``.
 
 MLflow is imported once; then each process, forked, starts in its folder when all of them are ready.
 """
@@ -12,15 +12,29 @@ import traceback
 import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
-from components import register
+from components import gate, register
+from tests.components import answered_here
 
 
-def _register(name: str) -> None:
-    """Register and end the process, without the parent's cleaning up, which a fork must not do."""
+def _register(name: str) -> str:
+    registration = register.run(name)
+    return f"{registration.version} {registration.created}"
+
+
+def _promote(name: str) -> str:
+    answered_here.install()
+    decision = gate.run(name)
+    return f"{decision.version} {decision.verdict}"
+
+
+_VERBS = {"register": _register, "promote": _promote}
+
+
+def _do(verb: str, name: str) -> None:
+    """Do it and end the process, without the parent's cleaning up, which a fork must not do."""
     code = 1
     try:
-        registration = register.run(name)
-        os.write(1, f"{registration.version} {registration.created}\n".encode())
+        os.write(1, f"{_VERBS[verb](name)}\n".encode())
         code = 0
     except Exception:
         traceback.print_exc()
@@ -28,7 +42,7 @@ def _register(name: str) -> None:
         os._exit(code)
 
 
-def main(name: str, folders: list[str]) -> None:
+def main(verb: str, name: str, folders: list[str]) -> None:
     ready, go = os.pipe(), os.pipe()
     children = []
     for folder in folders:
@@ -38,7 +52,7 @@ def main(name: str, folders: list[str]) -> None:
             os.write(ready[1], b".")
             os.close(go[1])
             os.read(go[0], 1)  # the end of the pipe: all are ready
-            _register(name)
+            _do(verb, name)
         children.append(child)
     for _ in children:
         os.read(ready[0], 1)
@@ -48,4 +62,4 @@ def main(name: str, folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

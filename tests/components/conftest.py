@@ -16,7 +16,6 @@ from tests import needs
 from tests.components import postgres, workspace
 
 if TYPE_CHECKING:
-    from components.bundles.bundle import Bundle
     from tests.components.staged import Staged
 
 _numbers = itertools.count()
@@ -59,16 +58,18 @@ def sqlite_project(request, tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
+def postgresql_project(request, tmp_path, monkeypatch) -> Path:
+    """A workspace with an empty registry on PostgreSQL: for what several machines do with one."""
+    return _project(request, tmp_path, monkeypatch, "postgresql")
+
+
+@pytest.fixture
 def answered_here(monkeypatch) -> None:
     """Have the gate ask this process instead of a server that it starts: what it decides rests on the same answers."""
     from components.promotion import smoke_test
+    from tests.components import answered_here
 
-    def run(bundle: Bundle, max_latency_ms: float) -> smoke_test.SmokeTest:
-        inputs, _ = bundle.golden()
-        bundle.check_answers(bundle.predict(inputs))
-        return smoke_test.SmokeTest(0.5, 0.5, 1, 100.0, 0.5)
-
-    monkeypatch.setattr(smoke_test, "run", run)
+    monkeypatch.setattr(smoke_test, "run", answered_here.run)
 
 
 def _project(request, folder: Path, monkeypatch, kind: str) -> Path:

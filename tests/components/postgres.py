@@ -8,7 +8,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -52,6 +54,32 @@ class Server:
     def go_away(self) -> None:
         """Break all connections and take no more until :meth:`start`."""
         self._call("pg_ctl", "stop", "-m", "immediate", "-D", "data")
+
+    @contextmanager
+    def pooler(self, program: str) -> Iterator[int]:
+        """Run pgbouncer before the server, lending its connections for a transaction each; yield its port."""
+        port = _free_port()
+        (self._folder / "users").write_text('"postgres" ""\n')
+        (self._folder / "pgbouncer.ini").write_text(
+            f"[databases]\n* = host=127.0.0.1 port={self.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = users\n"
+            "pool_mode = transaction\n"
+        )
+        with (self._folder / "pooler.log").open("w") as log:
+            pooler = subprocess.Popen(
+                [program, "pgbouncer.ini"],
+                cwd=self._folder,
+                preexec_fn=self._as_user,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            while pooler.poll() is None and " up: PgBouncer" not in (self._folder / "pooler.log").read_text():
+                time.sleep(0.05)
+            yield port
+        finally:
+            pooler.terminate()
+            pooler.wait()
 
     def stop(self) -> None:
         self.go_away()

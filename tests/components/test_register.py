@@ -14,7 +14,7 @@ import yaml
 
 from components import register
 from components.project import layout
-from components.registry import mlflow_store, versions
+from components.registry import mlflow_store, store_address, versions
 from data import atomic
 from data.errors import UserError
 from tests.components import workspace
@@ -100,7 +100,7 @@ def test_mlflow_loads_the_version_by_its_alias(sqlite_project):
 
     workspace.export()
     register.run("m")
-    mlflow.set_tracking_uri(mlflow_store.uri())
+    mlflow.set_tracking_uri(store_address.uri())
     model = mlflow.onnx.load_model("models:/m@challenger")
     assert [node.name for node in model.graph.input] == ["image"]
     assert mlflow.models.get_model_info("models:/m@challenger").signature.inputs.input_names() == ["image"]
@@ -117,21 +117,19 @@ def test_again_gives_the_same_version(project):
 
 def test_ten_at_once_in_one_workspace_give_one_version(project):
     workspace.export()
-    lines = _python("-m", "tests.components.at_once", "m", *[str(project)] * 10)
+    lines = _python("-m", "tests.components.at_once", "register", "m", *[str(project)] * 10)
     assert sorted(lines) == ["1 False"] * 9 + ["1 True"]
     assert len(versions.model("m").versions) == 1
 
 
-def test_ten_workspaces_at_once_without_a_common_lock_give_one_version(
-    project, tmp_path_factory, monkeypatch
-):
+def test_ten_workspaces_at_once_give_one_version(project, tmp_path_factory, monkeypatch):
     workspace.export()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store.uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store_address.uri())
     monkeypatch.setenv("DARKROOM_ARTIFACTS", str(tmp_path_factory.mktemp("shared")))
     copies = [tmp_path_factory.mktemp("machine") / "project" for _ in range(10)]
     for copy in copies:
         shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".darkroom"))
-    lines = _python("-m", "tests.components.at_once", "m", *map(str, copies))
+    lines = _python("-m", "tests.components.at_once", "register", "m", *map(str, copies))
     (version,) = versions.model("m").versions
     assert {line.split()[0] for line in lines} == {str(version.number)}
     assert [line.split()[1] for line in lines].count("True") == 1

@@ -8,7 +8,7 @@ import pytest
 
 from components import gate, register
 from components.promotion import champion
-from components.registry import ledger, mlflow_store, versions
+from components.registry import ledger, locks, mlflow_store, versions
 from data.errors import UserError
 from tests.components import workspace
 
@@ -130,7 +130,7 @@ def test_a_move_that_was_killed_is_closed_by_the_next(three_on_sqlite, monkeypat
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(versions, "point", killed)
         champion.rollback("m", by="ada")
-    with mlflow_store.lock("registry-m"):
+    with locks.of_models("m"):
         model = champion.mend("m")
     assert model.aliases == {"champion": served[-1], "previous": served[-2]}
     assert [version for version, _ in ledger.served(ledger.history("m"))] == served
