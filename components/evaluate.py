@@ -2,7 +2,8 @@
 
 It calls the graph that will be exported, in PyTorch, and leaves in ``artifacts/models/<name>/evaluate/``
 
-- ``metrics.json``: each metric with its 95 % interval, a table per class and, where there are slices, one of these;
+- ``metrics.json``: each metric with its 95 % interval, a table per class and, where there are slices or challenge sets,
+  one of each;
 - ``headline.json``: the name and the value of the primary one, which is all that ``dvc metrics show`` lists;
 - ``examples.parquet``: a row per test example that was asked for, so that two models can be compared pairwise;
 - ``plots/``: pictures, and CSV files that ``dvc plots`` draws.
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from components import tasks
 from components.bundles.signature import Arrays
-from components.datasets import slices
+from components.datasets import challenge_sets, slices
 from components.evaluation import by_slice
 from components.evaluation.hooks import Evaluated
 from components.metrics.measurement import Measurement
@@ -51,8 +52,11 @@ def run(name: str) -> Measurement:
     task = tasks.of(trained.family.TASK, arguments(graph))
     device = find_device(settings.device, f"{where}.device")
     predict = Reference(graph, data.spec, task.signature(data.spec)[1], device, settings.threads)
+    # A judge looks at samples, which are of no test example.
+    challenged = None if task.COMPARED_BY_JUDGE else challenge_sets.read(settings.dataset)
     try:
         answers = task.answer(predict, data)
+        of_challenged = task.answer(predict, challenged.data) if challenged else {}
     except ValueError as error:
         raise UserError(
             f"{layout.trained(name)}: {error}. The training diverged: lower its learning rate."
@@ -64,7 +68,6 @@ def run(name: str) -> Measurement:
         answers |= base_answers.answers(base, data, device, settings.threads)
     answers |= task.extend(answers, data)
     measurement = task.measure(answers, data)
-    # A judge looks at samples, which are of no test example.
     sliced = None if task.COMPARED_BY_JUDGE else slices.read(settings.dataset, data.test.ids)
     with atomic.folder(layout.evaluated(name)) as folder:
         examples = {"id": data.test.ids, "label": data.test.labels} | task.rows(answers, data)
@@ -77,7 +80,12 @@ def run(name: str) -> Measurement:
         if sliced is not None:
             scores = task.paired(answers, data)[0]
             shared["slices"] = by_slice.measure(scores, sliced)
-            by_slice.draw(folder / "plots", scores, data.test, sliced, shared["slices"])
+            by_slice.draw(folder / "plots/slices.png", scores, data.test, sliced, shared["slices"])
+        if challenged is not None:
+            scores, sets = task.paired(of_challenged, challenged.data)[0], challenged.sets
+            found = by_slice.measure(scores, sets)
+            shared["challenge_sets"] = found | {"left_out": challenged.left_out}
+            by_slice.draw(folder / "plots/challenge_sets.png", scores, challenged.data.test, sets, found)
         atomic.write_json(folder / "metrics.json", shared | measurement.to_json())
         primary = measurement.metrics[measurement.primary]
         atomic.write_json(folder / "headline.json", {"metric": measurement.primary, "value": primary.value})

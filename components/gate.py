@@ -11,18 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from components import tasks
 from components.bundles.bundle import Bundle
-from components.datasets import slices
+from components.datasets import challenge_sets, slices
 from components.judging.judge import fingerprint
 from components.project.layout import prepared, validation_file
 from components.project.params import load
 from components.project.sections import GatePolicy
-from components.promotion import by_slice, checks
+from components.promotion import by_challenge_set, by_slice, checks
 from components.promotion import champion as promotion
 from components.promotion.checks import Check
 from components.promotion.comparison import Scored
@@ -264,7 +264,7 @@ def _decide(
         return found, ledger.evidence(found)
     if found:
         key += f":{len(history)}"
-    compared = _champion_check(bundle, candidate, champion, present, policy)
+    compared = _compare(bundle, candidate, champion, present, policy)
     looked = _look(candidate.name, bundle, compared, present, policy)
     verdict, reasons = _judge(looked, waiver)
     if verdict == "promoted" and policy.approval == "required":
@@ -320,8 +320,11 @@ def _question(
     if judged:
         measured_by = {"judge": fingerprint(present.spec.name)}
     else:
-        sliced = slices.read(present.spec.name)
-        measured_by = {"slices": sliced.sha256} if sliced else {}
+        parts = {
+            "slices": slices.read(present.spec.name),
+            "challenge_sets": challenge_sets.read(present.spec.name),
+        }
+        measured_by = {key: found.sha256 for key, found in parts.items() if found}
     return measured_by | {
         "rules": RULES,
         "model": candidate.name,
@@ -339,39 +342,57 @@ def _key(question: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
-def _champion_check(
+class _Compared(NamedTuple):
+    """What the champion says of a candidate.
+
+    Attributes:
+        check: the comparison.
+        scored: what both score on the test split; None where they cannot be compared.
+        champion: None where there is none that can be compared with.
+        seen: int64 [n], contents that one of the two was trained or chosen on; None where nothing tells.
+    """
+
+    check: Check
+    scored: Scored | None
+    champion: Bundle | None
+    seen: np.ndarray | None
+
+
+def _compare(
     bundle: Bundle,
     candidate: Version,
     champion: Version | None,
     present: PreparedData,
     policy: GatePolicy,
-) -> tuple[Check, Scored | None]:
+) -> _Compared:
+    versions_of_it = [candidate] if champion is None else [candidate, champion]
+    known = [contents for version in versions_of_it if (contents := seen.of(version)) is not None]
+    contents = np.concatenate(known) if known else None
     if champion is None:
-        return checks.no_worse(bundle, None, present, policy)
+        return _Compared(*checks.no_worse(bundle, None, present, policy), None, contents)
     try:
         theirs = versions.fetch(champion)
     except UserError as error:
         if versions.model(champion.name).of_bundle(champion.bundle_sha256):
             raise
-        return checks.champion_is_lost(champion.number, champion.bundle_sha256, str(error)), None
-    known = [contents for version in (candidate, champion) if (contents := seen.of(version)) is not None]
-    return checks.no_worse(bundle, theirs, present, policy, np.concatenate(known) if known else None)
+        lost = checks.champion_is_lost(champion.number, champion.bundle_sha256, str(error))
+        return _Compared(lost, None, None, contents)
+    check, scored = checks.no_worse(bundle, theirs, present, policy, contents)
+    return _Compared(check, scored, theirs if scored else None, contents)
 
 
 def _look(
-    name: str,
-    bundle: Bundle,
-    compared: tuple[Check, Scored | None],
-    present: PreparedData,
-    policy: GatePolicy,
+    name: str, bundle: Bundle, compared: _Compared, present: PreparedData, policy: GatePolicy
 ) -> list[Check]:
-    comparison, scored = compared
-    sliced = by_slice.check(name, bundle, scored, present, policy)
+    by_part = [
+        by_slice.check(name, bundle, compared.scored, present, policy),
+        by_challenge_set.check(name, bundle, compared.champion, compared.seen, policy),
+    ]
     return [
         checks.data(bundle, present),
         checks.thresholds(name, bundle, policy),
-        comparison,
-        *([sliced] if sliced else []),
+        compared.check,
+        *(check for check in by_part if check),
         checks.parity(bundle),
         checks.service(bundle, policy),
     ]

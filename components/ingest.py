@@ -6,7 +6,7 @@ Nothing of the source is changed, and a file that cannot be used becomes a row t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.datasets import described, early_pictures, image_files, instance_masks, listing, manifest
+from components.datasets import (
+    challenge_files,
+    described,
+    early_pictures,
+    image_files,
+    instance_masks,
+    listing,
+    manifest,
+)
 from components.datasets.early_pictures import EarlyPictures
 from components.datasets.memo import Found, Memo
 from components.datasets.parts import PartWriter
 from components.project.command import main
-from components.project.layout import dataset_file, early_picture_memo, ingest_memo, ingested, prepared
+from components.project.layout import (
+    challenge_memo,
+    dataset_file,
+    early_picture_memo,
+    ingest_memo,
+    ingested,
+    ingested_challenge_sets,
+    prepared,
+)
 from data import atomic, spec
 from data.captions import words
 from data.prepared import PreparedData
@@ -50,8 +66,10 @@ def run(dataset: str) -> Path:
             listing.confirm(
                 dataset, settings
             )  # once more: a file may have changed while the others were read
+        keep_challenge_sets = _write_challenge_sets(dataset, settings, folder)
     if found is not None:
         memo.keep(ingested(dataset), found)
+    keep_challenge_sets()
     return ingested(dataset)
 
 
@@ -95,6 +113,19 @@ def write(
         writer.add(row, *contents)
     writer.close()
     return None
+
+
+def _write_challenge_sets(dataset: str, settings: spec.DatasetSpec, folder: Path) -> Callable[[], None]:
+    """Write the images of all challenge sets into ``folder``; return what keeps for the next ingest what was found."""
+    if not settings.challenge_sets:
+        return lambda: None
+    read = settings.of_challenge_set(next(iter(settings.challenge_sets)))
+    memo = Memo(challenge_memo(dataset), image_files.basis(read))
+    place = folder / ingested_challenge_sets(dataset).name
+    place.mkdir()
+    found = write(dataset, read, place, challenge_files.listed(dataset, settings), memo)
+    challenge_files.confirm(dataset, settings)
+    return lambda: memo.keep(ingested_challenge_sets(dataset), found)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Stage ``prepare``: splits validated examples and makes tensors of them, as ``data/prepared.py`` says.
 
-Which test examples are in which slice it writes beside them (``components/datasets/slices.py``).
+Which test examples are in which slice, and challenge sets, it writes beside them (``components/datasets/slices.py``,
+``components/datasets/challenge_sets.py``).
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from components.datasets import arrow, compact, manifest, objects, slices
+from components.datasets.challenge_sets import SLICES
 from components.datasets.picture_memo import PictureMemo
 from components.datasets.picture_parts import PictureParts
 from components.datasets.pictures import Pictures, layout
 from components.datasets.shards import SplitWriter, Written
 from components.project.command import main
 from components.project.layout import (
+    challenge_sets,
     dataset_file,
     early_picture_memo,
     ingested,
@@ -44,7 +47,8 @@ def run(dataset: str) -> Path:
 
     Raises:
         UserError: the data is not validated, a label is no class, a class has too few images for every split,
-            ``image`` of ``dataset.yaml`` does not fit the images, or ``slices`` is of what they have not.
+            ``image`` of ``dataset.yaml`` does not fit the images, ``slices`` is of what they have not, or models
+            cannot be measured on a challenge set.
     """
     settings = spec.load(dataset_file(dataset))
     rows, places = manifest.read_compact(ingested(dataset), _columns(settings))
@@ -78,7 +82,18 @@ def run(dataset: str) -> Path:
         atomic.write_json(folder / "spec.json", values.to_json())
         compact.write_by_split(folder / "ids.json", rows["id"], split)
     slices.write(slices_file(dataset), _slices(dataset, settings))
+    with atomic.folder(challenge_sets(dataset)) as folder:
+        _write_challenge_sets(folder, dataset, settings, values)
     return prepared(dataset)
+
+
+def _write_challenge_sets(folder: Path, dataset: str, settings: spec.DatasetSpec, values: DataSpec) -> None:
+    if not settings.challenge_sets:
+        slices.write(folder / SLICES, None)
+        return
+    from components.datasets import challenging
+
+    challenging.write(folder, dataset, settings, values)
 
 
 def _slices(dataset: str, settings: spec.DatasetSpec) -> slices.Slices | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data import kinds, yaml_file
+from data.challenge_sets import NAME, ChallengeSet
 from data.errors import UserError, nearest
 from data.fit import Fit
 from data.images import WHITE
@@ -182,6 +183,7 @@ class DatasetSpec(BaseModel):
         captions: of data for text to image: that images have captions, and for recipe ``captions``, which.
         splits: how the splits are made that the source does not give; of ``heads``, shares of the people.
         slices: parts of the test split that are measured and compared by themselves (``data/slices.py``).
+        challenge_sets: further images that are measured by themselves and are in no split (``data/challenge_sets.py``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -202,6 +204,7 @@ class DatasetSpec(BaseModel):
     captions: CaptionsSpec | None = None
     splits: Splits = Splits()
     slices: dict[str, SliceRule] = Field(default_factory=dict)
+    challenge_sets: dict[str, ChallengeSet] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _have_what_the_source_needs(self) -> DatasetSpec:
@@ -225,6 +228,15 @@ class DatasetSpec(BaseModel):
             raise ValueError(
                 f"slices: {self.metadata_columns[0]!r} is a column of metadata, and source {self.source} has none"
             )
+        if self.challenge_sets and (self.source == "heads" or self.captions is not None):
+            raise ValueError(
+                "challenge_sets: are of images with a right answer each, and this data set has none"
+            )
+        for name in self.challenge_sets:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"challenge_sets: {name!r} is no name: letters, digits, '-' and '_' are")
+        if any(one.coco for one in self.challenge_sets.values()) and self.objects is None:
+            raise ValueError("challenge_sets: coco tells of objects, and the data set has none")
         if any(rule.box_area is not None for rule in self.slices.values()) and self.objects is None:
             raise ValueError("slices: box_area is of objects, and the data set has none")
         if self.recipe == "edges" and self.input_channels != 1:
@@ -280,6 +292,21 @@ class DatasetSpec(BaseModel):
     def metadata_columns(self) -> tuple[str, ...]:
         """The columns of the user's metadata that the slices need, sorted."""
         return metadata_columns(self.slices)
+
+    def of_challenge_set(self, name: str) -> DatasetSpec:
+        """Return the settings by which the folder of a challenge set is read.
+
+        What all sets need of metadata is among :attr:`metadata_columns`, and the ``group`` where splits are made by it.
+        """
+        one = self.challenge_sets[name]
+        columns = {each.column for each in self.challenge_sets.values() if each.column is not None}
+        if self.splits.by == "group":
+            columns.add("group")
+        read: dict[str, Any] = {"source": "imagefolder", "folder": one.folder, "listing": one.listing}
+        if self.objects is not None:
+            read["objects"] = self.objects.model_copy(update={"coco": one.coco})
+        slices = {column: SliceRule(column=column) for column in sorted(columns)}
+        return self.model_copy(update=read | {"splits": Splits(), "slices": slices, "challenge_sets": {}})
 
     @property
     def kind(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -60,8 +61,9 @@ class Pictures:
         split: np.ndarray,
         settings: DatasetSpec,
         classes: tuple[str, ...],
+        folder: Path | None = None,
     ) -> None:
-        """Open the contents of the examples ``rows``, which are of the splits ``split``."""
+        """Open the contents of the examples ``rows``, which are of the splits ``split``, in ``folder`` or ingest's."""
         self._dataset, self._rows, self._split, self._settings = dataset, rows, split, settings
         self._index = {name: number for number, name in enumerate(classes)}
         self._frames = {manifest.IMAGES: frame(settings, settings.image.channels)}
@@ -70,7 +72,7 @@ class Pictures:
         kinds = [*self._frames]
         if settings.objects is not None and settings.objects.masks:
             kinds.append(manifest.MASKS)
-        self._contents = {kind: manifest.Contents(ingested(dataset), kind) for kind in kinds}
+        self._contents = {kind: manifest.Contents(folder or ingested(dataset), kind) for kind in kinds}
         self._described = {kind: _described(rows, kind) for kind in self._frames}
 
     def parts(self) -> Iterator[Part]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,10 @@ class Slices:
         told = json.dumps([self.ids, self.rules]).encode()
         return hashlib.sha256(told + np.packbits(self.members).tobytes()).hexdigest()
 
+    def take(self, rows: np.ndarray) -> Slices:
+        """Return the same of the examples at ``rows`` int64 [n] alone."""
+        return replace(self, ids=[self.ids[row] for row in rows], members=self.members[rows])
+
 
 def write(path: Path, found: Slices | None) -> None:
     """Write slices to ``path``; of a data set without any a table of nothing."""
@@ -66,22 +70,25 @@ def read(dataset: str, ids: list[str] | None = None) -> Slices | None:
         UserError: they are of other test examples.
     """
     path = layout.slices_file(dataset)
-    if not path.exists():
-        return None
-    table = pq.read_table(path)
-    if not table.column_names:
-        return None
-    known = table[_ID].to_pylist()
-    ids = known if ids is None else ids
-    place = {id: number for number, id in enumerate(known)}
+    found = load(path) if path.exists() else None
+    if found is None or ids is None:
+        return found
+    place = {id: number for number, id in enumerate(found.ids)}
     if unknown := [id for id in ids if id not in place]:
         raise UserError(
             f"{path}: says nothing of the test example {unknown[0]!r}. Run the prepare stage again."
         )
-    rows = np.array([place[id] for id in ids], np.int64)
+    return found.take(np.array([place[id] for id in ids], np.int64))
+
+
+def load(path: Path) -> Slices | None:
+    """Return the slices that :func:`write` wrote to ``path``; None where there are none."""
+    table = pq.read_table(path)
+    if not table.column_names:
+        return None
     fields = [field for field in table.schema if field.name != _ID]
     return Slices(
-        ids,
+        table[_ID].to_pylist(),
         {field.name.removeprefix(_SLICE): field.metadata[_RULE].decode() for field in fields},
-        np.stack([np.asarray(table[field.name])[rows] for field in fields], axis=1),
+        np.stack([np.asarray(table[field.name]) for field in fields], axis=1),
     )

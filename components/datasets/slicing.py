@@ -36,7 +36,7 @@ def find(dataset: str, settings: DatasetSpec) -> Slices:
     members = []
     for name, rule in settings.slices.items():
         where = f"{dataset_file(dataset)}: slices.{name}"
-        found = _of_column(where, name, rule, rows, ids) if rule.column else _of_bounds(name, rule, rows, ids)
+        found = of_column(where, name, rule, rows, ids) if rule.column else _of_bounds(name, rule, rows, ids)
         for of_slice, told, chosen in found:
             if of_slice in rules:
                 raise UserError(
@@ -64,9 +64,21 @@ def _smallest(rows: pd.DataFrame) -> pd.Series:
     return found["area"].groupby(found["object"].str.rpartition("#")[0]).min()
 
 
-def _of_column(
+def of_column(
     where: str, name: str, rule: SliceRule, rows: pd.DataFrame, ids: dict[str, list[str]]
 ) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield name, rule in words and members of each value's slice.
+
+    Args:
+        where: the setting, for messages.
+        name: of the slices, before their values.
+        rule: has a ``column``.
+        rows: the manifest, by id.
+        ids: of each split; those of ``test`` are looked at.
+
+    Raises:
+        UserError: the column is not there, has too many values or not the one that is named.
+    """
     column = rows[manifest.column(rule.column)]
     of_test = column.loc[ids["test"]]
     known = sorted(column.dropna().unique())

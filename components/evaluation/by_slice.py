@@ -1,4 +1,7 @@
-"""The primary metric on each slice of the test split, and test images of the slices that are surely the worst."""
+"""The primary metric on each slice of the test split, and test images of the slices that are surely the worst.
+
+Challenge sets are slices of the images of all of them.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,8 @@ def measure(scores: Comparable, slices: Slices) -> dict[str, Any]:
     }
 
 
-def draw(folder: Path, scores: Comparable, test: Split, slices: Slices, measured: dict[str, Any]) -> None:
-    """Draw ``slices.png``: a row for each of the worst slices, of its test images with the worst scores."""
+def draw(path: Path, scores: Comparable, test: Split, slices: Slices, measured: dict[str, Any]) -> None:
+    """Draw a row for each of the worst slices, of its test images with the worst scores."""
     from components.pictures import grid
     from components.pictures.style import short
 
@@ -64,12 +67,10 @@ def draw(folder: Path, scores: Comparable, test: Split, slices: Slices, measured
             f"{short(row['slice'], 16)}\n{short(test.ids[place], 16)}\n{value:.3g}"
             for place, value in zip(chosen, values, strict=True)
         ]
-    title = f"Worst slices by {scores.metric.replace('_', ' ')}: " + ", ".join(
+    title = f"Worst {path.stem.replace('_', ' ')} by {scores.metric.replace('_', ' ')}: " + ", ".join(
         f"{row['slice']} {row['value']:.3f}" for row in worst
     )
-    grid.draw(
-        folder / "slices.png", test.images[np.array(images)], captions, wrong, columns=SHOWN, title=title
-    )
+    grid.draw(path, test.images[np.array(images)], captions, wrong, columns=SHOWN, title=title)
 
 
 def _worst_images(scores: Comparable, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,16 @@ def slices_file(dataset: str) -> Path:
     return Path("artifacts/data") / dataset / "slices.parquet"
 
 
+def ingested_challenge_sets(dataset: str) -> Path:
+    """Folder like :func:`ingested`, of the images of all challenge sets; it is a part of it, and may be missing."""
+    return ingested(dataset) / "challenge_sets"
+
+
+def challenge_sets(dataset: str) -> Path:
+    """Folder of the prepared images of all challenge sets (``components/datasets/challenge_sets.py``)."""
+    return Path("artifacts/data") / dataset / "challenge_sets"
+
+
 def judge(dataset: str) -> Path:
     """Folder of the classifier by which the data set's generators are judged, and of what it sees in real images."""
     return Path("artifacts/data") / dataset / "judge"
@@ -72,14 +82,19 @@ def bundle(model: str) -> Path:
     return Path("artifacts/bundles") / model
 
 
-def listing_file(dataset: str) -> Path:
-    """The listing that ``listing:`` of ``dataset.yaml`` is the hash of; serves only to say what changed since."""
-    return STATE / "listings" / f"{dataset}.json"
+def listing_file(dataset: str, challenge_set: str = "") -> Path:
+    """The listing that a ``listing:`` of ``dataset.yaml`` is the hash of; serves only to say what changed since."""
+    return STATE / "listings" / (f"{dataset}/{challenge_set}.json" if challenge_set else f"{dataset}.json")
 
 
 def ingest_memo(dataset: str) -> Path:
     """Folder of what the last ingest of a folder of images found: it saves work, and no result depends on it."""
     return STATE / "ingest" / dataset
+
+
+def challenge_memo(dataset: str) -> Path:
+    """Folder like :func:`ingest_memo`, of the challenge sets."""
+    return STATE / "challenge_sets" / dataset
 
 
 def picture_memo(dataset: str) -> Path:

@@ -213,5 +213,5 @@ def _fields(location: tuple) -> list[str]:
         return list(GcPolicy.model_fields)
     owner = owners.get(str(location[0]), Params)
     if owner is GatePolicy and len(location) > 3:
-        owner = SlicePolicy if location[2] == "slices" else Threshold
+        owner = SlicePolicy if location[2] in ("slices", "challenge_sets") else Threshold
     return list(owner.model_fields)

@@ -83,12 +83,12 @@ class Threshold(BaseModel):
 
 
 class SlicePolicy(BaseModel):
-    """What is asked of a slice of the test split, or of all slices of one name, in the primary metric's own unit.
+    """What is asked of a slice or a challenge set, or of all of one name, in the primary metric's own unit.
 
     Attributes:
         at_least: fails where the slice's whole interval is below.
         at_most: fails where it is above.
-        margin: in place of ``slice_margin``.
+        margin: in place of ``slice_margin`` or ``challenge_margin``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -117,6 +117,8 @@ class GatePolicy(BaseModel):
         slice_margin: the same for each slice of the test split (``slices:`` of ``dataset.yaml``), whose intervals hold
             all together.
         slices: what more is asked of slices, by their names (``camera=old``, or ``camera`` for all of that column).
+        challenge_margin: as ``slice_margin``, of ``challenge_sets:`` of ``dataset.yaml``.
+        challenge_sets: what more is asked of challenge sets, by their names.
         max_latency_ms: bound on the median time in which a fresh server answers one golden example.
         max_memory_mb: bound on the resident memory of that server, in MiB.
         approval: ``required``: a version that every check speaks for waits until people approve it.
@@ -132,6 +134,8 @@ class GatePolicy(BaseModel):
     class_margin: float = Field(default=0.1, ge=0)
     slice_margin: float = Field(default=0.1, ge=0)
     slices: dict[str, SlicePolicy] = Field(default_factory=dict)
+    challenge_margin: float = Field(default=0.1, ge=0)
+    challenge_sets: dict[str, SlicePolicy] = Field(default_factory=dict)
     max_latency_ms: float = Field(default=100.0, gt=0)
     max_memory_mb: float = Field(default=2048.0, gt=0)
     approval: Literal["required"] | None = None
@@ -157,12 +161,9 @@ class GatePolicy(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; the newest keys only where they are set, so that older decisions stand."""
         unset = GatePolicy()
-        newest = {key for key in ("slice_margin", "slices") if getattr(self, key) == getattr(unset, key)}
-        return self.model_dump(mode="json", exclude=newest)
-
-    def of_slice(self, name: str) -> SlicePolicy | None:
-        """Return what ``slices`` asks of the slice ``name``, by its own name first."""
-        return self.slices.get(name, self.slices.get(name.partition("=")[0]))
+        newest = ("slice_margin", "slices", "challenge_margin", "challenge_sets")
+        are_unset = {key for key in newest if getattr(self, key) == getattr(unset, key)}
+        return self.model_dump(mode="json", exclude=are_unset)
 
 
 class ServePolicy(BaseModel):

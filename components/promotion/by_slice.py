@@ -7,6 +7,7 @@ one. What demands proof of every slice would need no correction, and would refus
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -41,6 +42,7 @@ class SliceFinding:
         bounded: the candidate's interval, where ``policy`` has a bound.
         policy: what is asked of it beside the margin, if anything.
         margin: by how much the difference may be negative.
+        kind: what it is called in words.
     """
 
     slice: str
@@ -52,6 +54,7 @@ class SliceFinding:
     bounded: Interval | None
     policy: SlicePolicy | None
     margin: float
+    kind: str = "slice"
 
     @property
     def bad(self) -> list[str]:
@@ -63,7 +66,7 @@ class SliceFinding:
             told.append(
                 f"worse than the champion: {self._interval(self.difference, '+')}; must reach {-self.margin:g}"
             )
-        return [f"{self.metric} on slice {self.slice!r} ({self.rule}): {one}" for one in told]
+        return [f"{self.metric} on {self.kind} {self.slice!r} ({self.rule}): {one}" for one in told]
 
     def _missed(self, found: Interval) -> str:
         if self.policy.at_least is not None and found.high < self.policy.at_least:
@@ -74,7 +77,9 @@ class SliceFinding:
 
     def _interval(self, interval: Interval, sign: str) -> str:
         value, low, high = (f"{end:{sign}.4f}" for end in (interval.value, interval.low, interval.high))
-        return f"{value}, interval that holds beside those of all slices [{low}, {high}], n = {self.count}"
+        return (
+            f"{value}, interval that holds beside those of all {self.kind}s [{low}, {high}], n = {self.count}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -96,51 +101,89 @@ def check(
         present: the data.
         policy: of the gate.
     """
-    task = tasks.of(bundle.description["task"], [tensor["name"] for tensor in bundle.description["inputs"]])
     ids = scored.ids if scored else present.test.ids
-    sliced = None if task.COMPARED_BY_JUDGE else slices.read(present.spec.name, ids)
-    where = f"{FILE}: gate.{name}.slices"
+    judged = is_judged(bundle)
+    sliced = None if judged else slices.read(present.spec.name, ids)
     if sliced is None:
-        lacking = (
-            "has no slices" if not task.COMPARED_BY_JUDGE else "is measured on samples, which are in no slice"
-        )
-        told = [f"{where}.{asked}: the model {lacking}" for asked in policy.slices]
-        return Check("slices", bad=tuple(told)) if told else None
+        return lacking(name, "slices", policy.slices, judged)
+    ours = theirs = None
+    if scored:
+        ours, theirs = scored.candidate[0], scored.champion[0]
+    else:
+        try:
+            ours = comparison.score(bundle, present)[0]
+        except ValueError as error:
+            return Check("slices", bad=(f"cannot be measured: {error}",))
+    return look(name, "slices", sliced, ours, theirs, policy.slices, policy.slice_margin)
+
+
+def is_judged(bundle: Bundle) -> bool:
+    """Say whether a judge measures the bundle, on samples: these are in no slice and no challenge set."""
+    inputs = [tensor["name"] for tensor in bundle.description["inputs"]]
+    return tasks.of(bundle.description["task"], inputs).COMPARED_BY_JUDGE
+
+
+def lacking(name: str, key: str, asked: Mapping[str, SlicePolicy], judged: bool) -> Check | None:
+    """Return what a check finds of ``asked``, the policy's ``key``, where there is nothing; None where none is."""
+    words = key.replace("_", " ")
+    told = f"is measured on samples, which are in no {words}" if judged else f"has no {words}"
+    bad = tuple(f"{FILE}: gate.{name}.{key}.{one}: the model {told}" for one in asked)
+    return Check(key, bad=bad) if bad else None
+
+
+def look(
+    name: str,
+    key: str,
+    sliced: Slices,
+    ours: Comparable,
+    theirs: Comparable | None,
+    asked: Mapping[str, SlicePolicy],
+    margin: float,
+) -> Check:
+    """Return what was found of slices, or of challenge sets, which are slices of all of their images.
+
+    Args:
+        name: the model.
+        key: of the policy; the name of the check.
+        sliced: the slices.
+        ours: what the candidate scores on the examples.
+        theirs: what the champion does; None where there is none to compare with.
+        asked: what the policy asks, by the names of slices, or what stands before ``=``.
+        margin: by how much a difference may be negative of what has no other margin.
+    """
+    where, kind = f"{FILE}: gate.{name}.{key}", key.replace("_", " ").removesuffix("s")
     known = {*sliced.names, *(of_slice.partition("=")[0] for of_slice in sliced.names)}
-    bad = [
-        f"{where}.{asked}: no such slice.{nearest(asked, known)}"
-        for asked in policy.slices
-        if asked not in known
-    ]
-    try:
-        ours = scored.candidate[0] if scored else comparison.score(bundle, present)[0]
-    except ValueError as error:
-        return Check("slices", bad=(f"cannot be measured: {error}",))
-    found, are_measured = _find(ours, scored.champion[0] if scored else None, sliced, policy)
+    bad = [f"{where}.{one}: no such {kind}.{nearest(one, known)}" for one in asked if one not in known]
+    of_each = [asked.get(one, asked.get(one.partition("=")[0])) for one in sliced.names]
+    found, are_measured = _find(kind, ours, theirs, sliced, of_each, margin)
     bad += [told for finding in found for told in finding.bad]
     few = [finding for finding, is_measured in zip(found, are_measured, strict=True) if not is_measured]
     bad += [
-        f"{where}: of slice {finding.slice!r} nothing can be shown: it has {finding.count} test examples"
+        f"{where}: of {kind} {finding.slice!r} nothing can be shown: it has {finding.count} examples"
         for finding in few
         if finding.policy is not None
     ]
-    good = [f"none of {len(found) - len(few)} slices is shown to be worse than it may be"]
+    good = [f"none of {len(found) - len(few)} {kind}s is shown to be worse than it may be"]
     if few:
         named = ", ".join(f"{finding.slice} ({finding.count})" for finding in few)
-        good.append(f"slices of which too few test examples can show anything: {named}")
+        good.append(f"{kind}s of which too few examples can show anything: {named}")
     evidence = {
         "metric": ours.metric,
         "better": ours.better,
         "slices": [finding.to_json() for finding in found],
     }
-    return Check("slices", () if bad else tuple(good), tuple(bad), evidence)
+    return Check(key, () if bad else tuple(good), tuple(bad), evidence)
 
 
 def _find(
-    ours: Comparable, theirs: Comparable | None, sliced: Slices, policy: GatePolicy
+    kind: str,
+    ours: Comparable,
+    theirs: Comparable | None,
+    sliced: Slices,
+    asked: Sequence[SlicePolicy | None],
+    margin: float,
 ) -> tuple[list[SliceFinding], np.ndarray]:
     """Return the findings, and bool [S] of which slices anything can be shown."""
-    asked = [policy.of_slice(name) for name in sliced.names]
     has_bound = np.array([one is not None and (one.at_least, one.at_most) != (None, None) for one in asked])
     scores = ours.by_slice(sliced.members)
     families = [scores.only(has_bound)]
@@ -160,11 +203,8 @@ def _find(
             difference=differences[place],
             bounded=bounded.get(place),
             policy=asked[place],
-            margin=_margin(policy, asked[place]),
+            margin=margin if asked[place] is None or asked[place].margin is None else asked[place].margin,
+            kind=kind,
         )
         for place, name in enumerate(sliced.names)
     ], are_measured
-
-
-def _margin(policy: GatePolicy, asked: SlicePolicy | None) -> float:
-    return policy.slice_margin if asked is None or asked.margin is None else asked.margin

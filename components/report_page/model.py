@@ -18,7 +18,7 @@ from components.report_page.data_set import DataSet
 from components.report_page.files import read_json
 from components.report_page.pictures import Picture
 
-_CHECKS = ("data", "thresholds", "comparison", "slices", "parity", "service")
+_CHECKS = ("data", "thresholds", "comparison", "slices", "challenge_sets", "parity", "service")
 
 
 @dataclass(frozen=True)
@@ -160,10 +160,17 @@ class ModelSheet:
     @property
     def slices(self) -> list[dict[str, Any]]:
         """What was measured of each slice, the worst first, and what the gate found of it, ``found``."""
-        rows = (self.measured or {}).get("slices", {}).get("rows", ())
-        found = {
-            row["slice"]: row for row in self.checks.get("slices", {}).get("evidence", {}).get("slices", ())
-        }
+        return self._by_part("slices")
+
+    @property
+    def challenge_sets(self) -> list[dict[str, Any]]:
+        """Likewise of each challenge set."""
+        return self._by_part("challenge_sets")
+
+    def _by_part(self, key: str) -> list[dict[str, Any]]:
+        rows = (self.measured or {}).get(key, {}).get("rows", ())
+        judged = self.checks.get(key, {}).get("evidence", {}).get("slices", ())
+        found = {row["slice"]: row for row in judged}
         return [row | {"found": found.get(row["slice"])} for row in rows]
 
     @property

@@ -71,6 +71,10 @@ _CAPTIONS = {
         "Worst slices",
         "A row for each of the slices that are surely the worst: the test images in it with the worst scores.",
     ),
+    "challenge_sets": (
+        "Worst challenge sets",
+        "A row for each of the challenge sets that are surely the worst: the images in it with the worst scores.",
+    ),
     "mistakes": (
         "Hardest test examples",
         "Test images that were given the least probability of their own class, or with most wrong and missing boxes.",

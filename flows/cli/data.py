@@ -74,6 +74,25 @@ def add(
     typer.echo(f"Next: darkroom data {'check' if _suite(name).exists() else 'infer'} {name}")
 
 
+@app.command("challenge")
+def add_challenge_set(
+    name: Name,
+    challenge_set: Annotated[str, typer.Argument(help="Name of the challenge set.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of images, labelled as those of the data set.")],
+    column: Annotated[
+        str | None, typer.Option(help="Of the folder's metadata: there is a set for each of its values.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add a folder of images that models are measured on and never learn from, or record how it is now."""
+    from components.datasets import add_challenge_set as challenge_sets
+    from flows.workspace.project import CALLED_FROM
+
+    counts = challenge_sets.add(name, challenge_set, CALLED_FROM / folder, column)
+    told = f"{name}: challenge set {challenge_set}: {sum(counts.values()):,} images"
+    _say(as_json, {"classes": counts}, f"{told}. Next: darkroom run")
+
+
 @app.command()
 def infer(name: Name, as_json: Json = False) -> None:
     """Write suite.yaml: what must hold of the data set, inferred from how it is now. Edit it after that."""

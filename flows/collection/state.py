@@ -52,7 +52,7 @@ def look(settings: Params, bundles: Collection[str], now: float) -> Iterator[Fou
     for path in _inside(layout.STATE / "resume"):
         kept = _young(path, days, now) and "a training goes on from it"
         yield _found(path, kept if path.name in settings.all_models else "")
-    for memos in ("ingest", "prepare"):
+    for memos in ("ingest", "challenge_sets", "prepare"):
         for path in _inside(layout.STATE / memos):
             yield _found(path, "the next run takes from it" if path.name in settings.datasets else "")
 

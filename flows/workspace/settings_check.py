@@ -97,13 +97,15 @@ def _metrics(settings: Params) -> Iterator[str]:
 
 
 def _slices(settings: Params) -> Iterator[str]:
-    """Yield the slices that a policy asks something of and a model's data has not."""
+    """Yield the slices and challenge sets that a policy asks something of and a model's data has not."""
     for name, policy in settings.gate.items():
-        known = spec.load(dataset_file((settings.catalog | settings.all_models)[name].dataset)).slices
-        for asked in policy.slices:
-            if not {asked, asked.partition("=")[0]} & known.keys():
-                where = f"{params.FILE}: gate.{name}.slices.{asked}"
-                yield f"{where}: its data set has no such slice.{nearest(asked, known)}"
+        data = spec.load(dataset_file((settings.catalog | settings.all_models)[name].dataset))
+        for key, word in (("slices", "slice"), ("challenge_sets", "challenge set")):
+            known = getattr(data, key)
+            for asked in getattr(policy, key):
+                if not {asked, asked.partition("=")[0]} & known.keys():
+                    where = f"{params.FILE}: gate.{name}.{key}.{asked}"
+                    yield f"{where}: its data set has no such {word}.{nearest(asked, known)}"
 
 
 def _overrides(settings: Params) -> Iterator[str]:

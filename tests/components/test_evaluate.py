@@ -22,7 +22,7 @@ from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
 from models import checkpoint
-from tests.components import workspace
+from tests.components import challenge, workspace
 
 GENERATION = {
     "bits_per_dim",
@@ -164,6 +164,24 @@ def test_slices_are_measured_and_the_worst_drawn(measured):
     assert bars["low"] <= bars["value"] <= bars["high"] and bars["high"] - bars["low"] > 0.01
     assert (few["low"], few["high"], few["slice"], first["rule"]) == (None, None, "few", "the first")
     assert (folder / "plots" / "slices.png").exists()
+
+
+def test_challenge_sets_are_measured_beside_the_test_split(measured):
+    folder = layout.evaluated("shapes-logreg")
+    before = json.loads((folder / "metrics.json").read_text())
+    right = pq.read_table(folder / "examples.parquet")["correct"].to_numpy()
+    sets = {"day": np.arange(40), "night": np.arange(30, 50)}
+    challenge.write(sets, {"day": 0, "night": 7})
+    evaluate.run("shapes-logreg")
+    after = json.loads((folder / "metrics.json").read_text())
+    found = after.pop("challenge_sets")
+    assert after == before and found["left_out"] == {"day": 0, "night": 7}
+    rows = {row["slice"]: row for row in found["rows"]}
+    for name, places in sets.items():
+        row = rows[name]
+        assert row["examples"] == len(places) and row["value"] == pytest.approx(right[places].mean())
+        assert row["low"] <= row["value"] <= row["high"] and row["high"] - row["low"] > 0.01
+    assert (folder / "plots" / "challenge_sets.png").exists()
 
 
 def test_other_data_than_trained_on_is_refused(measured):

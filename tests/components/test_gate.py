@@ -15,14 +15,14 @@ from components.project import layout
 from components.project.layout import STATE
 from components.promotion import champion, comparison, smoke_test
 from components.promotion.smoke_test import SmokeTest
-from components.registry import ledger, mlflow_store, version_record, versions
+from components.registry import ledger, mlflow_store, seen, version_record, versions
 from components.serving.telemetry import shared
 from components.serving.telemetry.counters import Metrics
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
 from tests import prepared_split
-from tests.components import workspace
+from tests.components import challenge, workspace
 
 ACCURATE = {"thresholds": {"accuracy": {"at_least": 0.7}}}
 
@@ -155,6 +155,42 @@ def test_slices_are_part_of_the_question_and_of_the_evidence(sqlite_project, mon
     assert rows["first"]["difference"]["high"] < -0.1 and rows["few"]["difference"] is None
     _policy(slices={"first": {"margin": 1.0}})
     assert gate.run("m").evidence["checks"]["slices"]["holds"]
+
+
+def test_challenge_sets_are_compared_and_bounded(sqlite_project, monkeypatch):
+    monkeypatch.setattr(smoke_test, "run", lambda *_: SmokeTest(1.0, 1.0, 1, 100.0, 1.0))
+    _policy(margin=1.0, class_margin=1.0)
+    first = _put(noise=0.25)
+    assert "challenge_sets" not in first.evidence["question"]
+    assert not {"challenge_sets", "challenge_margin"} & first.evidence["question"]["policy"].keys()
+    challenge.write({"night": np.arange(150), "few": np.arange(5)})
+    workspace.write_params(
+        {"m": {"thresholds": {"accuracy": {"at_least": 0.1}}, "margin": 1.0, "class_margin": 1.0}}
+    )
+    refused = _put(noise=0.6, seed=1)
+    (told,) = refused.reasons
+    assert told.startswith(
+        "challenge_sets: accuracy on challenge set 'night' (all of its images): worse than"
+    )
+    rows = {row["slice"]: row for row in refused.evidence["checks"]["challenge_sets"]["evidence"]["slices"]}
+    assert rows["night"]["difference"]["high"] < -0.1 and rows["few"]["difference"] is None
+    _policy(margin=1.0, class_margin=1.0, challenge_margin=1.0, challenge_sets={"night": {"at_least": 0.999}})
+    asked = gate.run("m")
+    assert any("must reach at least 0.999" in told for told in asked.reasons)
+    _policy(margin=1.0, class_margin=1.0, challenge_sets={"nihgt": {"margin": 0.2}})
+    assert any("no such challenge set. Did you mean 'night'?" in told for told in gate.run("m").reasons)
+
+
+def test_challenge_images_that_were_trained_on_are_left_out(sqlite_project, monkeypatch):
+    monkeypatch.setattr(smoke_test, "run", lambda *_: SmokeTest(1.0, 1.0, 1, 100.0, 1.0))
+    _policy()
+    challenge.write({"night": np.arange(40)})
+    test = PreparedData(layout.prepared(workspace.DATASET)).test
+    monkeypatch.setattr(seen, "of", lambda version: test.contents[:15])
+    (row,) = _put().evidence["checks"]["challenge_sets"]["evidence"]["slices"]
+    assert row["count"] == 25
+    monkeypatch.setattr(seen, "of", lambda version: test.contents)
+    assert "challenge_sets: cannot be measured: all of" in " ".join(_put(noise=0.01).reasons)
 
 
 def _refusal() -> str:

@@ -266,6 +266,23 @@ def test_slices_are_shown_with_what_the_gate_found(trained):
     assert f'<data value="{dark["difference"]["high"]!r}">' in worse and not dark["holds"]
 
 
+def test_challenge_sets_are_shown_with_what_is_left_out(trained):
+    file = layout.evaluated("good") / "metrics.json"
+    row = {
+        "slice": "night=fog",
+        "rule": "weather is fog",
+        "examples": 40,
+        "value": 0.5,
+        "low": 0.3125,
+        "high": 0.6,
+    }
+    found = {"metric": "accuracy", "better": "higher", "rows": [row], "left_out": {"night": 3, "day": 0}}
+    atomic.write_json(file, json.loads(file.read_text()) | {"challenge_sets": found})
+    good = section(written()[0], "good")
+    assert "By challenge set" in good and '<data value="0.3125">' in good and "weather is fog" in good
+    assert "3 of the images of night" in good and "images of day" not in good
+
+
 def test_hashes_and_commands_are_told(trained):
     html, _ = written()
     good = Page(section(html, "good")).text

@@ -88,7 +88,7 @@ def test_a_bound_fails_where_the_whole_interval_is_beyond_it():
     ("asked", "told"),
     [
         ("drak", "params.yaml: gate.m.slices.drak: .*'dark'"),
-        ("few", "gate.m.slices: .*'few'.* 3 test examples"),
+        ("few", "gate.m.slices: .*'few'.* 3 examples"),
     ],
 )
 def test_what_is_asked_and_cannot_be_looked_at_is_refused(asked, told):

@@ -49,6 +49,10 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
             "params.yaml: gate.digits-cnn.slices.dark: its data set has no such slice.",
         ),
         (
+            {"gate": {"digits-cnn": {"challenge_sets": {"night": {"margin": 0.1}}}}},
+            "params.yaml: gate.digits-cnn.challenge_sets.night: its data set has no such challenge set.",
+        ),
+        (
             {"models": {"digits-cnn": {"dataset": "digit_scenes"}}},
             "params.yaml: models.digits-cnn.dataset: 'digit_scenes' is data for detection, and the model's task is "
             "classification.",
