@@ -12,6 +12,7 @@ import platform
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID
 
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -23,9 +24,10 @@ from prefect.runner import Runner
 
 from components.project.sections import SchedulePolicy
 from flows import run
-from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
+from flows.prefect_api import schedule_tags
+from flows.prefect_api.crashed_runs import mark_crashed
 
-_ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
 class ScheduledRunFailed(Exception):
@@ -58,15 +60,20 @@ def serve(served: list[RunnerDeployment]) -> None:
     Their schedules are paused when it ends. What this workspace registered earlier and does not serve any more is
     deleted; runs that were killed with an earlier process are marked as crashed. Call it under the lock ``schedule``.
     """
-    mark_crashed(_tag())
+    mark_crashed(schedule_tags.kept_here())
     runner = Runner(name="darkroom-schedule")
-    kept = {runner.add_deployment(deployment) for deployment in served}
-    mine = DeploymentFilter(tags=DeploymentFilterTags(all_=[_tag()]))
+    delete_others({runner.add_deployment(deployment) for deployment in served})
+    asyncio.run(_until_ended(runner))
+
+
+def delete_others(kept: set[UUID]) -> None:
+    """Delete the deployments of this workspace's schedules that are not ``kept``, also those on a work pool."""
+    tags = [schedule_tags.kept_here(), schedule_tags.on_a_pool()]
+    mine = DeploymentFilter(tags=DeploymentFilterTags(any_=tags))
     with get_client(sync_client=True) as client:
         for deployment in client.read_deployments(deployment_filter=mine):
             if deployment.id not in kept:
                 client.delete_deployment(deployment.id)
-    asyncio.run(_until_ended(runner))
 
 
 async def _until_ended(runner: Runner) -> None:
@@ -86,16 +93,11 @@ async def _until_ended(runner: Runner) -> None:
 def _deployment(name: str, policy: SchedulePolicy) -> RunnerDeployment:
     return scheduled_retraining.to_deployment(
         # On a server that a team shares, other folders have schedules of the same name.
-        f"{name}-{_tag().rpartition('-')[2]}",
+        f"{name}-{schedule_tags.identity()}",
         schedule=CronSchedule(cron=policy.cron, timezone=policy.timezone),
         parameters={"models": list(policy.models)},
-        concurrency_limit=_ONE_AT_A_TIME,
-        tags=[_tag()],
+        concurrency_limit=ONE_AT_A_TIME,
+        tags=[schedule_tags.kept_here()],
         description=f"Schedule {name!r} of {Path.cwd()} on {platform.node()}",
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-
-
-def _tag() -> str:
-    """Return the tag of this workspace's deployments; its runs by hand have another one."""
-    return f"schedule-{workspace_tag().rpartition('-')[2]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Pool = Annotated[
+    str | None,
+    typer.Option(help="A work pool of the Prefect server at PREFECT_API_URL: a worker of it does the work."),
+]
+WorkerFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --pool: the project's folder on the worker's machine. Default: the same path as here."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
 
@@ -36,9 +47,17 @@ def run(
             "of its own on this machine, with only what git and the DVC remote hold, as on another machine."
         ),
     ] = None,
+    pool: Pool = None,
+    worker_folder: WorkerFolder = None,
     as_json: Json = False,
 ) -> None:
     """Train what is stale, register it and ask the gate about it."""
+    from flows.work_pool import commands
+
+    commands.check(pool, worker_folder)
+    if pool is not None:
+        told = {"force": force, "engine": engine, "as_json": as_json}
+        raise typer.Exit(commands.run(models or [], pool, worker_folder, **told))
     from flows import run as run_command
 
     raise typer.Exit(run_command.run(models or [], force, as_json, engine=engine))

@@ -12,8 +12,10 @@ import typer
 from components.project import params
 from components.project.sections import Params, SchedulePolicy
 from data.errors import UserError, nearest
+from flows.cli.app import Pool, WorkerFolder
 from flows.prefect_api import address
 from flows.processes import locks, reaper
+from flows.work_pool import commands
 
 _EXAMPLE = """{file}: no schedules. Add some, such as:
 schedules:
@@ -25,8 +27,11 @@ def schedule(
     names: Annotated[
         list[str] | None, typer.Argument(help="Schedules of params.yaml; all of them by default.")
     ] = None,
+    pool: Pool = None,
+    worker_folder: WorkerFolder = None,
 ) -> None:
-    """Retrain at the times of schedules: in params.yaml. Runs until it is stopped."""
+    """Retrain at the times of schedules: in params.yaml. Runs until it is stopped; with --pool, workers do it."""
+    commands.check(pool, worker_folder)
     settings = params.load()
     if not settings.schedules:
         model = next(iter(settings.all_models))
@@ -39,7 +44,11 @@ def schedule(
     address.tidy()
     held = locks.hold(locks.SCHEDULE)
     try:
-        _keep(settings, chosen)
+        if pool is None:
+            _keep(settings, chosen)
+        else:
+            commands.schedule(settings, chosen, pool, worker_folder)
+            _tell(chosen)
     finally:
         held.release()
 
@@ -55,10 +64,14 @@ def _keep(settings: Params, chosen: dict[str, SchedulePolicy]) -> None:
         settings_check.check(settings)
         deployments = scheduled_retraining.deployments(chosen)
         server.wait()
-        for name, policy in chosen.items():
-            what = ", ".join(policy.models) or "all models"
-            print(f"{name}: {what} at {policy.cron!r}, {policy.timezone}", file=sys.stderr)
+        _tell(chosen)
         print(
             f"Prefect: {os.environ['PREFECT_API_URL'].removesuffix('/api')}. Ctrl+C ends it.", file=sys.stderr
         )
         scheduled_retraining.serve(deployments)
+
+
+def _tell(chosen: dict[str, SchedulePolicy]) -> None:
+    for name, policy in chosen.items():
+        what = ", ".join(policy.models) or "all models"
+        print(f"{name}: {what} at {policy.cron!r}, {policy.timezone}", file=sys.stderr)
