@@ -8,48 +8,26 @@ Where the policy says so, it moves nothing until people approve (:mod:`component
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from components import tasks
 from components.bundles.bundle import Bundle
-from components.datasets import challenge_sets, slices
-from components.judging.judge import fingerprint
-from components.project.layout import prepared, validation_file
+from components.project.layout import prepared
 from components.project.params import load
 from components.project.sections import GatePolicy
-from components.promotion import by_challenge_set, by_slice, checks
+from components.promotion import by_challenge_set, by_slice, checks, question, standing
 from components.promotion import champion as promotion
 from components.promotion.checks import Check
 from components.promotion.comparison import Scored
+from components.promotion.question import Waiver
 from components.registry import approval, ledger, locks, seen, versions
-from components.registry.ledger import Champion, Entry
+from components.registry.ledger import Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
 from data.errors import UserError
 from data.prepared import PreparedData
-
-RULES = 3
-"""Counts up when the gate judges otherwise than before: decisions of older rules are then taken again."""
-
-
-@dataclass(frozen=True)
-class Waiver:
-    """A person's word that a refused version may become champion all the same.
-
-    It covers data, quality and latency. It cannot cover what the bundle is: hash, parity, golden answers.
-    """
-
-    by: str
-    reason: str
-
-    def __post_init__(self) -> None:
-        if not self.by.strip() or not self.reason.strip():
-            raise UserError("a waiver needs both a reason (--waive) and who gives it (--by).")
 
 
 @dataclass(frozen=True)
@@ -93,12 +71,12 @@ def run(
     with locks.of_models(name):
         model = promotion.mend(name)
         candidate, champion = versions.find(name, number), model.alias("champion")
-        if _same(candidate, champion):
-            return _unchanged(champion)
-        if by is None and (rolled_back := _rolled_back(candidate)):
-            told = f"version {rolled_back.champion} was rolled back by {rolled_back.by} at {rolled_back.at}"
+        if standing.is_champion(candidate, champion):
+            return Decision(name, champion.number, True, "unchanged", *standing.accepted(champion))
+        if by is None and (move := standing.rolled_back(candidate)):
+            told = f"version {move.champion} was rolled back by {move.by} at {move.at}"
             mend = f"darkroom promote {name} --version {candidate.number} brings it back"
-            return Decision(name, candidate.number, False, "held", [told, *rolled_back.reasons, mend], {})
+            return Decision(name, candidate.number, False, "held", [told, *move.reasons, mend], {})
         champion = promotion.to_beat(model)
         entry, evidence = _decide(candidate, champion, waiver, anew=by is not None)
         return _act(model, candidate, champion, entry, evidence, waiver.by if waiver else by or "gate")
@@ -123,43 +101,17 @@ def approve(
     with locks.of_models(name):
         model = promotion.mend(name)
         candidate, champion = versions.find(name, number), promotion.to_beat(model)
-        if _same(candidate, model.alias("champion")):
+        if standing.is_champion(candidate, model.alias("champion")):
             raise UserError(
                 f"{name} version {candidate.number}: is champion already. darkroom rollback takes it back."
             )
         policy, history = load().gate.get(name, GatePolicy()), ledger.history(name)
-        found = _waiting(candidate, champion, history)
-        standing = approval.of(found, history, policy)
-        if standing.verdict in ("lapsed", "rejected"):
-            raise UserError(f"{name} version {candidate.number}: {standing.reasons[0]}")
+        found = standing.waiting(candidate, champion, history)
+        given = approval.of(found, history, policy)
+        if given.verdict in ("lapsed", "rejected"):
+            raise UserError(f"{name} version {candidate.number}: {given.reasons[0]}")
         approval.give(found, verdict, by, reason, policy)
         return _act(model, candidate, champion, found, ledger.evidence(found), by)
-
-
-def _waiting(candidate: Version, champion: Version | None, history: list[Entry]) -> Entry:
-    """Return the last decision on a version that waits for people and is about all that is so now, waived or not.
-
-    Raises:
-        UserError: there is none.
-    """
-    told = f"{candidate.name} version {candidate.number}"
-    decisions = [
-        entry
-        for entry in history
-        if entry.kind == "decision" and entry.bundle_sha256 == candidate.bundle_sha256
-    ]
-    pending = [entry for entry in decisions if entry.verdict == "pending"]
-    if not pending:
-        word = f"the gate's word is {decisions[-1].verdict!r}" if decisions else "the gate has not spoken yet"
-        raise UserError(f"{told}: does not wait for an approval: {word}.")
-    present = _key(_present_question(candidate, champion))
-    for entry in reversed(pending):
-        if _key(ledger.evidence(entry).get("question", {}) | {"waiver": None}) == present:
-            return entry
-    raise UserError(
-        f"{told}: the gate has not decided on it as bundle, champion, data and policy are now: what was said before"
-        f" counts no more. Ask it: darkroom promote {candidate.name} --version {candidate.number}"
-    )
 
 
 def _act(
@@ -174,10 +126,10 @@ def _act(
     verdict, reasons = entry.verdict, entry.reasons
     if verdict == "pending":
         policy = load().gate.get(model.name, GatePolicy())
-        standing = approval.of(entry, ledger.history(model.name), policy)
-        verdict, reasons = standing.verdict, standing.reasons
+        given = approval.of(entry, ledger.history(model.name), policy)
+        verdict, reasons = given.verdict, given.reasons
         if verdict == "approved":
-            verdict, by = "promoted", ", ".join(standing.by)
+            verdict, by = "promoted", ", ".join(given.by)
     if verdict == "promoted":
         promotion.move(
             model,
@@ -197,57 +149,14 @@ def is_decided(model: Model, sha256: str) -> bool:
     if candidate is None:
         return False
     champion = model.alias("champion")
-    if _same(candidate, champion) or _rolled_back(candidate):
+    if standing.is_champion(candidate, champion) or standing.rolled_back(candidate):
         return True
-    found = _last(candidate, promotion.to_beat(model))
+    found = ledger.last(question.key(question.present(candidate, promotion.to_beat(model))))
     if found is not None and found.verdict == "pending":
         policy = load().gate.get(model.name, GatePolicy())
         return approval.of(found, ledger.history(model.name), policy).verdict != "approved"
     # Promoted or approved but not champion: the move that should have followed was cut off.
     return found is not None and found.verdict == "refused" and not found.momentary
-
-
-def _last(candidate: Version, champion: Version | None) -> Entry | None:
-    """Return the last decision on a version as all stands now, or None."""
-    return ledger.last(_key(_present_question(candidate, champion)))
-
-
-def _present_question(candidate: Version, champion: Version | None) -> dict[str, Any]:
-    present = PreparedData(prepared(candidate.tags["dataset"]))
-    return _question(candidate, champion, present, load().gate.get(candidate.name, GatePolicy()), None)
-
-
-def _same(candidate: Version, champion: Version | None) -> bool:
-    if champion is None:
-        return False
-    same_bundle = candidate.bundle_sha256 != "" and candidate.bundle_sha256 == champion.bundle_sha256
-    return same_bundle or candidate.number == champion.number
-
-
-def _unchanged(champion: Version) -> Decision:
-    ours = [entry for entry in ledger.history(champion.name) if entry.bundle_sha256 == champion.bundle_sha256]
-    # What waited for people was promoted by their word, which a move tells.
-    accepted = {"promoted", "pending"} if any(entry.kind == "promotion" for entry in ours) else {"promoted"}
-    decisions = [entry for entry in ours if entry.kind == "decision" and entry.verdict in accepted]
-    if not decisions:
-        reasons, evidence = ["the champion alias was set by hand: the gate never saw it"], {}
-    else:
-        reasons, evidence = list(decisions[-1].reasons), ledger.evidence(decisions[-1])
-    return Decision(champion.name, champion.number, True, "unchanged", reasons, evidence)
-
-
-def _rolled_back(candidate: Version) -> Entry | None:
-    """Return the last move when it took this very bundle from its place."""
-    moves = [entry for entry in ledger.history(candidate.name) if entry.is_move]
-    if not moves or moves[-1].kind != "rollback":
-        return None
-    taken = ledger.recorded(
-        moves[:-1]
-    )  # also after a deletion, when the registry knows nothing of it any more
-    if moves[-1].champion_sha256:
-        taken = Champion(moves[-1].champion, moves[-1].champion_sha256)
-    ours = Champion(candidate.number, candidate.bundle_sha256)
-    return moves[-1] if taken and taken.is_same(ours) else None
 
 
 def _decide(
@@ -257,8 +166,8 @@ def _decide(
     bundle = versions.fetch(candidate)
     present = PreparedData(prepared(bundle.description["dataset"]))
     policy = load().gate.get(candidate.name, GatePolicy())
-    question = _question(candidate, champion, present, policy, waiver)
-    key = _key(question)
+    asked = question.ask(candidate, champion, present, policy, waiver)
+    key = question.key(asked)
     found, history = ledger.last(key), ledger.history(candidate.name)
     if found and not _is_looked_at_again(found, history, policy, anew=anew):
         return found, ledger.evidence(found)
@@ -273,7 +182,7 @@ def _decide(
     if found and momentary and not anew:
         return found, ledger.evidence(found)  # as before: one entry says it
     evidence = {
-        "question": question,
+        "question": asked,
         "candidate_version": candidate.number,
         "champion_version": champion.number if champion else None,
         # Another than the champion's when the alias was moved by hand.
@@ -305,41 +214,6 @@ def _is_looked_at_again(found: Entry, history: list[Entry], policy: GatePolicy, 
     if found.verdict == "pending":
         return anew and approval.of(found, history, policy).verdict in ("lapsed", "rejected")
     return found.verdict == "refused" and (anew or found.momentary)
-
-
-def _question(
-    candidate: Version,
-    champion: Version | None,
-    present: PreparedData,
-    policy: GatePolicy,
-    waiver: Waiver | None,
-) -> dict[str, Any]:
-    """Return what a decision depends on."""
-    validation = validation_file(present.spec.name)
-    judged = tasks.of(candidate.tags["task"]).COMPARED_BY_JUDGE
-    if judged:
-        measured_by = {"judge": fingerprint(present.spec.name)}
-    else:
-        parts = {
-            "slices": slices.read(present.spec.name),
-            "challenge_sets": challenge_sets.read(present.spec.name),
-        }
-        measured_by = {key: found.sha256 for key, found in parts.items() if found}
-    return measured_by | {
-        "rules": RULES,
-        "model": candidate.name,
-        "bundle": candidate.bundle_sha256,
-        "champion": champion.bundle_sha256 if champion else None,
-        "data": present.spec.sha256,
-        "manifest": checks.fingerprint(present.spec.name),
-        "validation": hashlib.sha256(validation.read_bytes()).hexdigest() if validation.exists() else None,
-        "policy": policy.to_json(),
-        "waiver": asdict(waiver) if waiver else None,
-    }
-
-
-def _key(question: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
 class _Compared(NamedTuple):
