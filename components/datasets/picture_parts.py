@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from components.datasets import instance_masks, manifest, parts, picture_files, picture_memo
 from components.datasets.picture_files import Facts, Tensors
 from components.datasets.picture_memo import FACTS, Made, PictureMemo
-from components.datasets.pictures import Described, array, frame, layout, require_levels
+from components.datasets.pictures import PictureRow, array, frame, layout, require_levels
 from components.project.layout import ingested
 from data import ahead, cores, tensor_files
 from data.image_shards import EncodedImages
@@ -162,7 +162,7 @@ class PictureParts:
     def _array(self, kind: str, row: dict[str, Any], contents: EncodedImages) -> np.ndarray:
         prefix = manifest.INPUT if kind == manifest.INPUTS else ""
         names = ("sha256", "format", "mode", "height", "width")
-        described = Described(kind, row["id"], *(row[f"{prefix}{name}"] for name in names))
+        described = PictureRow(kind, row["id"], *(row[f"{prefix}{name}"] for name in names))
         return array(described, contents[row[manifest.PLACES[kind]]], self._frames[kind])
 
     def _mask(self, row: dict[str, Any], contents: EncodedImages) -> np.ndarray:

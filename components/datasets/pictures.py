@@ -39,7 +39,7 @@ class Part(NamedTuple):
     squares: np.ndarray
 
 
-class Described(NamedTuple):
+class PictureRow(NamedTuple):
     """What the manifest says of one picture of the kind ``kind``."""
 
     kind: str
@@ -127,7 +127,7 @@ def frame(settings: DatasetSpec, channels: int) -> Frame:
     )
 
 
-def array(row: Described, content: bytes, frame: Frame) -> np.ndarray:
+def array(row: PictureRow, content: bytes, frame: Frame) -> np.ndarray:
     """Return the pixels of a picture, uint8 [H, W, C].
 
     Raises:
@@ -168,7 +168,7 @@ def require_levels(dataset: str, image: ImageSpec, images: np.ndarray, ids: Sequ
         )
 
 
-def _described(rows: pd.DataFrame, kind: str) -> list[Described]:
+def _described(rows: pd.DataFrame, kind: str) -> list[PictureRow]:
     prefix = manifest.INPUT if kind == manifest.INPUTS else ""
     columns = ["id", *(f"{prefix}{name}" for name in ("sha256", "format", "mode", "height", "width"))]
-    return [Described(kind, *values) for values in rows[columns].itertuples(index=False)]
+    return [PictureRow(kind, *values) for values in rows[columns].itertuples(index=False)]

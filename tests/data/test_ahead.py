@@ -2,21 +2,31 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
-from data import ahead
+from data import ahead, forks
+
+THREADS_AND_PROCESSES = pytest.mark.parametrize(
+    "results",
+    [partial(ahead.results, threads=2), partial(forks.results, processes=2)],
+    ids=["threads", "processes"],
+)
+"""One contract, whoever works ahead."""
 
 
-def test_results_come_in_the_order_of_the_items():
+@THREADS_AND_PROCESSES
+def test_results_come_in_the_order_of_the_items(results):
     def work(number: int) -> int:
         time.sleep(0.002 * (number % 3))
         return number**2
 
-    assert list(ahead.results(work, range(40), threads=4, waiting=6)) == [k**2 for k in range(40)]
+    assert list(results(work, range(40), waiting=6)) == [k**2 for k in range(40)]
 
 
-def test_items_are_taken_no_further_ahead_than_asked_for():
+@THREADS_AND_PROCESSES
+def test_items_are_taken_no_further_ahead_than_asked_for(results):
     taken = []
 
     def items():
@@ -24,19 +34,20 @@ def test_items_are_taken_no_further_ahead_than_asked_for():
             taken.append(number)
             yield number
 
-    found = ahead.results(lambda number: number, items(), threads=2, waiting=5)
+    found = results(lambda number: number, items(), waiting=5)
     assert next(found) == 0 and len(taken) == 6
     assert next(found) == 1 and len(taken) == 7
     found.close()
 
 
-def test_an_error_is_raised_where_its_result_is_due():
+@THREADS_AND_PROCESSES
+def test_an_error_is_raised_where_its_result_is_due(results):
     def work(number: int) -> int:
         if number == 3:
             raise ValueError("three")
         return number
 
-    found = ahead.results(work, range(10), threads=2, waiting=4)
+    found = results(work, range(10), waiting=4)
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(found)

@@ -10,45 +10,14 @@ import pytest
 from data import forks
 
 
-def test_results_of_other_processes_come_in_the_order_of_the_items():
-    def work(number: int) -> tuple[int, int]:
-        time.sleep(0.002 * (number % 3))
-        return number**2, os.getpid()
-
-    found, processes = zip(*forks.results(work, range(40), processes=3, waiting=6), strict=True)
-    assert list(found) == [k**2 for k in range(40)]
-    assert len(set(processes)) == 3 and os.getpid() not in processes
-
-
-def test_items_are_taken_no_further_ahead_than_asked_for():
-    taken = []
-
-    def items():
-        for number in range(100):
-            taken.append(number)
-            yield number
-
-    found = forks.results(lambda number: number, items(), processes=2, waiting=5)
-    assert next(found) == 0 and len(taken) == 6
-    assert next(found) == 1 and len(taken) == 7
-    found.close()
+def test_every_copy_works_and_this_process_does_not():
+    processes = set(forks.results(lambda number: os.getpid(), range(40), processes=3, waiting=6))
+    assert len(processes) == 3 and os.getpid() not in processes
 
 
 def test_a_result_may_be_larger_than_a_pipe_holds():
     found = forks.results(lambda number: bytes(1 << 20), range(12), processes=2, waiting=8)
     assert [len(content) for content in found] == [1 << 20] * 12
-
-
-def test_an_error_is_raised_where_its_result_is_due():
-    def work(number: int) -> int:
-        if number == 3:
-            raise ValueError("three")
-        return number
-
-    found = forks.results(work, range(10), processes=2, waiting=4)
-    assert [next(found) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(ValueError, match="three"):
-        next(found)
 
 
 def test_a_copy_that_is_killed_is_told():

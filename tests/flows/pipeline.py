@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from flows.processes.reaper import MARK
+from tests import processes
 from tests.components import workspace
 from tests.flows import command_server
 from tests.flows.toy_stage import MADE
@@ -138,13 +140,10 @@ class Pipeline:
     def processes(self) -> dict[str, psutil.Process]:
         """Return the live processes that a run in this folder started, by command line."""
         found = {}
-        for process in psutil.process_iter():
-            try:
-                mine = process.environ().get("DARKROOM_TEST") == str(self.folder)
-                if mine and process.environ().get(MARK) and process.status() != psutil.STATUS_ZOMBIE:
+        for process in processes.marked("DARKROOM_TEST", str(self.folder)):
+            with contextlib.suppress(psutil.Error):  # it ended
+                if process.environ().get(MARK):
                     found[" ".join(process.cmdline())] = process
-            except psutil.Error:
-                continue
         return found
 
     def prefect_server(self) -> psutil.Process:

@@ -12,11 +12,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
-from tests import clone
+from tests import clone, processes
 from tests.clone import Project
 
 MODELS = ["digits-logreg", "digits-svm", "digits-gmm", "digits-mlp", "digits-cnn", "digits-rnn"]
@@ -71,8 +70,8 @@ def _killed_after(seconds: float, project: Project) -> bool:
         status = run.wait(seconds)
     except subprocess.TimeoutExpired:
         # The reaper too: nothing is left that could tidy up.
-        while processes := _processes(project.environment[MARK]):
-            for process in processes:
+        while running := processes.marked(MARK, project.environment[MARK]):
+            for process in running:
                 process.send_signal(signal.SIGKILL)
         run.wait()
         told = log.read_text().splitlines()
@@ -80,17 +79,6 @@ def _killed_after(seconds: float, project: Project) -> bool:
         return True
     assert status == 0, log.read_text()
     return False
-
-
-def _processes(mark: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def _result(project: Project) -> dict:

@@ -12,6 +12,7 @@ import uuid
 import psutil
 
 from flows.processes import reaper
+from tests import processes
 
 RUN = """
 import subprocess, sys, time
@@ -31,27 +32,16 @@ def _start(ending: str) -> tuple[subprocess.Popen, str]:
     return process, run
 
 
-def _marked(run: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(reaper.MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def _wait_until_gone(run: str) -> list[psutil.Process]:
     give_up = time.monotonic() + 15
-    while _marked(run) and time.monotonic() < give_up:
+    while processes.marked(reaper.MARK, run) and time.monotonic() < give_up:
         time.sleep(0.1)
-    return _marked(run)
+    return processes.marked(reaper.MARK, run)
 
 
 def test_kill_9_leaves_no_orphan():
     process, run = _start("time.sleep(300)")
-    assert len(_marked(run)) >= 2
+    assert len(processes.marked(reaper.MARK, run)) >= 2
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert _wait_until_gone(run) == []
@@ -78,7 +68,7 @@ def test_a_run_within_another_has_its_own_reaper(tmp_path):
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         process.stdout.readline()
         # Not the reaper of the inner one: the outer one would end it, and with it what it is there for.
-        assert [one.pid for one in _marked(run)] == [process.pid]
+        assert [one.pid for one in processes.marked(reaper.MARK, run)] == [process.pid]
         process.kill()
         process.wait()
         give_up = time.monotonic() + 15
@@ -94,7 +84,7 @@ def test_another_run_is_left_alone():
     other, other_run = _start("pass")
     other.wait(20)
     assert _wait_until_gone(other_run) == []
-    assert len(_marked(run)) >= 2
+    assert len(processes.marked(reaper.MARK, run)) >= 2
     process.kill()
     process.wait()
     assert _wait_until_gone(run) == []
