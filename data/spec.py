@@ -68,7 +68,7 @@ class Splits(BaseModel):
             give it, and never changes when others come or go. ``class``: each class has its shares exactly, and the
             borders move when the data grow.
         salt: another one deals all contents or groups anew.
-        test_weeks: ``test`` is the newest so many weeks instead, by the ``time`` of the metadata.
+        test_weeks: ``test`` is the newest that many weeks instead, by the ``time`` of the metadata.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -27,7 +27,7 @@ def assign(manifest: pd.DataFrame, splits: Splits) -> pd.Series:
       SHA-256, the first share becomes ``test``, the next ``validation``. Each class has its shares, at least one of
       three contents, and the borders move when contents come or go.
 
-    With ``splits.test_weeks``, ``test`` is what is not older than so many weeks before the newest example, instead. A
+    With ``splits.test_weeks``, ``test`` is what is at most that many weeks older than the newest example, instead. A
     content or group is as old as its oldest row.
 
     Args:

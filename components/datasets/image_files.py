@@ -32,10 +32,10 @@ Read = tuple[Example, Picture | None]
 """An example, and its picture where that is kept for prepare."""
 
 _CHUNK_FILES, _CHUNK_BYTES = 32, 8 << 20
-"""What is read at a time, at most: so many files, and no further one beyond so many bytes."""
+"""The most files that are read at a time, and the bytes beyond which no further one is."""
 
 _MANY = 1024
-"""So many files to read are worth processes, which take some 20 ms to start."""
+"""From this many files on processes are worth the 20 ms that they take to start."""
 
 
 def basis(settings: DatasetSpec) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from data.errors import UserError
 
 _MOST_COMPARED, _MOST_GUESSED = 5_000, 50
-"""Among more names none is guessed, and for so many missing files at most: each takes milliseconds."""
+"""The most names among which one is guessed, and the most missing files for which it is: each takes milliseconds."""
 
 
 class FileNames:

@@ -25,8 +25,8 @@ class Columns(nn.Module):
     ) -> None:
         """Make ``convolutions`` for each of ``channels``, of which only the first may change the size.
 
-        It keeps it for the first number of channels and halves the height for the others; so many of those, the first
-        ones, halve the width, too, that it becomes ``stride`` times smaller.
+        The first keeps the size, the others halve the height. The first ones of those halve the width, too, until it is
+        ``stride`` times smaller.
         """
         super().__init__()
         self.standardise = Standardise(spec)

@@ -1,8 +1,8 @@
 """Writing a text symbol by symbol: greedily, or by beam search; in an exported graph it is one loop.
 
-A beam of one is the greedy search: at each step the likeliest symbol. A wider one keeps the likeliest beginnings so far
-(Graves 2012, "Sequence transduction with recurrent neural networks", section 2.5, in its usual form), so that a good
-text is not lost for a symbol in it that was second best.
+A beam of one is the greedy search: at each step the most probable symbol. A wider one keeps the most probable
+beginnings so far (Graves 2012, "Sequence transduction with recurrent neural networks", section 2.5, in its usual form),
+so that a good text is not lost for a symbol in it that was second best.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ beginning, too: it is the last symbol of a text of which nothing is written yet.
 
 
 def search(step: Step, state: State, start: Tensor, *, longest: int, beams: int) -> tuple[Tensor, Tensor]:
-    """Return the likeliest text that was found for each image.
+    """Return the most probable text that was found for each image.
 
     Args:
         step: how symbols follow from symbols.

@@ -121,7 +121,7 @@ class Detr(Transferable):
         return is_part(name, ("backbone",))
 
     def _surest(self, logits: Tensor, content: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return content and anchors of the cells where an object is likeliest, in the order of the cells."""
+        """Return content and anchors of the cells where an object is most probable, in the order of the cells."""
         if self.chosen is None or self.chosen >= logits.shape[1]:
             return content, anchors
         likely = logits[..., : self.num_classes].amax(dim=-1)

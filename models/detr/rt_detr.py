@@ -52,7 +52,7 @@ class RtDetr(Transferable):
     def layers(self, x_bchw: Tensor) -> tuple[Answers, Answers]:
         """Return what the decoder's layers answer, query by query in the order of the cells, and what the encoder does.
 
-        It is what ``RTDetrModel.forward`` computes, but that takes the likeliest cell first: two that are as likely
+        It is what ``RTDetrModel.forward`` computes, but that takes the most probable cell first: two that are as likely
         would change places by a rounding. It also counts the pictures by ``len``, which a traced graph would keep.
         """
         base = self.base

@@ -79,7 +79,7 @@ class EncoderDecoder(nn.Module):
     ) -> Tensor:
         """Return the logits of each symbol of ``texts`` int64 [N, L], given those before it.
 
-        Each of those is the right one with probability ``forcing``, and else the one that the model found likeliest.
+        With probability ``forcing`` each of those is the right one, else the one that the model found most probable.
         """
         right = transcribe.given(texts, self.end)
         memory, state = self.read(x_bchw)
@@ -95,7 +95,7 @@ class EncoderDecoder(nn.Module):
         return torch.stack(logits, dim=1)
 
     def write(self, x_bchw: Tensor, beams: int) -> tuple[Tensor, Tensor]:
-        """Return the symbols of the likeliest texts found, int64 [N, L], and their probabilities float32 [N]."""
+        """Return the symbols of the most probable texts found, int64 [N, L], and their probabilities float32 [N]."""
         memory, state = self.read(x_bchw)
         keys = self._keys(memory)
 

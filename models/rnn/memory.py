@@ -12,8 +12,8 @@ from models.rnn.network import RecurrentNetwork
 def memory(model: RecurrentNetwork, images_nhwc: np.ndarray) -> np.ndarray:
     """Return float64 [H]: at ``d``, how strongly the answer hangs on the row ``d`` before the last.
 
-    It is the mean norm of the gradient of the likeliest class's logit (Bengio et al. 1994): what vanishes in it cannot
-    be learned from.
+    It is the mean norm of the gradient of the most probable class's logit (Bengio et al. 1994): what vanishes in it
+    cannot be learned from.
 
     Args:
         model: the network.

@@ -83,7 +83,7 @@ class Transformer(nn.Module):
         return self.output(self.norm(x)), tuple(kept)
 
     def write(self, x_bchw: Tensor, beams: int) -> tuple[Tensor, Tensor]:
-        """Return the symbols of the likeliest texts found, int64 [N, L], and their probabilities float32 [N]."""
+        """Return the symbols of the most probable texts found, int64 [N, L], and their probabilities float32 [N]."""
         memories = self.read(x_bchw)
 
         def step(place: Tensor, symbols: Tensor, cache: State) -> tuple[Tensor, State]:

@@ -12,7 +12,7 @@ from data import at_once
 from models.blocks import noise
 from models.blocks.pixels import level, unit
 from models.vae.network import VAE
-from models.vae.sample import likeliest
+from models.vae.sample import most_probable_class
 
 CHUNK = 50
 """Images at a time at most: each is decoded ``draws`` times."""
@@ -26,14 +26,16 @@ def log_likelihood(model: VAE, images_nhwc: np.ndarray, seed: int) -> np.ndarray
 
     It is a lower bound in expectation, tighter with more draws. An image's draws follow from ``seed`` and its place.
     A conditional model's is of the mixture of its classes, each as likely as another. Of them the one under which an
-    image is likeliest stands for all: leaving terms out of the sum lowers the bound, here by next to nothing.
+    image is most probable stands for all: leaving terms out of the sum lowers the bound, here by next to nothing.
     """
     device = next(model.parameters()).device
     bounds, first = [], 0
     for chunk in torch.as_tensor(images_nhwc).split(chunk_size(model)):
         x_bchw = unit(chunk.to(device))
         if model.config.conditional:
-            bound = _bound(model, x_bchw, likeliest(model, x_bchw), seed, first) - math.log(model.num_classes)
+            bound = _bound(model, x_bchw, most_probable_class(model, x_bchw), seed, first) - math.log(
+                model.num_classes
+            )
         else:
             bound = _bound(model, x_bchw, None, seed, first)
         bounds.append(bound)

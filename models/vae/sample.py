@@ -49,18 +49,18 @@ def graph(model: VAE) -> Sampler:
 def reconstruct(model: VAE, images_nhwc: np.ndarray) -> np.ndarray:
     """Return uint8 [N, H, W, C]: each image decoded from the mean of its q(z | x).
 
-    A conditional model takes it for the class under which it is likeliest.
+    A conditional model takes it for the class under which it is most probable.
     """
     device = next(model.parameters()).device
     rebuilt = []
     for chunk in torch.as_tensor(images_nhwc).split(at_once.pictures(images_nhwc.shape[1:], CHUNK)):
         x_bchw = unit(chunk.to(device))
-        label = likeliest(model, x_bchw) if model.config.conditional else None
+        label = most_probable_class(model, x_bchw) if model.config.conditional else None
         rebuilt.append(render(model, model.encode(x_bchw, label)[0], label))
     return torch.cat(rebuilt).cpu().numpy()
 
 
-def likeliest(model: VAE, x_bchw: Tensor) -> Tensor:
+def most_probable_class(model: VAE, x_bchw: Tensor) -> Tensor:
     """Return int64 [N]: the class of the highest evidence lower bound, each taken at the mean of q(z | x)."""
     at_mean = x_bchw.new_zeros(len(x_bchw), model.config.latents)
     classes = torch.arange(model.num_classes, device=x_bchw.device)
