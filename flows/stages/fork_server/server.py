@@ -21,8 +21,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module, invalidate_caches
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 from flows.stages.fork_server.client import DVC, LENGTH, STATUS
@@ -53,6 +55,13 @@ _DVC_LATE = (
     *("dvc_data.hashfile.db.local", "dvc_data.hashfile.status", "fsspec.implementations.memory"),
 )
 """What DVC imports only when it reproduces a stage."""
+_LEARNING = (
+    *("torch._dynamo", "torch.export._patches", "safetensors.numpy", "safetensors.torch", "onnx"),
+    *("scipy.special", "sympy.combinatorics.permutations", "sympy.tensor.tensor"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "pyarrow.dataset", "pyarrow.pandas_compat"),
+)
+"""What judge, train, evaluate and export use of libraries. Not onnxruntime, which starts a thread when it is imported,
+which takes no time."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +265,7 @@ def _project() -> None:
 
 
 def _tables() -> None:
-    for name in ("pandas", "pyarrow.parquet", "PIL.Image", "pydantic"):
+    for name in ("pandas", "pyarrow.parquet", "PIL.Image", "pydantic.types", "yaml"):
         import_module(name)
 
 
@@ -272,24 +281,37 @@ def _torch() -> None:
 
 
 def _libraries() -> None:
-    # Not onnxruntime: it starts a thread when it is imported, which takes no time.
-    for name in ("torch._dynamo", "safetensors.torch", "matplotlib.figure", "onnx"):
+    for name in _LEARNING:
         import_module(name)
+
+
+def _pictures() -> None:
+    """Draw a figure: which file has a font, and how a formula is laid out, is found out by that."""
+    from components.pictures import style
+
+    with TemporaryDirectory() as folder, style.figure(Path(folder) / "drawn.png", 2, 2) as figure:
+        figure.subplots().set(title="drawn", xlabel="$10^0$")
 
 
 def _exporter() -> None:
     """Export a layer, one without random weights: what is loaded by that is the exporter's own affair."""
     import torch
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
 
+    from components.bundles.onnx_export import OPSET
+
+    # PyTorch reads the source of its 500 conversions anew for each export. A copy exports one model, and changes none.
+    ONNXRegistry.from_torchlib = staticmethod(cache(ONNXRegistry.from_torchlib))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(torch.nn.ReLU(), (torch.zeros(2, 1),), dynamo=True, verbose=False)
+        zeros = (torch.zeros(2, 1),)
+        torch.onnx.export(torch.nn.ReLU(), zeros, opset_version=OPSET, dynamo=True, verbose=False)
 
 
 PRELOADS = {
     "data": (_dvc, _project, _tables),
     "expectations": (_tables, _expectations),
-    "learning": (_torch, _tables, _libraries, _exporter),
+    "learning": (_torch, _tables, _libraries, _pictures, _exporter),
 }
 """What each server loads, in pieces, so that a request never waits long for what it may not need."""
 
