@@ -143,12 +143,13 @@ def _retrain(plan: Plan, tell: Callable[[str], object]) -> Outcome:
         from prefect import tags
 
         from flows import retrain
-        from flows.prefect_api.crashed_runs import mark_crashed, workspace_tag
+        from flows.prefect_api.crashed_runs import mark_crashed, tag_enclosing, workspace_tag
         from flows.workspace import settings_check
 
         settings_check.check(plan.settings)
         server.wait()
         mark_crashed(workspace_tag())  # the lock is held: this is the only live run
+        tag_enclosing(workspace_tag())
         signal.signal(signal.SIGTERM, _terminate)
         try:
             with tags(workspace_tag()):

@@ -44,9 +44,10 @@ def test_the_image_starts_a_command_of_darkroom():
     assert not instruction("ENTRYPOINT")
 
 
-def test_the_image_reports_nothing_home():
+def test_the_image_finds_the_project_and_reports_nothing_home():
     in_image = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
     assert telemetry.OFF.items() <= in_image.items()
+    assert [in_image["PYTHONPATH"]] == instruction("WORKDIR")  # where Prefect's own command would not look
 
 
 def test_the_image_is_that_of_the_server_but_for_what_it_holds():

@@ -28,7 +28,9 @@ _ON_DISKS = {
     "vfat",
     "xfs",
 }
-LOCAL = _ON_DISKS | {"fuseblk", "overlay", "ramfs", "tmpfs", "zfs"}
+_OF_THE_HOST = {"9p", "fakeowner", "fuse.grpcfuse", "vboxsf", "virtiofs"}
+"""What a virtual machine has of its own host's disk."""
+LOCAL = _ON_DISKS | _OF_THE_HOST | {"fuseblk", "overlay", "ramfs", "tmpfs", "zfs"}
 """File systems that one machine alone has at a time. What is on them came here with a disk or a copy."""
 
 _MOUNTS = Path("/proc/self/mountinfo")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -14,6 +16,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
 from prefect.states import Crashed
 
 from components.project import layout
@@ -48,8 +51,27 @@ def mark_crashed(tag: str) -> int:
     Raises:
         UserError: the API does not answer, or not as Prefect's does.
     """
-    try:
+    with _telling():
         return _mark(tag)
+
+
+def tag_enclosing(tag: str) -> None:
+    """Give ``tag`` to the flow run within which this process calls a flow, if any: killed, both are.
+
+    Raises:
+        UserError: as :func:`mark_crashed`.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with _telling(), get_client(sync_client=True) as client:
+        client.update_flow_run(context.flow_run.id, tags=[*context.flow_run.tags, tag])
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # of any of Prefect's libraries
         url = os.environ.get("PREFECT_API_URL")
         told = " ".join(f"{type(error).__name__}: {error}".split())

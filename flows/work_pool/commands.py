@@ -66,17 +66,24 @@ def run(names: list[str], pool: str, folder: Path | None, **options: Any) -> int
         from flows.work_pool.following import Follower
 
         with get_client(sync_client=True) as client:
-            pools.find(client, pool)
+            found = pools.find(client, pool)
             with pools.telling():
                 deployment = deployments.by_hand(pool, folder or Path.cwd())
                 run = client.create_flow_run_from_deployment(
                     deployment, parameters={"models": names} | options
                 )
             print(f"{pool}: sent as {run.name}", file=sys.stderr)
-            follower = Follower(client, run.id, pool)
+            follower = Follower(client, run.id, found)
             signal.signal(signal.SIGTERM, _terminate)
             try:
-                return _status(follower.follow())
+                state = follower.follow()
+                if not follower.has_begun and not state.is_cancelled():
+                    where = folder or Path.cwd()
+                    print(
+                        f"The run did not begin. Is the project in {where} on the worker's machine?",
+                        file=sys.stderr,
+                    )
+                return _status(state)
             except (KeyboardInterrupt, SystemExit):
                 with pools.telling():
                     follower.cancel()

@@ -16,12 +16,13 @@ from prefect.client.schemas.filters import (
     LogFilterLevel,
     LogFilterTimestamp,
 )
-from prefect.client.schemas.objects import Log, State, StateType
+from prefect.client.schemas.objects import Log, State, StateType, WorkPool
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelling
 
 from data.errors import UserError, first_line
 from flows.work_pool import run_output
+from flows.work_pool.pool import has_worker
 
 _EVERY_S = 1.0
 _SILENCE_S = 300.0
@@ -30,7 +31,8 @@ _LAST_LINES_S = 6.0
 """Seconds after a run's end in which its last lines arrive: Prefect sends them every two."""
 _CANCEL_S = 90.0
 """Seconds for a worker to hear of a cancellation and to end the run, for which it gives it 30."""
-_TELL_AFTER_S = 15.0
+_LOOK_S = 20.0
+"""Seconds between two looks at who could do the work."""
 _PAGE = 200
 _INFO, _ERROR = 20, 40
 _LATE = timedelta(seconds=30)
@@ -40,10 +42,15 @@ _LATE = timedelta(seconds=30)
 class Follower:
     """A run of a deployment that is followed to its end."""
 
-    def __init__(self, client: SyncPrefectClient, run: UUID, pool: str) -> None:
+    def __init__(self, client: SyncPrefectClient, run: UUID, pool: WorkPool) -> None:
         self._client, self._run, self._pool = client, run, pool
         self._seen: dict[UUID, Log] = {}
-        self._is_whole = False
+        self._is_whole = self._is_told = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the run printed anything yet."""
+        return any(log.name.startswith(run_output.PREFIX) for log in self._seen.values())
 
     def follow(self) -> State:
         """Print what the run prints until it has ended, and return its last state.
@@ -67,27 +74,39 @@ class Follower:
             print(f"the run is {state.name} still; Prefect's page tells its end", file=sys.stderr)
 
     def _until_final(self, limit_s: float) -> State:
-        began = answered = time.monotonic()
-        is_told = False
+        began = answered = looked = time.monotonic()
         while True:
             try:
                 state = self._client.read_flow_run(self._run).state
                 self._print_new()
                 answered = time.monotonic()
+                if state.is_final() or answered - began > limit_s:
+                    return state
+                if answered - looked > _LOOK_S:
+                    self._tell_of_workers(state)
+                    looked = answered
             except (httpx.HTTPError, PrefectException) as error:
                 if time.monotonic() - answered > _SILENCE_S:
                     raise UserError(
                         f"Prefect's API has not answered for {_SILENCE_S:.0f} s ({first_line(error)}). The run goes on "
                         f"on its worker: prefect flow-run inspect {self._run}"
                     ) from None
-            else:
-                waited = time.monotonic() - began
-                if state.is_final() or waited > limit_s:
-                    return state
-                if not is_told and waited > _TELL_AFTER_S and state.type == StateType.SCHEDULED:
-                    print(f"{self._pool}: no worker has taken the run yet", file=sys.stderr)
-                    is_told = True
             time.sleep(_EVERY_S)
+
+    def _tell_of_workers(self, state: State) -> None:
+        """Say once what may keep the run from its end."""
+        if self._is_told:
+            return
+        if state.type == StateType.SCHEDULED:
+            told = "no worker has taken the run yet"
+        elif not has_worker(self._client, self._pool):
+            told = (
+                "no worker is online any more. A run that was killed with it is closed by the next one there"
+            )
+        else:
+            return
+        self._is_told = True
+        print(f"{self._pool.name}: {told}", file=sys.stderr)
 
     def _print_new(self) -> None:
         for log in self._new():

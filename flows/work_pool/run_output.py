@@ -10,7 +10,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from prefect.logging.loggers import PrefectLogAdapter
 
-OUT, ERR, END = (f"prefect.flow_runs.darkroom.{which}" for which in ("out", "err", "end"))
+PREFIX = "prefect.flow_runs.darkroom."
+OUT, ERR, END = (f"{PREFIX}{which}" for which in ("out", "err", "end"))
 """Names of loggers: of lines of the two streams, and of the mark after the last one."""
 
 
@@ -34,15 +35,24 @@ class _Lines(io.TextIOBase):
 
     def __init__(self, logger: logging.Logger | PrefectLogAdapter) -> None:
         self._logger, self._begun, self._lock = logger, "", threading.Lock()
+        self._logging = threading.local()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        if hasattr(
+            self._logging, "goes_on"
+        ):  # it says here that it cannot print, as where the worker is gone
+            return len(text)
         with self._lock:
             *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            self._logger.info("%s", line)
+        self._logging.goes_on = True
+        try:
+            for line in lines:
+                self._logger.info("%s", line)
+        finally:
+            del self._logging.goes_on
         return len(text)
 
     def close(self) -> None:

@@ -9,68 +9,82 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from flows.processes.reaper import MARK
 from tests.flows import command_server, prefect_record
-from tests.flows.pipeline import ROOT, Pipeline, steps
+from tests.flows.pipeline import ROOT, steps
 
 POOL = "toys"
 
 
-@pytest.fixture(scope="module")
-def worker(prefect_server, tmp_path_factory) -> Iterator[str]:
-    """A process worker of the pool :data:`POOL`, which it makes; yield the API's address."""
-    folder = tmp_path_factory.mktemp("worker")
+@contextmanager
+def _working(pool: str, folder: Path, variables: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """Run a process worker of a pool, which it makes."""
     often = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "1"}
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | prefect_server | often | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | variables | often | {"PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    give_up = time.monotonic() + 90
-    while "started!" not in (folder / "log").read_text():
-        assert process.poll() is None and time.monotonic() < give_up, (folder / "log").read_text()
-        time.sleep(0.1)
-    yield prefect_server["PREFECT_API_URL"]
-    process.terminate()
-    process.wait(60)
+    try:
+        give_up = time.monotonic() + 90
+        while "started!" not in (folder / "log").read_text():
+            assert process.poll() is None and time.monotonic() < give_up, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
-def _states(url: str, folder: Path) -> list[tuple[str, str]]:
-    """Return the name and state of each run of a worker that was sent from ``folder``, the last one first."""
+@pytest.fixture(scope="module")
+def worker(prefect_server, tmp_path_factory) -> Iterator[str]:
+    """A worker of the pool :data:`POOL`; yield the API's address."""
+    with _working(POOL, tmp_path_factory.mktemp("worker"), prefect_server):
+        yield prefect_server["PREFECT_API_URL"]
+
+
+def _states(url: str, folder: Path) -> list[str]:
+    """Return the state of each run on a worker that was sent from ``folder``."""
     which = {
         "flows": {"name": {"any_": ["worker-retraining"]}},
         "deployments": {"name": {"like_": _id(folder)}},
     }
-    return [(run["name"], run["state_name"]) for run in prefect_record.runs(url, **which)]
+    return [run["state_name"] for run in prefect_record.runs(url, **which)]
 
 
 def _id(folder: Path) -> str:
     return json.loads((folder / ".darkroom/workspace.json").read_text())["id"]
 
 
-def _processes(folder: Path) -> list[str]:
-    """Return the commands of the live processes that are at work in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and Path(process.cwd()).is_relative_to(folder):
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
+def _left(folder: Path) -> list[str]:
+    """Wait up to 20 s until no process is at work in ``folder``, and return the commands of those that are."""
+    give_up = time.monotonic() + 20
+    while (found := list(_at_work(folder))) and time.monotonic() < give_up:
+        time.sleep(0.1)
     return found
 
 
-def _sent(pipeline: Pipeline, *arguments: str) -> subprocess.Popen:
-    return pipeline.start(*arguments, "--pool", POOL)
+def _at_work(folder: Path) -> Iterator[str]:
+    for process in psutil.process_iter():
+        try:
+            command = " ".join(process.cmdline())
+            if Path(process.cwd()).is_relative_to(folder) and (
+                process.environ().get(MARK) or "prefect.engine" in command
+            ):
+                yield command
+        except psutil.Error:
+            continue
 
 
 def test_a_run_on_a_worker_reads_as_one_here(pipeline, prefect, worker):
@@ -100,17 +114,33 @@ def test_a_run_on_a_worker_reads_as_one_here(pipeline, prefect, worker):
 
 def test_interrupted_it_is_cancelled_and_nothing_is_left(pipeline, prefect, worker):
     pipeline.hold("train@one")
-    process = _sent(pipeline, "one")
+    process = pipeline.start("one", "--pool", POOL)
     pipeline.wait_for("train@one", process)
     process.send_signal(signal.SIGINT)
     told, _ = process.communicate(timeout=120)
     assert process.returncode == 130, told
-    ((_, state),) = _states(worker, pipeline.folder)
-    assert state == "Cancelled"
-    give_up = time.monotonic() + 20
-    while (left := _processes(pipeline.folder)) and time.monotonic() < give_up:
-        time.sleep(0.1)
-    assert left == []
+    assert _states(worker, pipeline.folder) == ["Cancelled"]
+    assert _left(pipeline.folder) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_its_worker_took_along_is_closed_by_the_next(
+    pipeline, prefect, worker, prefect_server, tmp_path_factory
+):
+    held = pipeline.hold("train@one")
+    with _working("ending", tmp_path_factory.mktemp("ending"), prefect_server) as ending:
+        first = pipeline.start("one", "--pool", "ending")
+        pipeline.wait_for("train@one", first)
+        ending.terminate()
+        assert ending.wait(60) == 0
+    assert _left(pipeline.folder) == []
+    assert _states(worker, pipeline.folder) == ["Running"]  # Prefect knows no better
+    held.unlink()
+    done = pipeline.run("one", "--pool", POOL)
+    assert done.returncode == 0, done.stderr
+    assert sorted(_states(worker, pipeline.folder)) == ["Completed", "Crashed"]
+    told, _ = first.communicate(timeout=60)
+    assert first.returncode == 1 and "Crashed: Its process was killed." in told
 
 
 def test_what_is_wrong_is_told_before_anything_is_sent(pipeline, prefect, worker):
