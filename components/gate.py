@@ -3,7 +3,8 @@
 A version becomes champion only when every check of :mod:`components.promotion.checks` holds, all for the same
 bundle hash. The first champion skips only the comparison. The same question (bundle, champion, data, policy)
 is decided once; only a refusal for nothing but time, which a busy machine may have caused, is looked at again.
-Where the policy says so, it moves nothing until people approve (:mod:`components.registry.approval`).
+Where the policy says so, it moves nothing until people approve (:mod:`components.registry.approval`), or until the
+version showed on requests of the running server what is asked of it: whoever asks the gate next has it look.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from components.bundles.bundle import Bundle
 from components.project.layout import prepared
 from components.project.params import load
 from components.project.sections import GatePolicy
-from components.promotion import by_challenge_set, by_slice, checks, question, standing
+from components.promotion import by_challenge_set, by_slice, checks, question, standing, trials
 from components.promotion import champion as promotion
 from components.promotion.checks import Check
 from components.promotion.comparison import Scored
 from components.promotion.question import Waiver
-from components.registry import approval, ledger, locks, seen, versions
+from components.registry import approval, ledger, locks, seen, versions, waiting
 from components.registry.ledger import Entry
 from components.registry.versions import Model, Version
 from components.serving.telemetry import shared
@@ -39,8 +40,8 @@ class Decision:
         version: the version in question.
         promoted: whether it is champion now.
         verdict: ``promoted``, ``refused``, ``unchanged`` (it was champion already), or ``held`` (it was
-            rolled back: only ``darkroom promote`` brings it back); where people have to approve, ``pending``,
-            ``lapsed`` (nobody did in time) or ``rejected``.
+            rolled back: only ``darkroom promote`` brings it back); where it is on trial or people have to approve,
+            ``pending``, ``lapsed`` (nobody did in time) or ``rejected``.
         reasons: what speaks against it where it was refused, else what speaks for it.
         evidence: every number that was looked at.
     """
@@ -107,6 +108,8 @@ def approve(
             )
         policy, history = load().gate.get(name, GatePolicy()), ledger.history(name)
         found = standing.waiting(candidate, champion, history)
+        if policy.approval is None:
+            raise UserError(f"{name} version {candidate.number}: waits for requests, and needs no approval.")
         given = approval.of(found, history, policy)
         if given.verdict in ("lapsed", "rejected"):
             raise UserError(f"{name} version {candidate.number}: {given.reasons[0]}")
@@ -126,10 +129,10 @@ def _act(
     verdict, reasons = entry.verdict, entry.reasons
     if verdict == "pending":
         policy = load().gate.get(model.name, GatePolicy())
-        given = approval.of(entry, ledger.history(model.name), policy)
+        given = trials.settle(entry, policy)
         verdict, reasons = given.verdict, given.reasons
         if verdict == "approved":
-            verdict, by = "promoted", ", ".join(given.by)
+            verdict, by = "promoted", ", ".join(given.by) or by
     if verdict == "promoted":
         promotion.move(
             model,
@@ -153,8 +156,7 @@ def is_decided(model: Model, sha256: str) -> bool:
         return True
     found = ledger.last(question.key(question.present(candidate, promotion.to_beat(model))))
     if found is not None and found.verdict == "pending":
-        policy = load().gate.get(model.name, GatePolicy())
-        return approval.of(found, ledger.history(model.name), policy).verdict != "approved"
+        return trials.is_settled(found, load().gate.get(model.name, GatePolicy()))
     # Promoted or approved but not champion: the move that should have followed was cut off.
     return found is not None and found.verdict == "refused" and not found.momentary
 
@@ -176,7 +178,8 @@ def _decide(
     compared = _compare(bundle, candidate, champion, present, policy)
     looked = _look(candidate.name, bundle, compared, present, policy)
     verdict, reasons = _judge(looked, waiver)
-    if verdict == "promoted" and policy.approval == "required":
+    on_trial = policy.shadow is not None and champion is not None and waiver is None
+    if verdict == "promoted" and (policy.approval == "required" or on_trial):
         verdict = "pending"
     momentary = verdict == "refused" and all(check.momentary for check in looked if check.bad)
     if found and momentary and not anew:
@@ -212,7 +215,7 @@ def _decide(
 def _is_looked_at_again(found: Entry, history: list[Entry], policy: GatePolicy, *, anew: bool) -> bool:
     """Say whether a decision does not stand: a refusal or a lapsed one that a person asks for ``anew``, or for time."""
     if found.verdict == "pending":
-        return anew and approval.of(found, history, policy).verdict in ("lapsed", "rejected")
+        return anew and waiting.of(found, history, policy).verdict in ("lapsed", "rejected")
     return found.verdict == "refused" and (anew or found.momentary)
 
 

@@ -106,6 +106,26 @@ class SlicePolicy(BaseModel):
         return self
 
 
+class TrialPolicy(BaseModel):
+    """What a version has to show on requests of the running server, beside the champion.
+
+    Attributes:
+        requests: how many it has to answer at least.
+        agreement: share of its answers that agree with the champion's; shown to be at least this.
+        failures: share of requests that it fails on, at most.
+        latency: its computing time in the champion's, at most, on more than half of the requests, which is shown too;
+            None for any. The server counts in steps (``RATIOS`` in ``components/serving/telemetry/counters.py``): the
+            next one below counts.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: int = Field(default=500, ge=1)
+    agreement: float = Field(default=0.98, gt=0, lt=1)
+    failures: float = Field(default=0.0, ge=0, lt=1)
+    latency: float | None = Field(default=1.2, ge=0.5, allow_inf_nan=False)
+
+
 class GatePolicy(BaseModel):
     """One entry of ``gate:``: what a version must reach to become champion.
 
@@ -125,6 +145,7 @@ class GatePolicy(BaseModel):
         by: who may approve or reject; everybody where it is empty.
         approvals: how many different people have to approve.
         expires: how long the gate's word waits for them: hours, days or weeks, as ``12h``, ``7d`` or ``2w``.
+        shadow: a version that every check speaks for waits until it showed this on copied requests.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -142,6 +163,7 @@ class GatePolicy(BaseModel):
     by: tuple[str, ...] = ()
     approvals: int = Field(default=1, ge=1)
     expires: str = Field(default="7d", pattern=r"^[1-9]\d*[hdw]$")
+    shadow: TrialPolicy | None = None
 
     @property
     def waits(self) -> timedelta:
@@ -161,7 +183,7 @@ class GatePolicy(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; the newest keys only where they are set, so that older decisions stand."""
         unset = GatePolicy()
-        newest = ("slice_margin", "slices", "challenge_margin", "challenge_sets")
+        newest = ("slice_margin", "slices", "challenge_margin", "challenge_sets", "shadow")
         are_unset = {key for key in newest if getattr(self, key) == getattr(unset, key)}
         return self.model_dump(mode="json", exclude=are_unset)
 

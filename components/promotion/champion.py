@@ -14,6 +14,7 @@ from typing import Any, Literal
 from components.registry import ledger, locks, mlflow_store, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
+from components.serving.rollout.state import StateFile
 from components.serving.telemetry import shared
 from components.serving.telemetry.shared import ShadowRecord
 from data.errors import UserError
@@ -33,6 +34,8 @@ class Standing:
         deleted: whether the ledger's champion is no version of the registry any more.
         decision: the gate's last decision.
         shadow: what servers counted about the challenger, where they give it copied requests.
+        refusal: what the ledger has of a server that refused the champion; None where none did, or the server of
+            this folder serves it now.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Standing:
     moved_by_hand: bool
     deleted: bool
     shadow: ShadowRecord | None = None
+    refusal: Entry | None = None
 
 
 def standings() -> list[Standing]:
@@ -211,7 +215,19 @@ def _standing(model: Model, entries: list[Entry]) -> Standing:
         moved_by_hand=not recorded.is_same(_as_champion(champion)) if both else bool(champion or recorded),
         deleted=recorded is not None and recorded.registered(model) is None,
         shadow=_shadow(model),
+        refusal=_refusal(champion, entries) if champion else None,
     )
+
+
+def _refusal(champion: Version, entries: list[Entry]) -> Entry | None:
+    """Return the refusal of ``champion``, unless the server of this folder serves it after all."""
+    sha256 = champion.bundle_sha256
+    found = [entry for entry in entries if entry.kind == "refusal" and entry.bundle_sha256 == sha256]
+    if not found:
+        return None
+    served, refused = StateFile().read().champions.get(champion.name), shared.refusals().get(champion.name)
+    is_served = served and served.sha256 == sha256 and not (refused and refused.sha256 == sha256)
+    return None if is_served else found[-1]
 
 
 def _shadow(model: Model) -> ShadowRecord | None:

@@ -19,7 +19,7 @@ from data.errors import UserError, nearest
 class Approval(NamedTuple):
     """How a pending decision stands, why, and who approved it."""
 
-    verdict: Literal["approved", "rejected", "pending", "lapsed"]
+    verdict: Literal["approved", "rejected", "pending", "lapsed", "refused"]
     reasons: tuple[str, ...]
     by: tuple[str, ...] = ()
 

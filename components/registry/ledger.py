@@ -1,4 +1,4 @@
-"""The ledger: decisions of the gate, moves of a champion and collections of old versions, in MLflow with evidence.
+"""The ledger: decisions of the gate, moves of a champion, refusals and collections, in MLflow with evidence.
 
 One finished run of the experiment ``darkroom-promotions`` per entry. What a table shows is in the run's tags,
 the whole evidence in ``evidence.json``. Entries are never changed. Each carries its place in the order of its
@@ -41,24 +41,25 @@ class Entry:
     """One entry.
 
     Attributes:
-        kind: ``decision`` of the gate, ``approval`` of a decision by a person, ``promotion`` or ``rollback`` of the
-            champion, ``collection`` of what is not needed any more.
+        kind: ``decision`` of the gate, ``approval`` of a decision by a person, ``trial`` of a decided version on
+            requests of the running server, ``promotion`` or ``rollback`` of the champion, ``refusal`` of a champion by
+            a server, ``collection`` of what is not needed any more.
         model: the registered model; empty for a collection of other things than versions.
-        version: the version that was decided on, or that became champion; 0 for a collection.
+        version: the version that was decided on, that became champion or was refused; 0 for a collection.
         bundle_sha256: its bundle; empty for a collection.
-        champion: the champion before; None when there was none.
+        champion: the champion before, of a refusal the version that goes on being served; None when there was none.
         champion_sha256: its bundle; empty when there was none, and in entries of older releases.
         verdict: of a decision ``promoted``, ``refused`` or ``pending`` (people have to approve), of an approval
-            ``approved`` or ``rejected``, empty for a move.
+            ``approved`` or ``rejected``, of a trial ``proved`` or ``failed``, empty for a move.
         reasons: what decided it, or why it was moved.
-        by: who did it; ``gate`` when no one intervened.
+        by: who did it; ``gate`` when no one intervened, of a refusal ``server on HOST``.
         at: when, in UTC, ISO 8601.
         id: the MLflow run.
-        about: of an approval, the decision that it is about, by its ``id``; else empty.
+        about: of an approval or trial, the decision that it is about, by its ``id``; else empty.
         momentary: of a refusal, whether nothing but time speaks against the version: it is looked at again.
     """
 
-    kind: Literal["decision", "approval", "promotion", "rollback", "collection"]
+    kind: Literal["decision", "approval", "trial", "promotion", "rollback", "refusal", "collection"]
     model: str
     version: int
     bundle_sha256: str

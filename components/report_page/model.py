@@ -10,7 +10,7 @@ from components.bundles import bundle
 from components.pipelines import tasks
 from components.project import layout
 from components.project.sections import GatePolicy, ModelParams, Threshold
-from components.registry import approval, ledger, versions
+from components.registry import ledger, versions, waiting
 from components.registry.ledger import Entry
 from components.registry.versions import Version
 from components.report_page import pictures
@@ -109,12 +109,14 @@ class ModelSheet:
         if self.decision is None:
             return "not decided yet", "open"
         if self.decision.verdict == "pending":
+            on_trial = waiting.is_on_trial(self.decision, self.history, self.policy)
             return {
                 "approved": ("approved", "good"),
                 "rejected": ("rejected", "bad"),
-                "pending": ("waits for approval", "open"),
+                "pending": ("on trial" if on_trial else "waits for approval", "open"),
                 "lapsed": ("nobody approved it in time", "open"),
-            }[approval.of(self.decision, self.history, self.policy).verdict]
+                "refused": ("failed its trial", "bad"),
+            }[waiting.of(self.decision, self.history, self.policy).verdict]
         return ("refused", "bad") if self.decision.verdict == "refused" else ("champion no more", "open")
 
     @property

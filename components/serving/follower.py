@@ -20,9 +20,10 @@ from dataclasses import replace
 from components.registry import ledger, versions
 from components.registry.ledger import Champion
 from components.registry.versions import Model, Version
+from components.serving.rollout.alarms import Alarms
 from components.serving.rollout.state import ControlsFile, RejectedVersion, State, StateFile, Target
 from components.serving.settings import FOLLOWED
-from components.serving.telemetry import logs
+from components.serving.telemetry import logs, shared
 from data.errors import UserError, first_line
 
 RETRY_S = 60
@@ -41,6 +42,7 @@ class Follower:
         self._file, self._follow, self._challengers = StateFile(), follow, challengers
         self._refused_at: dict[str, float] = {}
         self._unrecorded: dict[str, Target] = {}
+        self._alarms = Alarms()
         self.state = _after_crash(_left(self._file))
 
     def poll(self, asked: int = 0) -> None:
@@ -75,6 +77,7 @@ class Follower:
         challengers = self._challenging(models)
         self._write(replace(self.state, asked=asked, challengers=challengers, complete=True))
         self._file.touch()
+        self._alarms.raise_for(wanted, shared.refusals() | self.state.refused, self.state.champions)
 
     def _failed(self, error: str, asked: int) -> None:
         if error != self.state.error:

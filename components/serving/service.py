@@ -64,10 +64,10 @@ class Service:
         return self._sharing.total() if self.settings.workers > 1 else self.metrics
 
     async def share(self) -> None:
-        """Write this worker's counters for the others every second, until cancelled."""
-        while self.settings.workers > 1 or self.settings.shadow:
+        """Write this worker's counters and refusals for the others every second, until cancelled."""
+        while self.settings.workers > 1 or not self.settings.bundles:
             try:
-                await self.aside(self._sharing.write, self.metrics.to_json())
+                await self.aside(self._sharing.write, self.metrics.to_json(), self.reconciler.refused)
             except OSError as error:
                 log.error("counters cannot be shared", extra={"reason": str(error)})
             await asyncio.sleep(EVERY_S)

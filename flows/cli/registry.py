@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 Named = Annotated[
     str, typer.Argument(help="A model of params.yaml, or a version of it: NAME, NAME@challenger, NAME@3.")
 ]
+WAIT_S = 2.0
+"""Seconds between two looks at a version that waits."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
 
@@ -34,14 +38,23 @@ def promote(
     version: Annotated[int | None, typer.Option(help="A version; the challenger by default.")] = None,
     waive: Annotated[str, typer.Option(help="Overrule the gate, for this reason.")] = "",
     by: Annotated[str, typer.Option(help="Who overrules the gate.")] = "",
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="While the version is on trial or waits for people, ask again until that ends."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask the gate about a version, and make it champion if every check holds. Exit status 1 when it is refused."""
+    """Ask the gate about a version, and make it champion if every check holds. Exit status 1 when it is not."""
     from components import gate
 
     name, version = _version(model, "--version", version)
     waiver = gate.Waiver(by, waive) if waive or by else None
     decision = gate.run(name, version, waiver=waiver, by=by or getpass.getuser())
+    while wait and decision.verdict == "pending":
+        time.sleep(WAIT_S)
+        decision = gate.run(name, decision.version)
     _tell(decision, as_json)
     raise typer.Exit(0 if decision.promoted else 1)
 
@@ -185,6 +198,10 @@ def _status_row(standing: Standing) -> list[str]:
     elif standing.moved_by_hand:
         recorded = f"version {standing.recorded}" if standing.recorded else "none"
         notes.append(f"champion alias was moved by hand: the last recorded champion is {recorded}")
+    if standing.refusal:
+        refused = standing.refusal
+        told = f"version {refused.version} was refused by the {refused.by} at {refused.at}"
+        notes.append(f"{told}: {'; '.join(refused.reasons)}")
     if standing.shadow:
         notes.append(f"challenger, unseen: {standing.shadow}")
     numbers = (_number(n) for n in (standing.champion, standing.challenger, standing.previous))

@@ -15,12 +15,12 @@ def rows(models: Iterable[str]) -> list[dict[str, Any]]:
 
     Keys: ``model``, ``family``, ``dataset``, ``metric``, ``value``, ``low``, ``high``, ``version``, ``champion`` (the
     champion's version or None), ``verdict`` (``champion``, ``refused``, ``undecided``, or ``pending``, ``lapsed`` and
-    ``rejected`` where people have to approve), ``reasons``, ``pictures`` and ``bundle``.
+    ``rejected`` where it is on trial or people have to approve), ``reasons``, ``pictures`` and ``bundle``.
 
     Raises:
         UserError: the registry's store does not answer.
     """
-    from components.registry import approval, ledger, versions
+    from components.registry import ledger, versions, waiting
 
     settings = params.load()
     registered, decisions = versions.snapshot(), ledger.history()
@@ -36,7 +36,7 @@ def rows(models: Iterable[str]) -> list[dict[str, Any]]:
         ]
         verdict, reasons = (said[-1].verdict, said[-1].reasons) if said else ("undecided", ())
         if verdict == "pending":
-            verdict, reasons, _ = approval.of(said[-1], decisions, settings.gate.get(name, GatePolicy()))
+            verdict, reasons, _ = waiting.of(said[-1], decisions, settings.gate.get(name, GatePolicy()))
         is_champion = champion is not None and champion.bundle_sha256 == sha256
         table.append(
             {

@@ -122,6 +122,11 @@ class Batch:
         self.rows = sum([job.rows for job in jobs])
         self.started, self.ended = started, time.perf_counter()
 
+    @property
+    def took(self) -> float:
+        """Seconds of the computation, more than 0."""
+        return max(self.ended - self.started, 1e-9)
+
     def deliver(self) -> None:
         """Hand the answers to those who wait, in the event loop's thread."""
         waited = [pair for pair in zip(self.jobs, self.answers, strict=True) if not pair[0].over]

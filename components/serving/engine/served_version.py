@@ -52,8 +52,10 @@ class ServedVersion:
         self._queued, self._latency = metrics.queued.of(*self.labels), metrics.latency.of(*self.labels)
         self._computed, self._batch = metrics.computed.of(*self.labels), metrics.batch.of(*self.labels)
 
-    async def infer(self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None) -> Arrays:
-        """Answer one request: arrays by input name in, arrays by output name out.
+    async def infer(
+        self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None
+    ) -> tuple[Arrays, Job]:
+        """Answer one request: arrays by input name in, arrays by output name out, and the job that it was.
 
         Args:
             inputs: arrays as ``bundle.description["inputs"]`` says.
@@ -64,7 +66,7 @@ class ServedVersion:
         """
         job = self.submit(inputs, timeout_s)
         await job.wait()
-        return self.result(job)
+        return self.result(job), job
 
     def submit(self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None) -> Job:
         """Put one request into the queue; once it is done, :meth:`result` has its answer.

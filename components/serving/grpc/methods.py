@@ -84,8 +84,8 @@ def methods(service: Service) -> list[Method]:
         request = infer_messages.read(asked)
         wanted = inference.wanted_outputs(request, served)
         limits = [limit for limit in (request.timeout_s, call.timeout_s) if limit is not None]
-        outputs = await served.infer(request.values, min(limits, default=None))
-        service.shadow.offer(served, request.values, outputs)
+        outputs, job = await served.infer(request.values, min(limits, default=None))
+        service.shadow.offer(served, job, outputs)
         return infer_messages.write(served, request.id, outputs, wanted)
 
     return [

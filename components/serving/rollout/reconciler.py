@@ -85,6 +85,11 @@ class Reconciler:
         """Let the registry be looked at now; it may block for a moment."""
         self._controls_file.hint()
 
+    @property
+    def refused(self) -> dict[str, RejectedVersion]:
+        """What should be served and is not, by model: what the follower refused, and this worker itself."""
+        return self._state.refused | self._own
+
     async def _reconcile(self) -> None:
         controls = self._controls_file.read()
         self._state = state = (
@@ -100,7 +105,7 @@ class Reconciler:
                 self._targets.pop(name, None)
                 self._own.pop(name, None)
                 self._repository.drop(name, unloaded=name in controls.unloaded)
-        self._tell_refusals(state)
+        self._tell_refusals()
         await self._shadow.follow(state.challengers, self._load)
         self.settled = self.settled or state.complete
         self._asked = state.asked
@@ -155,8 +160,8 @@ class Reconciler:
         bundle.check_golden()
         return bundle
 
-    def _tell_refusals(self, state: State) -> None:
-        refused = state.refused | self._own
+    def _tell_refusals(self) -> None:
+        refused = self.refused
         for name in self._repository.refused().keys() - refused.keys():
             self._repository.forgive(name)
         for name, refusal in refused.items():

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 
 from components.bundles.signature import Arrays
+from components.serving.engine.batching import Job
 from components.serving.engine.served_version import ServedVersion
 from components.serving.rollout.state import Target
 from components.serving.settings import Settings
@@ -54,8 +55,8 @@ class Shadow:
             except UserError as error:
                 log.warning("challenger refused", extra={"model": name, "reason": str(error)})
 
-    def offer(self, served: ServedVersion, inputs: Arrays, outputs: Arrays) -> None:
-        """Let the challenger answer this request as well, if it is this one's turn."""
+    def offer(self, served: ServedVersion, job: Job, outputs: Arrays) -> None:
+        """Let the challenger answer as well what ``served`` answered to ``job``, if it is this one's turn."""
         challenger = self._challengers.get(served.name)
         if challenger is None:
             return
@@ -66,22 +67,24 @@ class Shadow:
         if challenger.queue.waiting >= MOST_WAITING:
             self._count(served, challenger, "skipped")
             return
-        task = asyncio.create_task(self._try(served, challenger, inputs, outputs))
+        task = asyncio.create_task(self._try(served, challenger, job, outputs))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _try(
-        self, served: ServedVersion, challenger: ServedVersion, inputs: Arrays, outputs: Arrays
+        self, served: ServedVersion, challenger: ServedVersion, theirs: Job, outputs: Arrays
     ) -> None:
         try:
-            answer, job = await challenger.queue.infer(inputs)
+            answer, ours = await challenger.queue.infer(theirs.inputs)
         except Exception as error:  # whatever a graph can raise: nobody but the counter is to know
             log.warning("challenger failed", extra={"model": served.name, "reason": str(error)})
             self._count(served, challenger, "failed")
             return
         self._count(served, challenger, "agreed" if agree(outputs, answer) else "disagreed")
-        took = job.batch.ended - job.batch.started
-        self._metrics.shadow_computed.observe(took, served.name, challenger.bundle.sha256)
+        self._metrics.shadow_computed.observe(ours.batch.took, served.name, challenger.bundle.sha256)
+        if ours.batch.rows == theirs.batch.rows:
+            pair = served.name, served.bundle.sha256, challenger.bundle.sha256
+            self._metrics.shadow_ratio.observe(ours.batch.took / theirs.batch.took, *pair)
 
     def _count(self, served: ServedVersion, challenger: ServedVersion, outcome: str) -> None:
         self._metrics.shadow.add(served.name, served.bundle.sha256, challenger.bundle.sha256, outcome)

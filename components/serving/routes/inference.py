@@ -36,7 +36,7 @@ def routes(service: Service) -> list[Route]:
 
         def finish() -> Response:
             outputs = served.result(job)
-            service.shadow.offer(served, inputs, outputs)
+            service.shadow.offer(served, job, outputs)
             return write(served, asked.id, outputs, wanted)
 
         return Later(job, finish)

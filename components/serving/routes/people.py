@@ -64,8 +64,8 @@ def routes(service: Service) -> list[Route]:
         return Response.json(await service.aside(_example, served, request.parameters["place"]))
 
     async def _answer(request: Request, served: ServedVersion, inputs: Arrays) -> Response:
-        outputs = await served.infer(inputs)
-        service.shadow.offer(served, inputs, outputs)
+        outputs, job = await served.infer(inputs)
+        service.shadow.offer(served, job, outputs)
         return await service.aside(_written, request, served, outputs)
 
     return [

@@ -13,6 +13,8 @@ from typing import Any
 
 LATENCIES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Upper bounds of the buckets of latencies, in seconds."""
+RATIOS = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5, 1.7, 2.0, 3.0, 5.0)
+"""Upper bounds of the buckets of a challenger's time in the champion's."""
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -155,9 +157,14 @@ class Metrics:
             "Requests that a challenger answered as well, by whether it agreed.",
             ("model", "champion", "challenger", "outcome"),
         )
-
         self.shadow_computed = Histogram(
             "darkroom_shadow_compute_seconds", "A challenger computing.", LATENCIES, ("model", "challenger")
+        )
+        self.shadow_ratio = Histogram(
+            "darkroom_shadow_latency_ratio",
+            "A challenger's computing time in the champion's, where both computed equally many rows together.",
+            RATIOS,
+            ("model", "champion", "challenger"),
         )
 
     def to_json(self) -> dict[str, Any]:
