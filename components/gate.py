@@ -26,7 +26,7 @@ from components.promotion.question import Waiver
 from components.registry import approval, ledger, locks, seen, versions, waiting
 from components.registry.ledger import Entry
 from components.registry.versions import Model, Version
-from components.serving.telemetry import shared
+from components.serving.telemetry import tried
 from data.errors import UserError
 from data.prepared import PreparedData
 
@@ -178,7 +178,7 @@ def _decide(
     compared = _compare(bundle, candidate, champion, present, policy)
     looked = _look(candidate.name, bundle, compared, present, policy)
     verdict, reasons = _judge(looked, waiver)
-    on_trial = policy.shadow is not None and champion is not None and waiver is None
+    on_trial = policy.trial is not None and champion is not None and waiver is None
     if verdict == "promoted" and (policy.approval == "required" or on_trial):
         verdict = "pending"
     momentary = verdict == "refused" and all(check.momentary for check in looked if check.bad)
@@ -193,7 +193,7 @@ def _decide(
         "checks": {check.name: check.to_json() for check in looked},
         "shadow": [
             asdict(record)
-            for record in shared.shadow_records(candidate.name)
+            for record in tried.shadow_records(candidate.name)
             if record.challenger == bundle.sha256
         ],
     }

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from components.project.sections import (
     FILE,
     KEPT,
+    CanaryPolicy,
     GatePolicy,
     GcPolicy,
     ModelParams,
@@ -40,6 +41,12 @@ class _ServeAlone(BaseModel):
     serve: dict[str, ServePolicy] = Field(default_factory=dict)
 
 
+class _GateAlone(BaseModel):
+    """``gate:`` without the other sections."""
+
+    gate: dict[str, GatePolicy] = Field(default_factory=dict)
+
+
 def load(path: Path = FILE) -> Params:
     """Read and check ``params.yaml``.
 
@@ -59,6 +66,16 @@ def load_serve(path: Path = FILE) -> dict[str, ServePolicy]:
         UserError: the file is missing, is not YAML, or has another mistake in this section.
     """
     return _parse(path, _ServeAlone, _read(path) or {}).serve
+
+
+def load_canaries(path: Path = FILE) -> dict[str, CanaryPolicy]:
+    """Read and check ``gate:`` of ``params.yaml`` alone, as a server does, and return the canaries by model.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has another mistake in this section.
+    """
+    gates = _parse(path, _GateAlone, _read(path) or {}).gate
+    return {name: policy.canary for name, policy in gates.items() if policy.canary}
 
 
 Section = TypeVar("Section", bound=BaseModel)

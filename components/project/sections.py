@@ -125,6 +125,38 @@ class TrialPolicy(BaseModel):
     failures: float = Field(default=0.0, ge=0, lt=1)
     latency: float | None = Field(default=1.2, ge=0.5, allow_inf_nan=False)
 
+    @property
+    def in_all(self) -> int:
+        """Requests that it has to answer."""
+        return self.requests
+
+
+class CanaryPolicy(TrialPolicy):
+    """What a version has to show while it answers a share of the requests, in place of copied ones.
+
+    Attributes:
+        requests: how many it has to answer at each step at least.
+        steps: shares of the requests in per cent, rising.
+        key: the header (of gRPC the metadata) whose value says who asks, so that all of theirs go to one version;
+            without it each request is another's.
+    """
+
+    requests: int = Field(default=200, ge=1)
+    steps: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(default=(1, 5, 25, 50), min_length=1)
+    key: str = Field(default="", pattern=r"^[\w-]*$")
+
+    @field_validator("steps")
+    @classmethod
+    def _rise(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
+        if list(steps) != sorted(set(steps)):
+            raise ValueError("each step is more than the one before")
+        return steps
+
+    @property
+    def in_all(self) -> int:
+        """Requests that it has to answer in all steps."""
+        return self.requests * len(self.steps)
+
 
 class GatePolicy(BaseModel):
     """One entry of ``gate:``: what a version must reach to become champion.
@@ -146,6 +178,7 @@ class GatePolicy(BaseModel):
         approvals: how many different people have to approve.
         expires: how long the gate's word waits for them: hours, days or weeks, as ``12h``, ``7d`` or ``2w``.
         shadow: a version that every check speaks for waits until it showed this on copied requests.
+        canary: in place of these, until it showed this on a share of the requests, which it answers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -164,6 +197,12 @@ class GatePolicy(BaseModel):
     approvals: int = Field(default=1, ge=1)
     expires: str = Field(default="7d", pattern=r"^[1-9]\d*[hdw]$")
     shadow: TrialPolicy | None = None
+    canary: CanaryPolicy | None = None
+
+    @property
+    def trial(self) -> TrialPolicy | None:
+        """What is asked of a version on requests of the running server; None where nothing is."""
+        return self.canary or self.shadow
 
     @property
     def waits(self) -> timedelta:
@@ -180,10 +219,16 @@ class GatePolicy(BaseModel):
             raise ValueError(f"{self.approvals} approvals are needed, and 'by' names {len(set(self.by))}")
         return self
 
+    @model_validator(mode="after")
+    def _is_tried_once(self) -> GatePolicy:
+        if self.shadow is not None and self.canary is not None:
+            raise ValueError("a canary is compared with the champion, too: take shadow or canary")
+        return self
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; the newest keys only where they are set, so that older decisions stand."""
         unset = GatePolicy()
-        newest = ("slice_margin", "slices", "challenge_margin", "challenge_sets", "shadow")
+        newest = ("slice_margin", "slices", "challenge_margin", "challenge_sets", "shadow", "canary")
         are_unset = {key for key in newest if getattr(self, key) == getattr(unset, key)}
         return self.model_dump(mode="json", exclude=are_unset)
 

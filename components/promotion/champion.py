@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from components.project.params import load_canaries
+from components.project.sections import CanaryPolicy
+from components.promotion import trials
 from components.registry import ledger, locks, mlflow_store, versions
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
+from components.serving.rollout import fallen
 from components.serving.rollout.state import StateFile
-from components.serving.telemetry import shared
-from components.serving.telemetry.shared import ShadowRecord
+from components.serving.telemetry import shared, tried
+from components.serving.telemetry.tried import TrialRecord
 from data.errors import UserError
 
 
@@ -34,6 +38,8 @@ class Standing:
         deleted: whether the ledger's champion is no version of the registry any more.
         decision: the gate's last decision.
         shadow: what servers counted about the challenger, where they give it copied requests.
+        canary: what they counted where it answers a share of the requests.
+        fallen: why it answers none any more; empty where it did not fall back.
         refusal: what the ledger has of a server that refused the champion; None where none did, or the server of
             this folder serves it now.
     """
@@ -46,16 +52,22 @@ class Standing:
     decision: Entry | None
     moved_by_hand: bool
     deleted: bool
-    shadow: ShadowRecord | None = None
+    shadow: TrialRecord | None = None
+    canary: TrialRecord | None = None
+    fallen: tuple[str, ...] = ()
     refusal: Entry | None = None
 
 
 def standings() -> list[Standing]:
     """Return where each model of registry or ledger stands, by name; three queries for all of them."""
-    entries, registered = ledger.history(), versions.snapshot()
+    entries, registered, canaries = ledger.history(), versions.snapshot(), load_canaries()
     ours = {name for name, model in registered.items() if any(v.bundle_sha256 for v in model.versions)}
     return [
-        _standing(registered.get(name, Model(name)), [entry for entry in entries if entry.model == name])
+        _standing(
+            registered.get(name, Model(name)),
+            [entry for entry in entries if entry.model == name],
+            canaries.get(name),
+        )
         for name in sorted(ours | {entry.model for entry in entries if entry.model})
     ]
 
@@ -201,7 +213,7 @@ def _tidy(model: Model) -> None:
         mlflow_store.client().delete_registered_model_alias(model.name, "previous")
 
 
-def _standing(model: Model, entries: list[Entry]) -> Standing:
+def _standing(model: Model, entries: list[Entry], canary: CanaryPolicy | None) -> Standing:
     decisions = [entry for entry in entries if entry.kind == "decision"]
     champion, recorded = model.alias("champion"), ledger.recorded(entries)
     both = champion is not None and recorded is not None
@@ -214,7 +226,7 @@ def _standing(model: Model, entries: list[Entry]) -> Standing:
         decision=decisions[-1] if decisions else None,
         moved_by_hand=not recorded.is_same(_as_champion(champion)) if both else bool(champion or recorded),
         deleted=recorded is not None and recorded.registered(model) is None,
-        shadow=_shadow(model),
+        **_tried(model, canary),
         refusal=_refusal(champion, entries) if champion else None,
     )
 
@@ -230,10 +242,15 @@ def _refusal(champion: Version, entries: list[Entry]) -> Entry | None:
     return None if is_served else found[-1]
 
 
-def _shadow(model: Model) -> ShadowRecord | None:
+def _tried(model: Model, canary: CanaryPolicy | None) -> dict[str, Any]:
+    """Return what servers counted about the challenger, as a :class:`Standing` has it."""
     champion, challenger = model.alias("champion"), model.alias("challenger")
     if not champion or not challenger:
-        return None
+        return {}
     pair = champion.bundle_sha256, challenger.bundle_sha256
-    found = shared.shadow_records(model.name)
-    return next((record for record in found if (record.champion, record.challenger) == pair), None)
+    found: dict[str, Any] = {
+        kind: record
+        for kind in ("shadow", "canary")
+        if (record := tried.counted(model.name, *pair, kind)).is_counted
+    }
+    return found | ({"fallen": fallen.read(*pair, trials.demand_of(canary))} if canary else {})

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from components.project.sections import GatePolicy
+from components.project.sections import GatePolicy, TrialPolicy
 from components.registry import ledger, waiting
 from components.registry.approval import Approval
 from components.registry.ledger import Entry
-from components.serving.rollout import trial
+from components.serving.rollout import fallen, trial
 from components.serving.rollout.trial import Demand, Outcome
-from components.serving.telemetry import shared
-from components.serving.telemetry.shared import ShadowRecord
+from components.serving.telemetry import tried
+from components.serving.telemetry.tried import TrialRecord
 
 
 def settle(decision: Entry, policy: GatePolicy) -> Approval:
@@ -31,7 +31,7 @@ def settle(decision: Entry, policy: GatePolicy) -> Approval:
     entry = replace(
         decision, kind="trial", verdict=outcome.verdict, reasons=outcome.reasons, about=decision.id
     )
-    ledger.record(entry, f"{decision.id}:trial", asdict(_counted(decision)))
+    ledger.record(entry, f"{decision.id}:trial", asdict(_counted(decision, policy)))
     return waiting.of(decision, ledger.history(decision.model), policy)
 
 
@@ -44,12 +44,21 @@ def is_settled(decision: Entry, policy: GatePolicy) -> bool:
     return waiting.of(decision, entries, policy).verdict != "approved"
 
 
+def demand_of(asked: TrialPolicy) -> Demand:
+    """Return what a policy asks of a challenger, as servers know it."""
+    return Demand(asked.in_all, asked.agreement, asked.failures, asked.latency)
+
+
 def _look(decision: Entry, entries: Sequence[Entry], policy: GatePolicy) -> Outcome | None:
     """Return how a trial stands by what is counted now, or None where nothing is on trial."""
     if not waiting.is_on_trial(decision, entries, policy):
         return None
-    return trial.judge(_counted(decision), Demand(**policy.shadow.model_dump()))
+    pair, demand = (decision.champion_sha256, decision.bundle_sha256), demand_of(policy.trial)
+    if reasons := fallen.read(*pair, demand):
+        return Outcome("failed", reasons)
+    return trial.judge(_counted(decision, policy), demand)
 
 
-def _counted(decision: Entry) -> ShadowRecord:
-    return shared.shadow_record(decision.model, decision.champion_sha256, decision.bundle_sha256)
+def _counted(decision: Entry, policy: GatePolicy) -> TrialRecord:
+    kind = "canary" if policy.canary else "shadow"
+    return tried.counted(decision.model, decision.champion_sha256, decision.bundle_sha256, kind)

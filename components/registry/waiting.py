@@ -22,7 +22,7 @@ def of(
 
     Its verdict is ``refused`` where the trial failed, and ``approved`` where nothing is waited for any more.
     """
-    if policy.approval is None and policy.shadow is not None:
+    if policy.approval is None and policy.trial is not None:
         said = Approval("approved", decision.reasons)
     else:
         said = approval.of(decision, entries, policy, now)
@@ -44,7 +44,16 @@ def is_on_trial(decision: Entry, entries: Sequence[Entry], policy: GatePolicy) -
 
 def needs_trial(decision: Entry, policy: GatePolicy) -> bool:
     """Whether ``policy`` asks for a trial: not where there is no champion to agree with, and not of what was waived."""
-    return policy.shadow is not None and decision.champion is not None and decision.by == "gate"
+    return policy.trial is not None and decision.champion is not None and decision.by == "gate"
+
+
+def is_answering(entries: Sequence[Entry], champion: str, challenger: str) -> bool:
+    """Whether the last word on the bundle ``challenger`` put it on trial beside ``champion``, and that goes on."""
+    decisions = [e for e in entries if e.kind == "decision" and e.bundle_sha256 == challenger]
+    if not decisions or decisions[-1].verdict != "pending" or decisions[-1].by != "gate":
+        return False
+    ended = {entry.about for entry in entries if entry.kind == "trial" or entry.verdict == "rejected"}
+    return decisions[-1].champion_sha256 == champion and decisions[-1].id not in ended
 
 
 def trial(decision: Entry, entries: Sequence[Entry]) -> Entry | None:

@@ -1,6 +1,6 @@
 """The follower: looks at the registry, verifies what became champion, and says in the state file what to serve.
 
-    python -m components.serving.follower POLL_S [--follow ledger] [--challengers]
+    python -m components.serving.follower POLL_S [--follow ledger] [--challengers] [--canary MODEL ...]
 
 A process of its own, because MLflow takes seconds to import and holds Python's lock meanwhile, and because a graph that
 crashes ONNX Runtime should crash here and not where requests are answered. It ends when its standard input does.
@@ -14,10 +14,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from components.registry import ledger, versions
+from components.registry import ledger, versions, waiting
 from components.registry.ledger import Champion
 from components.registry.versions import Model, Version
 from components.serving.rollout.alarms import Alarms
@@ -38,8 +38,12 @@ log = logging.getLogger("darkroom.serving")
 class Follower:
     """Keeps the state file as the registry says, with verified versions only."""
 
-    def __init__(self, *, follow: str = "aliases", challengers: bool = False) -> None:
+    def __init__(
+        self, *, follow: str = "aliases", challengers: bool = False, canaries: Collection[str] = ()
+    ) -> None:
+        """Follow what ``follow`` says; the ``challengers`` of all models, or of those that may have ``canaries``."""
         self._file, self._follow, self._challengers = StateFile(), follow, challengers
+        self._canaries = canaries
         self._refused_at: dict[str, float] = {}
         self._unrecorded: dict[str, Target] = {}
         self._alarms = Alarms()
@@ -75,7 +79,14 @@ class Follower:
         for name, version in wanted.items():
             self._bring(name, version)
         challengers = self._challenging(models)
-        self._write(replace(self.state, asked=asked, challengers=challengers, complete=True))
+        on_trial = tuple(
+            name
+            for name in self._canaries
+            if name in challengers and self._is_on_trial(name, challengers[name])
+        )
+        self._write(
+            replace(self.state, asked=asked, challengers=challengers, on_trial=on_trial, complete=True)
+        )
         self._file.touch()
         self._alarms.raise_for(wanted, shared.refusals() | self.state.refused, self.state.champions)
 
@@ -145,7 +156,9 @@ class Follower:
     def _challenging(self, models: dict[str, Model]) -> dict[str, Target]:
         """Return the verified challengers of the champions that are served."""
         found = {}
-        for name, version in _at("challenger", models) if self._challengers else ():
+        for name, version in _at("challenger", models):
+            if not self._challengers and name not in self._canaries:
+                continue
             target = Target(str(version.number), version.bundle_sha256)
             known = self.state.challengers.get(name)
             champion = self.state.champions.get(name)
@@ -159,6 +172,15 @@ class Follower:
                 continue
             found[name] = target
         return found
+
+    def _is_on_trial(self, name: str, challenger: Target) -> bool:
+        """Whether the gate put ``challenger`` on trial; while the ledger cannot be read, as it was."""
+        try:
+            entries = ledger.history(name)
+        except Exception as error:  # of MLflow, SQLAlchemy or requests
+            log.warning("the ledger cannot be read", extra={"model": name, "reason": first_line(error)[:300]})
+            return name in self.state.on_trial and self.state.challengers[name] == challenger
+        return waiting.is_answering(entries, self.state.champions[name].sha256, challenger.sha256)
 
     def _write(self, state: State) -> None:
         if state != self.state:
@@ -222,10 +244,12 @@ def main() -> None:
     parser.add_argument("poll_s", type=float)
     parser.add_argument("--follow", choices=FOLLOWED, default=FOLLOWED[0])
     parser.add_argument("--challengers", action="store_true")
+    parser.add_argument("--canary", action="append", default=[])
     arguments = parser.parse_args()
     logs.start(f"follower-{os.getpid()}")
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    follower, controls = Follower(follow=arguments.follow, challengers=arguments.challengers), ControlsFile()
+    told = {"follow": arguments.follow, "challengers": arguments.challengers, "canaries": arguments.canary}
+    follower, controls = Follower(**told), ControlsFile()
     follower.poll(controls.read().asked)
     os.nice(_NICENESS)
     while True:

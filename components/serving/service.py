@@ -11,12 +11,14 @@ from typing import ParamSpec, TypeVar
 from components.serving.engine.thread_pool import ThreadPool
 from components.serving.http.body import Budget
 from components.serving.http.tokens import Tokens
+from components.serving.rollout.canary import Canaries
+from components.serving.rollout.challengers import Challengers
 from components.serving.rollout.reconciler import Reconciler
 from components.serving.rollout.repository import Repository
 from components.serving.rollout.shadow import Shadow
 from components.serving.settings import Settings
 from components.serving.telemetry.counters import Metrics
-from components.serving.telemetry.shared import EVERY_S, SharedCounters
+from components.serving.telemetry.shared import CANARY_S, EVERY_S, SharedCounters
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +38,7 @@ class Service:
         repository: which versions answer.
         reconciler: keeps the repository as the registry has it.
         shadow: copies requests to challengers.
+        canaries: lets challengers on trial answer a share of requests.
         tokens: who may ask; None where everybody on this machine may.
         draining: whether the worker is about to end.
     """
@@ -48,11 +51,18 @@ class Service:
         self.repository = Repository(self.metrics)
         self.tokens = Tokens(settings.tokens) if settings.tokens else None
         self.pool = ThreadPool(settings.at_once)
-        self.shadow = Shadow(settings, self.metrics)
-        self.reconciler = Reconciler(settings, self.repository, self.shadow, self.pool, self.metrics)
+        challengers = Challengers(self.metrics)
+        self.shadow = Shadow(settings, challengers, self.metrics)
+        self.canaries = Canaries(settings.canaries, self.repository, challengers, self.metrics)
+        self.reconciler = Reconciler(
+            settings, self.repository, challengers, self.canaries, self.pool, self.metrics
+        )
         self.draining = False
-        self._sharing = SharedCounters(settings.port, number, self.metrics)
+        self._sharing = SharedCounters(settings.port, number)
         self._aside = ThreadPoolExecutor(_ASIDE, thread_name_prefix="aside")
+        self._sharer = ThreadPoolExecutor(
+            1, thread_name_prefix="sharing"
+        )  # waits for no picture to be decoded
 
     @property
     def ready(self) -> bool:
@@ -61,16 +71,24 @@ class Service:
 
     def total(self) -> Metrics:
         """Return what all workers counted."""
-        return self._sharing.total() if self.settings.workers > 1 else self.metrics
+        return self._sharing.total(self.metrics.to_json()) if self.settings.workers > 1 else self.metrics
 
     async def share(self) -> None:
-        """Write this worker's counters and refusals for the others every second, until cancelled."""
+        """Write this worker's counters and refusals for the others every second, until cancelled.
+
+        While a challenger answers requests it is more often, and what all workers counted says how it goes on.
+        """
+        run = asyncio.get_running_loop().run_in_executor
         while self.settings.workers > 1 or not self.settings.bundles:
             try:
-                await self.aside(self._sharing.write, self.metrics.to_json(), self.reconciler.refused)
-            except OSError as error:
-                log.error("counters cannot be shared", extra={"reason": str(error)})
-            await asyncio.sleep(EVERY_S)
+                values = self.metrics.to_json()
+                await run(self._sharer, self._sharing.write, values, self.reconciler.refused)
+                if self.canaries.active:
+                    self.canaries.look(await run(self._sharer, self._sharing.total, values))
+            except Exception:
+                self.canaries.pause()  # what nobody watches answers nobody
+                log.exception("counters cannot be shared")
+            await asyncio.sleep(CANARY_S if self.canaries.active else EVERY_S)
 
     async def aside(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Run what blocks or computes for long, such as decoding an image, off the event loop."""

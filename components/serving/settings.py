@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from components.serving.rollout.trial import Demand
 from data import cores
 from data.errors import UserError, nearest
 
@@ -33,6 +34,30 @@ class ModelSettings:
     max_queue: int = 256
     max_wait_ms: float = 2000.0
     batching: bool = True
+
+
+@dataclass(frozen=True)
+class CanarySettings:
+    """What a challenger that the gate put on trial has to show while it answers a share of the requests.
+
+    Attributes:
+        requests: how many it answers at each step.
+        agreement, failures, latency: what is asked of it (:class:`~components.serving.rollout.trial.Demand`).
+        steps: shares of the requests in per cent, rising.
+        key: the header whose value says who asks; by the request's id where it is empty or not given.
+    """
+
+    requests: int
+    agreement: float
+    failures: float
+    latency: float | None
+    steps: tuple[float, ...]
+    key: str = ""
+
+    @property
+    def demand(self) -> Demand:
+        """What is asked of it in all."""
+        return Demand(self.requests * len(self.steps), self.agreement, self.failures, self.latency)
 
 
 @dataclass(frozen=True)
@@ -61,6 +86,7 @@ class Settings:
         tokens: file of hashed bearer tokens; without it everybody on this machine may ask.
         webhook_secret: file of the secret that signs MLflow's webhooks; without it none are taken.
         shadow: share in [0, 1] of the requests that the challenger answers as well, unseen.
+        canaries: what challengers on trial have to show while they answer a share of the requests, by model.
         access_log: whether every request is logged; otherwise only those that were refused or failed.
         default: bounds of models that ``models`` does not name.
         models: bounds by model.
@@ -85,6 +111,7 @@ class Settings:
     tokens: str = ""
     webhook_secret: str = ""
     shadow: float = 0.0
+    canaries: dict[str, CanarySettings] = field(default_factory=dict)
     access_log: bool = False
     default: ModelSettings = field(default_factory=ModelSettings)
     models: dict[str, ModelSettings] = field(default_factory=dict)
@@ -141,6 +168,10 @@ class Settings:
         values = dict(values)
         values["default"] = ModelSettings(**values.get("default", {}))
         values["models"] = {name: ModelSettings(**model) for name, model in values.get("models", {}).items()}
+        values["canaries"] = {
+            name: CanarySettings(**canary | {"steps": tuple(canary["steps"])})
+            for name, canary in values.get("canaries", {}).items()
+        }
         return cls(**values)
 
 

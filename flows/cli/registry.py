@@ -204,6 +204,10 @@ def _status_row(standing: Standing) -> list[str]:
         notes.append(f"{told}: {'; '.join(refused.reasons)}")
     if standing.shadow:
         notes.append(f"challenger, unseen: {standing.shadow}")
+    if standing.canary:
+        notes.append(f"challenger, answering: {standing.canary}")
+    if standing.fallen:
+        notes.append(f"challenger fell back: {'; '.join(standing.fallen)}")
     numbers = (_number(n) for n in (standing.champion, standing.challenger, standing.previous))
     return [standing.name, *numbers, decision, "\n".join(notes)]
 

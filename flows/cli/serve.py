@@ -13,7 +13,7 @@ from data.errors import UserError
 from flows.workspace.project import CALLED_FROM
 
 if TYPE_CHECKING:
-    from components.serving.settings import ModelSettings
+    from components.serving.settings import CanarySettings, ModelSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
@@ -92,6 +92,7 @@ def serve(
         webhook_secret=str(CALLED_FROM / webhook_secret) if webhook_secret else "",
         shadow=shadow,
         access_log=access_log,
+        canaries=_canaries(),
         models=_bounds(),
     )
 
@@ -130,6 +131,14 @@ def _bounds() -> dict[str, ModelSettings]:
         name: ModelSettings(**bounds.model_dump(exclude_none=True))
         for name, bounds in params.load_serve().items()
     }
+
+
+def _canaries() -> dict[str, CanarySettings]:
+    """Return the canaries of ``gate:`` in ``params.yaml``."""
+    from components.project import params
+    from components.serving.settings import CanarySettings
+
+    return {name: CanarySettings(**asked.model_dump()) for name, asked in params.load_canaries().items()}
 
 
 def _bundles(given: list[str]) -> dict[str, str]:

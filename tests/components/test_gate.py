@@ -487,6 +487,6 @@ def test_what_a_challenger_did_unseen_is_evidence(sqlite_project):
     counted = Metrics()
     counted.shadow.add("m", "c" * 64, challenger, "agreed", by=9)
     counted.shadow.add("m", "c" * 64, "d" * 64, "agreed")  # of another one
-    shared.SharedCounters(8080, 0, counted).write(counted.to_json(), {})
+    shared.SharedCounters(8080, 0).write(counted.to_json(), {})
     (seen,) = gate.run("m").evidence["shadow"]
     assert (seen["challenger"], seen["agreed"], seen["disagreed"]) == (challenger, 9, 0)

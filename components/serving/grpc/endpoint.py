@@ -53,7 +53,8 @@ class Endpoint:
     async def _answer(self, method: Method, context: grpc.aio.ServicerContext) -> bytes:
         came = time.perf_counter()
         headers = _headers(context)
-        id, call, answer, refused = self._plane.id_of(headers), Call(), b"", None
+        id, answer, refused = self._plane.id_of(headers), b"", None
+        call = Call(id=id, headers=headers)
         try:
             self._plane.admit(method.access, headers)
             answer = await self._computed(method, call, context)

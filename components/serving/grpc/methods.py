@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
@@ -24,10 +24,14 @@ class Call:
 
     Attributes:
         timeout_s: seconds that are left of the client's deadline; None where it has none.
+        id: its name in the log.
+        headers: its metadata, by name in lower case.
         model: ``(name, version)`` for metrics and logs; the method sets it, the version when it is known.
     """
 
     timeout_s: float | None = None
+    id: str = ""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
     model: tuple[str, str] = ("", "")
 
 
@@ -84,8 +88,14 @@ def methods(service: Service) -> list[Method]:
         request = infer_messages.read(asked)
         wanted = inference.wanted_outputs(request, served)
         limits = [limit for limit in (request.timeout_s, call.timeout_s) if limit is not None]
-        outputs, job = await served.infer(request.values, min(limits, default=None))
-        service.shadow.offer(served, job, outputs)
+        timeout_s = min(limits, default=None)
+        challenger = None if asked.model_version else service.canaries.chosen(served, call.headers, call.id)
+        if challenger is not None:
+            served, outputs = await service.canaries.answer(served, challenger, request.values, timeout_s)
+            call.model, wanted = served.labels, inference.wanted_outputs(request, served)
+        else:
+            outputs, job = await served.infer(request.values, timeout_s)
+            service.shadow.offer(served, job, outputs)
         return infer_messages.write(served, request.id, outputs, wanted)
 
     return [

@@ -17,8 +17,9 @@ from components.bundles.bundle import Bundle
 from components.serving import memory
 from components.serving.engine.served_version import ServedVersion
 from components.serving.engine.thread_pool import ThreadPool
+from components.serving.rollout.canary import Canaries
+from components.serving.rollout.challengers import Challengers
 from components.serving.rollout.repository import Repository
-from components.serving.rollout.shadow import Shadow
 from components.serving.rollout.state import ControlsFile, RejectedVersion, State, StateFile, Target
 from components.serving.settings import Settings
 from components.serving.telemetry.counters import Metrics
@@ -41,12 +42,14 @@ class Reconciler:
         self,
         settings: Settings,
         repository: Repository,
-        shadow: Shadow,
+        challengers: Challengers,
+        canaries: Canaries,
         pool: ThreadPool,
         metrics: Metrics,
     ) -> None:
         self.settled = False
-        self._settings, self._repository, self._shadow = settings, repository, shadow
+        self._settings, self._repository = settings, repository
+        self._challengers, self._canaries = challengers, canaries
         self._pool, self._metrics = pool, metrics
         self._state_file, self._controls_file = StateFile(), ControlsFile()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loading")
@@ -106,7 +109,12 @@ class Reconciler:
                 self._own.pop(name, None)
                 self._repository.drop(name, unloaded=name in controls.unloaded)
         self._tell_refusals()
-        await self._shadow.follow(state.challengers, self._load)
+        tried = (
+            state.challengers if self._settings.shadow else self._settings.canaries.keys() & state.on_trial
+        )
+        wanted = {name: state.challengers[name] for name in tried}
+        await self._challengers.follow(wanted, state.champions, self._load)
+        self._canaries.follow(state.on_trial)
         self.settled = self.settled or state.complete
         self._asked = state.asked
 

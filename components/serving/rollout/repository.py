@@ -53,6 +53,10 @@ class Repository:
             )
         return served
 
+    def find(self, name: str) -> ServedVersion | None:
+        """Return the served version of ``name``, or None."""
+        return self._served.get(name)
+
     def knows(self, name: str) -> bool:
         """Whether ``name`` is a model that is served or should be."""
         return (

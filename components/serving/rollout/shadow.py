@@ -8,56 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 import numpy as np
 
 from components.bundles.signature import Arrays
 from components.serving.engine.batching import Job
 from components.serving.engine.served_version import ServedVersion
-from components.serving.rollout.state import Target
+from components.serving.rollout.challengers import Challengers
 from components.serving.settings import Settings
 from components.serving.telemetry.counters import Metrics
-from data.errors import UserError
 
 MOST_WAITING = 4
 """Copies of one model that may wait; further ones are left out and counted as ``skipped``."""
-
-Load = Callable[[str, Target], Awaitable[ServedVersion]]
 
 log = logging.getLogger("darkroom.serving")
 
 
 class Shadow:
-    """The challengers of a worker."""
+    """Copies of requests to the challengers of a worker."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._share, self._metrics = settings.shadow, metrics
-        self._challengers: dict[str, ServedVersion] = {}
-        self._targets: dict[str, Target] = {}
+    def __init__(self, settings: Settings, challengers: Challengers, metrics: Metrics) -> None:
+        self._share, self._challengers, self._metrics = settings.shadow, challengers, metrics
         self._due: dict[str, float] = {}
         self._tasks: set[asyncio.Task] = set()
 
-    async def follow(self, challengers: dict[str, Target], load: Load) -> None:
-        """Load the challengers that are to be tried, and drop the others."""
-        if not self._share:
-            return
-        for name in self._targets.keys() - challengers.keys():
-            del self._targets[name]
-            self._challengers.pop(name, None)
-        for name, target in challengers.items():
-            if self._targets.get(name) == target:
-                continue
-            self._targets[name] = target
-            self._challengers.pop(name, None)
-            try:
-                self._challengers[name] = await load(name, target)
-            except UserError as error:
-                log.warning("challenger refused", extra={"model": name, "reason": str(error)})
-
     def offer(self, served: ServedVersion, job: Job, outputs: Arrays) -> None:
         """Let the challenger answer as well what ``served`` answered to ``job``, if it is this one's turn."""
-        challenger = self._challengers.get(served.name)
+        challenger = self._challengers.get(served.name) if self._share else None
         if challenger is None:
             return
         due = self._due.get(served.name, 0.0) + self._share

@@ -56,7 +56,8 @@ class State:
 
     Attributes:
         champions: the version to serve, by model.
-        challengers: the version to try unseen, by model.
+        challengers: the version to try, by model.
+        on_trial: models whose challenger the gate put on trial: it may answer a share of the requests.
         refused: champions (of the registry) that are not served, by model.
         checking: the bundle that is being verified; still there after a crash: it was the cause.
         crashed: bundles that crashed the process that verified them.
@@ -68,6 +69,7 @@ class State:
 
     champions: dict[str, Target] = field(default_factory=dict)
     challengers: dict[str, Target] = field(default_factory=dict)
+    on_trial: tuple[str, ...] = ()
     refused: dict[str, RejectedVersion] = field(default_factory=dict)
     checking: str = ""
     crashed: tuple[str, ...] = ()
@@ -87,7 +89,7 @@ class State:
             key: {name: kinds[key](**entry) for name, entry in value.items()} if key in kinds else value
             for key, value in values.items()
         }
-        return cls(**read | {"crashed": tuple(read.get("crashed", ()))})
+        return cls(**read | {key: tuple(read.get(key, ())) for key in ("crashed", "on_trial")})
 
 
 @dataclass(frozen=True)

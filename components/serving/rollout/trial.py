@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from components.metrics.sequential import ALPHA, at_least, shows_above, shows_below
-from components.serving.telemetry.shared import ShadowRecord
+from components.serving.telemetry.tried import TrialRecord
 
 _WAYS = 3
 """Ways to fail: disagreement, failures, latency. Each has its part of the false alarms."""
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def judge(record: ShadowRecord, demand: Demand) -> Outcome:
+def judge(record: TrialRecord, demand: Demand) -> Outcome:
     """Return how a trial stands by what was counted.
 
     Whatever holds is shown with 95 % certainty; a challenger that is as it should be fails in at most 5 % of all
@@ -56,7 +56,7 @@ def judge(record: ShadowRecord, demand: Demand) -> Outcome:
     return Outcome("proved", tuple(_found(record, demand)))
 
 
-def _against(record: ShadowRecord, demand: Demand) -> Iterator[str]:
+def _against(record: TrialRecord, demand: Demand) -> Iterator[str]:
     """Yield what is shown against the challenger."""
     alpha = ALPHA / _WAYS
     if shows_above(record.disagreed, record.answered, 1 - demand.agreement, alpha):
@@ -69,10 +69,10 @@ def _against(record: ShadowRecord, demand: Demand) -> Iterator[str]:
             yield f"{_latency(record, demand.latency)}: more than half"
 
 
-def _missing(record: ShadowRecord, demand: Demand) -> Iterator[str]:
+def _missing(record: TrialRecord, demand: Demand) -> Iterator[str]:
     """Yield what is not shown yet."""
-    if record.asked + record.skipped == 0:
-        yield "no server of this folder counted a request: darkroom serve --shadow 0.1 copies a tenth of them"
+    if not record.is_counted:
+        yield "no server of this folder has counted a request: darkroom serve; copied ones need --shadow 0.1"
         return
     if record.asked < demand.requests:
         yield f"answered {record.asked} of the {demand.requests} requests that are asked for"
@@ -89,25 +89,25 @@ def _missing(record: ShadowRecord, demand: Demand) -> Iterator[str]:
         yield f"{record.skipped} requests were left out, because the challenger did not keep up"
 
 
-def _found(record: ShadowRecord, demand: Demand) -> Iterator[str]:
+def _found(record: TrialRecord, demand: Demand) -> Iterator[str]:
     yield f"{_agreement(record)}: at least {1 - _most_disagreement(record):.1%}"
     yield f"{_failures(record)}: at most {demand.failures:.1%} is allowed"
     if demand.latency is not None:
         yield f"{_latency(record, demand.latency)}: less than half"
 
 
-def _most_disagreement(record: ShadowRecord) -> float:
+def _most_disagreement(record: TrialRecord) -> float:
     return 1 - at_least(record.agreed, record.answered)
 
 
-def _agreement(record: ShadowRecord) -> str:
+def _agreement(record: TrialRecord) -> str:
     return f"agreed with the champion on {record.agreed} of {record.answered} requests"
 
 
-def _failures(record: ShadowRecord) -> str:
+def _failures(record: TrialRecord) -> str:
     return f"failed on {record.failed} of {record.asked} requests"
 
 
-def _latency(record: ShadowRecord, latency: float) -> str:
+def _latency(record: TrialRecord, latency: float) -> str:
     slower, compared = record.slower_than(latency)
     return f"computed longer than {latency:g} times the champion's time on {slower} of {compared} requests"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,14 @@ def routes(service: Service) -> list[Route]:
     """Return the routes of inference."""
     cache = InferRequestCache()
 
-    def infer(request: Request) -> Later:
-        served = service.repository.get(request.parameters["model"], request.parameters.get("version"))
+    def infer(request: Request) -> Later | Awaitable[Response]:
+        version = request.parameters.get("version")
+        served = service.repository.get(request.parameters["model"], version)
         request.model = served.labels
         asked, inputs = read(request, cache)
         wanted = wanted_outputs(asked, served)
+        if version is None and (challenger := service.canaries.chosen(served, request.headers, request.id)):
+            return tried(request, served, challenger, asked, inputs)
         job = served.submit(inputs, asked.timeout_s)
 
         def finish() -> Response:
@@ -40,6 +44,17 @@ def routes(service: Service) -> list[Route]:
             return write(served, asked.id, outputs, wanted)
 
         return Later(job, finish)
+
+    async def tried(
+        request: Request,
+        served: ServedVersion,
+        challenger: ServedVersion,
+        asked: InferRequest,
+        inputs: Arrays,
+    ) -> Response:
+        answered, outputs = await service.canaries.answer(served, challenger, inputs, asked.timeout_s)
+        request.model = answered.labels
+        return write(answered, asked.id, outputs, wanted_outputs(asked, answered))
 
     return [
         Route("POST", "/v2/models/{model}/infer", infer),

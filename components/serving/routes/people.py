@@ -64,8 +64,12 @@ def routes(service: Service) -> list[Route]:
         return Response.json(await service.aside(_example, served, request.parameters["place"]))
 
     async def _answer(request: Request, served: ServedVersion, inputs: Arrays) -> Response:
-        outputs, job = await served.infer(inputs)
-        service.shadow.offer(served, job, outputs)
+        if challenger := service.canaries.chosen(served, request.headers, request.id):
+            served, outputs = await service.canaries.answer(served, challenger, inputs)
+            request.model = served.labels
+        else:
+            outputs, job = await served.infer(inputs)
+            service.shadow.offer(served, job, outputs)
         return await service.aside(_written, request, served, outputs)
 
     return [

@@ -160,6 +160,24 @@ class Metrics:
         self.shadow_computed = Histogram(
             "darkroom_shadow_compute_seconds", "A challenger computing.", LATENCIES, ("model", "challenger")
         )
+        self.canary = Counter(
+            "darkroom_canary_total",
+            "Requests that a challenger answered, by whether the champion agreed.",
+            ("model", "champion", "challenger", "outcome"),
+        )
+        self.canary_ratio = Histogram(
+            "darkroom_canary_latency_ratio",
+            "A challenger's computing time in the champion's, of requests that the challenger answered.",
+            RATIOS,
+            ("model", "champion", "challenger"),
+        )
+        self.canary_share = Counter(
+            "darkroom_canary_share",
+            "Share of the requests that a challenger answers; 0 once it fell back.",
+            per_version,
+            kind="gauge",
+            join=max,
+        )
         self.shadow_ratio = Histogram(
             "darkroom_shadow_latency_ratio",
             "A challenger's computing time in the champion's, where both computed equally many rows together.",

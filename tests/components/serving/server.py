@@ -23,17 +23,20 @@ DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "object": "B
 class Server:
     """``darkroom serve``, or a single worker, in a folder; ended at the end of the ``with`` block."""
 
-    def __init__(self, folder: Path, *options: str, worker: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, worker: dict[str, Any] | None = None, number: int = 0
+    ) -> None:
         """Start it.
 
         Args:
             folder: its working directory.
             options: of ``darkroom serve``.
-            worker: settings of a worker that runs alone, in place of the command.
+            worker: settings of a worker that runs without supervisor, in place of the command.
+            number: that worker's; those of one folder with other numbers share counters.
         """
         module = ["flows", "serve", "--port", "0", "--json", *options]
         if worker is not None:
-            module = ["components.serving.worker", json.dumps({"port": 0} | worker)]
+            module = ["components.serving.worker", json.dumps({"port": 0} | worker), "--number", str(number)]
         self.log = folder / "server.log"
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
@@ -103,9 +106,12 @@ class Client:
         assert status == 200, (status, answer)
         return json.loads(answer)
 
-    def infer(self, model: str, inputs: dict[str, np.ndarray]) -> tuple[str, dict[str, np.ndarray]]:
-        """Ask in binary; return the version that answered, and its outputs."""
-        status, body, headers = self.ask("POST", f"/v2/models/{model}/infer", *binary(inputs))
+    def infer(
+        self, model: str, inputs: dict[str, np.ndarray], **more: str
+    ) -> tuple[str, dict[str, np.ndarray]]:
+        """Ask in binary, with ``more`` headers; return the version that answered, and its outputs."""
+        body, headers = binary(inputs)
+        status, body, headers = self.ask("POST", f"/v2/models/{model}/infer", body, headers | more)
         assert status == 200, (status, body)
         return parse(body, headers)
 

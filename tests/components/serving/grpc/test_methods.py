@@ -11,7 +11,7 @@ import pytest
 
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.rollout.state import State, StateFile
-from components.serving.telemetry import shared
+from components.serving.telemetry import tried
 from tests.components.serving import bundles
 from tests.components.serving.grpc.client import Caller, asked, outputs
 from tests.components.serving.rollout.test_shadow import target
@@ -128,6 +128,35 @@ def test_both_count_as_one(both, caller):
     assert 'darkroom_requests_total{method="gRPC",route="ModelInfer",status="OK"}' in told
 
 
+def test_a_challenger_answers_the_calls_of_those_it_is_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    champion, challenger = target("1"), target("2")
+    StateFile().write(State({"m": champion}, {"m": challenger}, on_trial=("m",), complete=True))
+    canary = {
+        "requests": 99,
+        "agreement": 0.9,
+        "failures": 0.0,
+        "latency": None,
+        "steps": [50],
+        "key": "x-user",
+    }
+    with (
+        Server(tmp_path, worker={"canaries": {"m": canary}, "grpc_port": 0}) as server,
+        Caller(server.address["grpc_port"]) as caller,
+    ):
+
+        def versions_of(user: str, **more: str) -> set[str]:
+            request, metadata = asked("m", bundles.example("classification", 1), **more), [("x-user", user)]
+            return {caller.call(request, metadata=metadata).model_version for _ in range(4)}
+
+        limit = time.monotonic() + 20
+        while "2" not in {version for n in range(8) for version in versions_of(f"user {n}")}:
+            assert time.monotonic() < limit
+        found = [versions_of(f"user {n}") for n in range(8)]
+        assert {"1"} in found and {"2"} in found and {"1", "2"} not in found
+        assert {version for n in range(8) for version in versions_of(f"user {n}", model_version="1")} == {"1"}
+
+
 def test_a_challenger_is_tried_on_calls_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     champion, challenger = target("1"), target("2", mark=1)
@@ -138,6 +167,6 @@ def test_a_challenger_is_tried_on_calls_too(tmp_path, monkeypatch):
             answer = caller.call(asked("m", bundles.example("classification", 1, seed)))
             assert answer.model_version == "1" and outputs(answer)["probabilities"][0, 1] == 0
         limit = time.monotonic() + 20
-        while not (found := shared.shadow_records("m")) or found[0].agreed < 5:
+        while not (found := tried.shadow_records("m")) or found[0].agreed < 5:
             assert time.monotonic() < limit, found
             time.sleep(0.05)

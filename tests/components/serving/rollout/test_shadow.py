@@ -13,7 +13,7 @@ import pytest
 from components.promotion.champion import Standing
 from components.serving.rollout.shadow import agree
 from components.serving.rollout.state import BUNDLES, State, StateFile, Target
-from components.serving.telemetry import shared
+from components.serving.telemetry import tried
 from flows.cli.registry import _status_row
 from tests.components.serving import bundles
 from tests.components.serving.server import Client, Server
@@ -60,9 +60,9 @@ def _counted(client: Client) -> int:
     return sum(int(float(n)) for n in re.findall(r"^darkroom_shadow_total\{.*\} (.*)$", told, re.MULTILINE))
 
 
-def _records_of(copies: int) -> list[shared.ShadowRecord]:
+def _records_of(copies: int) -> list[tried.TrialRecord]:
     """Return what the worker has written for others, once it is about that many copies."""
-    records = shared.shadow_records("m")
+    records = tried.shadow_records("m")
     return [r for r in records if r.agreed + r.disagreed + r.failed + r.skipped == copies]
 
 

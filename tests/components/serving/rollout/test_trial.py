@@ -8,7 +8,7 @@ import pytest
 
 from components.serving.rollout.trial import Demand, judge
 from components.serving.telemetry.counters import RATIOS
-from components.serving.telemetry.shared import ShadowRecord
+from components.serving.telemetry.tried import TrialRecord
 
 DEMAND = Demand(requests=300, agreement=0.98, failures=0.01, latency=1.2)
 
@@ -20,11 +20,11 @@ def record(
     skipped: int = 0,
     slow: int = 0,
     compared: int = 400,
-) -> ShadowRecord:
+) -> TrialRecord:
     """Counts; of ``compared`` requests, ``slow`` took 1.4 times the champion's time and all others as long."""
     ratios = [0] * (len(RATIOS) + 1)
     ratios[RATIOS.index(1.0)], ratios[RATIOS.index(1.5)] = compared - slow, slow
-    return ShadowRecord("c" * 64, "d" * 64, agreed, disagreed, failed, skipped, 1.0, tuple(ratios))
+    return TrialRecord("c" * 64, "d" * 64, agreed, disagreed, failed, skipped, 1.0, tuple(ratios))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def record(
         (record(slow=300), "failed", "on 300 of 400 requests: more than half"),
         (record(compared=0), "pending", "on 0 of 0 requests: less than half is not shown"),
         (record(skipped=500), "pending", "did not keep up"),
-        (ShadowRecord("c", "d", 0, 0, 0, 0, 0.0), "pending", "darkroom serve --shadow"),
+        (TrialRecord("c", "d", 0, 0, 0, 0, 0.0), "pending", "no server of this folder"),
     ],
 )
 def test_what_decides(counted, verdict, told):
