@@ -50,8 +50,15 @@ def test_the_server_takes_it(kind, prefect_server):
 @pytest.mark.parametrize("kind", ["docker", "kubernetes"])
 def test_it_has_all_that_the_worker_s_own_template_has(kind):
     ours, theirs = template(kind), KNOWN[f"prefect-{kind}"][kind]["default_base_job_configuration"]
-    assert ours["job_configuration"].keys() == theirs["job_configuration"].keys()
+    # The worker asks for all of it, also for what a cluster has no use for at that place.
+    assert _paths(theirs["job_configuration"]) <= _paths(ours["job_configuration"])
     assert theirs["variables"]["properties"].keys() <= ours["variables"]["properties"].keys()
+
+
+def _paths(value: Any, at: str = "") -> set[str]:
+    """Return the path of each value below ``value``."""
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {at}.union(*(_paths(one, f"{at}/{key}") for key, one in below))
 
 
 def test_a_docker_run_has_the_project():
