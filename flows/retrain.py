@@ -140,7 +140,9 @@ def _run_steps(retraining: Retraining) -> None:
         futures[stage.address] = _submit(retraining, stage.address, [futures[up] for up in stage.upstream])
     for name in retraining.models:
         futures[f"register@{name}"] = _submit(retraining, f"register@{name}", [futures[f"export@{name}"]])
-        futures[f"gate@{name}"] = _submit(retraining, f"gate@{name}", [futures[f"register@{name}"]])
+        labels = futures.get(f"labels@{retraining.dataset(name)}")
+        before = [futures[f"register@{name}"], *([labels] if labels else [])]
+        futures[f"gate@{name}"] = _submit(retraining, f"gate@{name}", before)
     for future in futures.values():
         future.wait()
     ends = ["report", "push"] if push.is_owed() and not retraining.failures else ["report"]

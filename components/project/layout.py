@@ -59,6 +59,11 @@ def challenge_sets(dataset: str) -> Path:
     return Path("artifacts/data") / dataset / "challenge_sets"
 
 
+def label_errors(dataset: str) -> Path:
+    """Folder of what was found of the data set's labels, with the page ``index.html``."""
+    return Path("artifacts/data") / dataset / "labels"
+
+
 def judge(dataset: str) -> Path:
     """Folder of the classifier by which the data set's generators are judged, and of what it sees in real images."""
     return Path("artifacts/data") / dataset / "judge"

@@ -17,6 +17,7 @@ from components.project.sections import (
     CanaryPolicy,
     GatePolicy,
     GcPolicy,
+    LabelErrorsParams,
     ModelParams,
     Params,
     SchedulePolicy,
@@ -156,6 +157,9 @@ def _check_names(path: Path, params: Params) -> None:
     for first, second in combinations((*KEPT, "weights"), 2):
         for name in getattr(params, first).keys() & getattr(params, second).keys():
             raise UserError(f"{path}: {name!r} is there twice, under {first!r} and under {second!r}.")
+    for name in params.label_errors:
+        if name not in params.datasets:
+            raise UserError(f"{path}: label_errors: no data set {name!r}.{nearest(name, params.datasets)}")
     _check_judges(path, params)
 
 
@@ -221,6 +225,7 @@ def _fields(location: tuple) -> list[str]:
         "weights": WeightsParams,
         "catalog_weights": WeightsParams,
         "gate": GatePolicy,
+        "label_errors": LabelErrorsParams,
         "serve": ServePolicy,
         "schedules": SchedulePolicy,
     }

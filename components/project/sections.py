@@ -18,7 +18,9 @@ KEPT = ("generators", "models", "fine_tuned", "pretrained")
 ENGINES = ("local", "isolated")
 """Where stages run: here; or each in a workspace of its own, which has only what git and the DVC remote hold."""
 
-StageName = Literal["ingest", "validate", "prepare", "judge", "weights", "train", "evaluate", "export"]
+StageName = Literal[
+    "ingest", "validate", "prepare", "labels", "judge", "weights", "train", "evaluate", "export"
+]
 
 
 class ModelParams(BaseModel):
@@ -63,6 +65,18 @@ class WeightsParams(BaseModel):
     source: str = Field(min_length=1)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     licence: str = Field(min_length=1)
+
+
+class LabelErrorsParams(BaseModel):
+    """One entry of ``label_errors:``: how wrong labels of a data set are looked for.
+
+    Attributes:
+        folds: parts of the examples, of each of which a network learns nothing that is then asked of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folds: int = Field(default=5, ge=3, le=20)
 
 
 class Threshold(BaseModel):
@@ -297,6 +311,7 @@ class Params(BaseModel):
         datasets: data sets that the pipeline keeps up to date, each with a folder in ``data/``; and what the ingest of
             each reads, which is the DVC dep that orders it after the data set that it is derived from.
         judges: data sets that have a judge: those of ``generators`` and ``fine_tuned``.
+        label_errors: data sets whose labels are looked at.
         generators: models that the pipeline keeps up to date, those that the judge of their data set measures.
         models: those that need no judge. Sections are what they are because DVC gives every item of one the same deps.
         fine_tuned: those that start from the whole of one of ``generators`` or ``models``.
@@ -316,6 +331,7 @@ class Params(BaseModel):
 
     datasets: dict[str, str]
     judges: tuple[str, ...] = ()
+    label_errors: dict[str, LabelErrorsParams] = Field(default_factory=dict)
     generators: dict[str, ModelParams] = Field(default_factory=dict)
     models: dict[str, ModelParams] = Field(default_factory=dict)
     fine_tuned: dict[str, ModelParams] = Field(default_factory=dict)

@@ -61,6 +61,8 @@ class General(BaseModel):
         longest_caption: of captions: the greatest number of words.
         unknown_words: how many captions outside of train may hold a word that none of train has.
         drift: how far the data may move from ``reference``.
+        label_errors: the greatest share of likely wrong labels, in [0, 1], of data whose labels are looked at (stage
+            ``labels``, after prepare); null allows any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +81,7 @@ class General(BaseModel):
     longest_caption: int = Field(default=100, ge=1)
     unknown_words: int = Field(default=0, ge=0)
     drift: Drift = Drift()
+    label_errors: float | None = Field(default=None, ge=0, le=1)
 
 
 class Sketch(BaseModel):

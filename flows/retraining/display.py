@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flows.retraining import durations
 
-DATA_COLUMNS = ("ingest", "validate", "prepare", "judge")
+DATA_COLUMNS = ("ingest", "validate", "prepare", "labels", "judge")
 WEIGHTS_COLUMNS = ("weights",)
 MODEL_COLUMNS = ("train", "evaluate", "export", "register", "gate")
 _STYLES = {"ran": "green", "restored": "green", "unchanged": "dim", "failed": "bold red", "stopped": "yellow"}

@@ -49,7 +49,8 @@ class Plan:
         # What DVC reads is marked before it does: an edit that comes between is then one since.
         read = up_to_date.take(())
         project = dag.Project()
-        stages = dag.select(project.stages(), models)
+        all_of_them = project.stages()
+        stages = dag.with_labels(all_of_them, dag.select(all_of_them, models))
         files = up_to_date.take({path for stage in stages for path in stage.paths}) | read
         stale = frozenset(project.changed(stages))
         forced = frozenset(models if force else ())

@@ -103,6 +103,10 @@ class Retraining:
         if self._stopping.is_set():
             raise StageFailed(f"{step} was not started: the run is stopping")
 
+    def dataset(self, model: str) -> str:
+        """Return the data set of ``model``."""
+        return self._plan.settings.model(model).dataset
+
     def is_elsewhere(self, step: str) -> bool:
         """Whether ``step`` is a stage that does not run in this workspace."""
         return self._head is not None and step in self.stages and self.stages[step].kind not in AT_HEAD
@@ -163,7 +167,7 @@ class Retraining:
             return self._machine.cores
         return (
             1
-            if stage.kind in ("validate", "judge", "weights")
+            if stage.kind in ("validate", "labels", "judge", "weights")
             else self._plan.settings.model(stage.item).threads
         )
 

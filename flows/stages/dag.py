@@ -126,6 +126,16 @@ def select(stages: Iterable[Stage], models: Collection[str]) -> list[Stage]:
     return [stage for stage in stages if stage.address in wanted]
 
 
+def with_labels(stages: Iterable[Stage], chosen: Iterable[Stage]) -> list[Stage]:
+    """Return ``chosen`` and those of ``stages`` that look at the labels of their data, in the order of ``stages``."""
+    wanted = {stage.address for stage in chosen}
+    return [
+        stage
+        for stage in stages
+        if stage.address in wanted or (stage.kind == "labels" and wanted.issuperset(stage.upstream))
+    ]
+
+
 def may_run(stages: Iterable[Stage], stale: Collection[str], forced: Collection[str] = ()) -> list[Stage]:
     """Return those of ``stages`` that are ``stale``, forced, or downstream of such a one.
 

@@ -23,8 +23,9 @@ def ranks(stages: Sequence[Stage], models: Iterable[str]) -> dict[str, int]:
     line = sorted(models, key=_last_seconds, reverse=True)
     rank = {stage.address: line.index(stage.item) for stage in stages if stage.item in line}
     for stage in reversed(stages):
+        own = rank.setdefault(stage.address, len(line))  # of what is no model's, as a look at labels
         for upstream in stage.upstream:
-            rank[upstream] = min(rank.get(upstream, len(line)), rank[stage.address])
+            rank[upstream] = min(rank.get(upstream, len(line)), own)
     return rank
 
 

@@ -8,6 +8,7 @@ MINUTES = {
     "ingest": 240.0,
     "validate": 60.0,
     "prepare": 120.0,
+    "labels": 240.0,
     "judge": 240.0,
     "weights": 240.0,
     "train": 1440.0,

@@ -16,7 +16,7 @@ from components.project import layout
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
-from tests.photo_folder import digest, encode, fill, photo, project, write
+from tests.photo_folder import encode, fill, photo, project, write
 
 
 @pytest.fixture
@@ -41,12 +41,17 @@ def prepared() -> ChallengeSets | None:
     return challenge_sets.read("mine")
 
 
+def contents() -> dict[Path, bytes]:
+    """Return all files of the prepared folder."""
+    return {path: path.read_bytes() for path in layout.prepared("mine").rglob("*") if path.is_file()}
+
+
 def test_a_set_lies_beside_the_splits_and_changes_none(night):
     assert prepared() is None
-    before = digest(layout.prepared("mine"))
+    before = contents()
     assert add_challenge_set.add("mine", "night", night) == {"cat": 6, "dog": 6}
     found = prepared()
-    assert digest(layout.prepared("mine")) == before
+    assert contents() == before
     assert found.sets.rules == {"night": "all of its images"} and found.left_out == {"night": 0}
     assert found.data.test.ids == found.sets.ids == [f"night/{number:02d}.png" for number in range(12)]
     assert found.data.test.labels.tolist() == [0, 1] * 6 and found.data.spec.classes == ("cat", "dog")

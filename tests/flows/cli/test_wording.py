@@ -76,6 +76,14 @@ def test_help_is_the_reference():
             {"fine_tuned": {"two": LORA | {"overrides": {"base": {}}}}},
             "fine_tuned.two.overrides.base: is what 'one' was trained with; nothing else fits.",
         ),
+        (
+            {"label_errors": {"shpes": {}}},
+            "label_errors: no data set 'shpes'. Did you mean 'shapes'? It can be: shapes.",
+        ),
+        (
+            {"label_errors": {"shapes": {"fold": 3}}},
+            "label_errors.shapes.fold: unknown key. Did you mean 'folds'? It can be: folds.",
+        ),
         ({"judges": ["shpes"]}, "judges: no data set 'shpes'. Did you mean 'shapes'? It can be: shapes."),
         ({"gate": {"oen": {}}}, "gate.oen: no such model. Did you mean 'one'? It can be: one."),
         (thresholds(accuracy={}), "gate.one.thresholds.accuracy: a threshold needs at_least or at_most (got {})"),

@@ -64,6 +64,21 @@ def test_select_takes_what_is_upstream(toy):
     assert _addresses(dag.select(dag.read(), ["two"])) == ["ingest@digits", "train@two"]
 
 
+def test_labels_are_looked_at_beside_what_is_selected(toy):
+    text = Path("dvc.yaml").read_text()
+    more = "  labels:\n    foreach: [digits]\n    do:\n      cmd: date > out/labels\n"
+    Path("dvc.yaml").write_text(text + more + "      deps: [out/ingest-digits]\n      outs: [out/labels]\n")
+    stages = dag.read()
+    chosen = dag.select(stages, ["two"])
+    assert _addresses(chosen) == ["ingest@digits", "train@two"]
+    assert sorted(_addresses(dag.with_labels(stages, chosen))) == [
+        "ingest@digits",
+        "labels@digits",
+        "train@two",
+    ]
+    assert dag.with_labels(stages, []) == []
+
+
 def test_select_names_the_nearest_model(toy):
     with pytest.raises(UserError, match=r"no model 'tow'.*Did you mean 'two'"):
         dag.select(dag.read(), ["tow"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.project import layout
 from data import atomic
 from flows.stages import dag, order
@@ -15,6 +17,13 @@ def _last_time(model: str, seconds: float) -> None:
 def test_never_trained_models_come_as_listed(toy):
     rank = order.ranks(dag.read(), ["two", "one"])
     assert rank == {"train@two": 0, "train@one": 1, "ingest@digits": 0}
+
+
+def test_what_no_model_waits_for_comes_last(toy):
+    stages = dag.read()
+    labels = replace(stages[0], address="labels@digits", kind="labels", upstream=("ingest@digits",))
+    rank = order.ranks([*stages, labels], ["two", "one"])
+    assert rank["labels@digits"] == 2 and rank["ingest@digits"] == 0
 
 
 def test_the_longest_training_of_last_time_goes_first(toy):
