@@ -101,6 +101,6 @@ def _database_lock(address: str, *names: str) -> Iterator[DatabaseLock]:
                 lock.take(name)
         except sqlalchemy.exc.SQLAlchemyError as error:
             raise Unreachable(
-                f"MLFLOW_TRACKING_URI={without_password(address)}: no lock to be had: {first_line(error)}"
+                f"MLFLOW_TRACKING_URI={without_password(address)}: the lock cannot be taken: {first_line(error)}"
             ) from None
         yield lock

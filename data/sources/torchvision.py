@@ -27,7 +27,7 @@ def load(name: str, spec: DatasetSpec) -> Arrays:
     """Return the data set ``name``.
 
     Raises:
-        UserError: there is none of that name, its files are damaged, or they are neither here nor to be had.
+        UserError: there is none of that name, its files are damaged, or they are not here and cannot be downloaded.
     """
     if name != "fashion_mnist":
         raise UserError(

@@ -88,6 +88,7 @@ def _put_python(programs: Path, address: Path) -> None:
 
 @contextmanager
 def _server(name: str, address: Path) -> Iterator[None]:
+    place = address.absolute()  # where it is when the block ends, in whatever folder that is
     # Listens from now on: who asks before the server is ready waits for it.
     address.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener, address.with_name(f"{address.name}.log").open("w") as log:
@@ -109,4 +110,4 @@ def _server(name: str, address: Path) -> Iterator[None]:
         server.terminate()
         server.wait()
         server.stdin.close()
-        address.unlink()
+        place.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def test_a_lock_that_a_database_dropped_is_told(postgresql_project, postgres_ser
         locks.require("m")
         postgres_server.go_away()
         try:
-            with pytest.raises(Unreachable, match="no lock to be had"), locks.of_models("n"):
+            with pytest.raises(Unreachable, match="the lock cannot be taken"), locks.of_models("n"):
                 pass
         finally:
             postgres_server.start()
