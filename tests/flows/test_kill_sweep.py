@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -72,7 +73,8 @@ def _killed_after(seconds: float, project: Project) -> bool:
         # The reaper too: nothing is left that could tidy up.
         while running := processes.marked(MARK, project.environment[MARK]):
             for process in running:
-                process.send_signal(signal.SIGKILL)
+                with contextlib.suppress(psutil.NoSuchProcess):  # it went with another one
+                    process.kill()
         run.wait()
         told = log.read_text().splitlines()
         print(f"  killed after {seconds:.1f} s: {told[-1] if told else 'nothing was said'}", flush=True)
