@@ -7,8 +7,8 @@ all runs, whatever the looks (Ville, "Etude critique de la notion de collectif",
 Robbins, "Statistical methods related to the law of the iterated logarithm", 1970; as bounds that hold at all times:
 Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences", 2021).
 
-It rests on the counts alone: several workers add theirs, in any order. The price is width: what a test at one size of
-sample shows needs about twice as many requests here.
+It rests on the counts alone: several workers add theirs, in any order. The price is that more requests are needed than
+for a single look; ``docs/results/gate.md`` has how many.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from components.metrics import sequential
 from components.metrics.sequential import ALPHA, at_least, evidence_above, shows_above, shows_below
 
-RUNS, LENGTH = 1000, 2000
+RUNS, LENGTH = 500, 1500
 
 
 def evidence_at_every_look(bad: np.ndarray, share: float) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_the_simulated_evidence_is_the_one_that_decides():
     np.testing.assert_allclose(evidence_at_every_look(bad, 0.1)[0], ours)
 
 
-@pytest.mark.parametrize("share", [0.001, 0.02, 0.2, 0.5])
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.5])
 def test_false_alarms_with_a_look_at_every_request(share):
     drawn = np.random.default_rng(1).random((RUNS, LENGTH))
     alarms = (evidence_at_every_look(drawn < share, share) >= -math.log(ALPHA)).any(axis=1).mean()

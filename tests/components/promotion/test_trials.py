@@ -7,10 +7,14 @@ import pytest
 
 from components import gate, register
 from components.project.sections import TrialPolicy
+from components.promotion import champion
 from components.registry import ledger, versions
+from components.serving.rollout import fallen
+from components.serving.rollout.trial import Demand
 from components.serving.telemetry import shared
 from components.serving.telemetry.counters import Metrics
 from data.errors import UserError
+from flows.cli.registry import _status_row
 from flows.retraining import summary
 from tests.components import workspace
 from tests.components.serving.server import Server
@@ -131,6 +135,29 @@ def test_a_cut_off_move_is_done_by_the_next_run(on_trial, monkeypatch):
 def test_a_demand_that_nothing_can_meet_is_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):
         TrialPolicy.model_validate(values)
+
+
+def test_a_canary_that_fell_back_is_told_and_refused_until_something_else_is_asked(
+    sqlite_project, answered_here
+):
+    asked = {"requests": 20, "agreement": 0.9, "failures": 0.0, "latency": None}
+    policy(shadow=None, canary=asked)
+    put(0)
+    assert put(1).verdict == "pending"
+    pair = [versions.model("m").version(number).bundle_sha256 for number in (1, 2)]
+    metrics = Metrics()
+    metrics.canary.add("m", *pair, "agreed", by=19)
+    shared.SharedCounters(8080, 0).write(metrics.to_json(), {})
+    fallen.write(*pair, Demand(80, 0.9, 0.0, None), ["failed on 1 of 20 requests"])
+    note = _status_row(champion.standings()[0])[-1]
+    assert "answering: agreed on 100.0% of 19 requests" in note
+    assert "fell back: failed on 1 of 20 requests" in note
+    assert not is_decided()
+    refused = gate.run("m")
+    assert (refused.verdict, at()) == ("refused", 1) and refused.reasons == ["failed on 1 of 20 requests"]
+    policy(shadow=None, canary=asked | {"failures": 0.1})
+    assert gate.run("m").verdict == "pending"
+    assert champion.standings()[0].fallen == ()
 
 
 def test_a_canary_of_a_real_server_decides(sqlite_project, answered_here):
