@@ -8,7 +8,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from components.datasets import challenge_files, listing
+from components.datasets import annotations, challenge_files, listing
 from components.project.layout import dataset_file
 from data import atomic, spec
 from data.sources.listing import scan
@@ -30,7 +30,7 @@ def add(dataset: str, name: str, folder: Path, column: str | None = None) -> dic
         UserError: there is no such data set, it can have no challenge set, or the folder is not as it must be.
     """
     path, folder = dataset_file(dataset), folder.expanduser().resolve()
-    spec.load(path)
+    has_objects = spec.load(path).objects is not None
     yaml = YAML()
     yaml.width = 4096
     values = yaml.load(path.read_text())
@@ -38,6 +38,8 @@ def add(dataset: str, name: str, folder: Path, column: str | None = None) -> dic
     entry["folder"] = str(folder)
     if column is not None:
         entry["column"] = column
+    if has_objects and "coco" not in entry and (found_files := annotations.find(folder)):
+        entry["coco"] = [str(file) for file in found_files]
     read = spec.parse(path, spec.DatasetSpec, values).of_challenge_set(name)
     found = scan(folder, read.objects.coco if read.objects else ())
     files = challenge_files.load(read, found)

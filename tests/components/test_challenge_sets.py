@@ -16,6 +16,7 @@ from components.project import layout
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
+from tests import coco_folder
 from tests.photo_folder import encode, fill, photo, project, write
 
 
@@ -134,3 +135,58 @@ def test_a_folder_that_is_none_leaves_the_settings_as_they_are(night):
     with pytest.raises(UserError, match="no such folder"):
         add_challenge_set.add("mine", "night", night.parent / "nowhere")
     assert layout.dataset_file("mine").read_bytes() == before
+
+
+def test_objects_come_with_their_boxes_and_masks(tmp_path, monkeypatch):
+    monkeypatch.chdir(project(tmp_path / "project"))
+    coco_folder.fill(tmp_path / "photos")
+    coco_folder.fill(tmp_path / "hard")
+    for number in range(10):
+        image = photo(900 + number, coco_folder.HEIGHT, coco_folder.WIDTH)
+        write(tmp_path / f"hard/{number:02d}.png", encode(image))
+    add.add(tmp_path / "photos", "mine", 16, {})
+    add_challenge_set.add("mine", "hard", tmp_path / "hard")
+    found = prepared()
+    assert found.left_out == {"hard": coco_folder.COUNT - 10} and len(found.sets.ids) == 10
+    test, whole = found.data.test, PreparedData(layout.prepared("mine")).train
+    assert test.boxes.shape[0] == 10 and test.boxes.shape[2] == 4 and test.masks.shape == (10, 16, 16)
+    assert sorted(np.unique(test.box_labels)) == sorted(np.unique(whole.box_labels))
+    assert "boxes" not in (layout.challenge_sets("mine") / "spec.json").read_text()
+
+
+def test_transcripts_come_as_the_data_set_s_symbols(tmp_path, monkeypatch):
+    monkeypatch.chdir(project(tmp_path / "project"))
+    for folder, first, words in (("lines", 0, ("ab", "ba", "abba")), ("long", 50, ("abbaab",))):
+        lines = []
+        for number in range(24 if folder == "lines" else 5):
+            write(tmp_path / f"{folder}/{number:02d}.png", encode(photo(first + number)))
+            lines.append({"file_name": f"{number:02d}.png", "text": words[number % len(words)]})
+        write(tmp_path / f"{folder}/metadata.jsonl", "\n".join(map(json.dumps, lines)).encode())
+    add.add(tmp_path / "lines", "mine", 16, {}, texts="transcripts")
+    add_challenge_set.add("mine", "long", tmp_path / "long")
+    found = prepared()
+    assert found.data.test.texts.tolist() == [[0, 1, 1, 0, 0, 1]] * 5 and found.data.spec.symbols == (
+        "a",
+        "b",
+    )
+    text = (tmp_path / "long/metadata.jsonl").read_text()
+    (tmp_path / "long/metadata.jsonl").write_text(text.replace("abbaab", "abxba", 1))
+    listing.refresh("mine")
+    with pytest.raises(UserError, match=r"long/00\.png: the data set has no symbol 'x'"):
+        prepared()
+
+
+def test_pairs_come_with_their_inputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(project(tmp_path / "project"))
+    for folder, first, count in (("pairs", 0, 20), ("hard", 50, 4)):
+        lines = []
+        for number in range(count):
+            for kind, seed in (("of", first), ("from", first + 100)):
+                write(tmp_path / f"{folder}/{kind}/{number:02d}.png", encode(photo(seed + number)))
+            lines.append({"file_name": f"of/{number:02d}.png", "input_file_name": f"from/{number:02d}.png"})
+        write(tmp_path / f"{folder}/metadata.jsonl", "\n".join(map(json.dumps, lines)).encode())
+    add.add(tmp_path / "pairs", "mine", 16, {})
+    add_challenge_set.add("mine", "hard", tmp_path / "hard")
+    test = prepared().data.test
+    assert test.ids == [f"hard/of/{number:02d}.png" for number in range(4)]
+    assert test.inputs.shape == (4, 16, 16, 3) and test.images.shape == (4, 16, 16, 3)
