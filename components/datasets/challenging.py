@@ -70,6 +70,7 @@ def _require_answers(dataset: str, rows: pd.DataFrame, spec: DataSpec) -> None:
         wrong = wrong.fillna(_foreign(labels, "class", spec.classes))
     if "symbols" in rows:
         wrong = wrong.fillna(_foreign(rows["symbols"], "symbol", spec.symbols or ()))
+        wrong = wrong.fillna(_too_long(rows["symbols"], spec.longest_text or 0))
     wrong = wrong.dropna()
     if len(wrong):
         told = [f"{rows['id'][row]}: {error}" for row, error in wrong.iloc[:_SHOWN].items()]
@@ -89,6 +90,18 @@ def _foreign(told: pd.Series, kind: str, known: Sequence[str]) -> pd.Series:
         return one and f"the data set has no {kind} {one!r}.{nearest(one, known)}".removesuffix(".")
 
     return told.map(look)
+
+
+def _too_long(told: pd.Series, longest: int) -> pd.Series:
+    """Return what is wrong with transcripts that no model of the data set can answer; else null."""
+    return told.map(
+        lambda symbols: (
+            f"has {len(symbols)} symbols, and the data set's longest transcript has {longest}"
+            if len(symbols) > longest
+            else None
+        ),
+        na_action="ignore",
+    )
 
 
 def _known(rows: pd.DataFrame, settings: DatasetSpec, folder: Path) -> np.ndarray:
@@ -146,7 +159,5 @@ def _tensors(rows: pd.DataFrame, settings: DatasetSpec, spec: DataSpec) -> dict[
     if has_objects:
         found |= objects.tensors(rows, spec.classes, settings.image)
     if spec.symbols is not None:
-        symbols = rows["symbols"].tolist()
-        longest = max(max(map(len, symbols)), spec.longest_text or 0)
-        found["texts"] = text.encode(symbols, spec.symbols, longest)
+        found["texts"] = text.encode(rows["symbols"].tolist(), spec.symbols, spec.longest_text or 0)
     return found

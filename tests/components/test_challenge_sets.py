@@ -156,23 +156,25 @@ def test_objects_come_with_their_boxes_and_masks(tmp_path, monkeypatch):
 
 def test_transcripts_come_as_the_data_set_s_symbols(tmp_path, monkeypatch):
     monkeypatch.chdir(project(tmp_path / "project"))
-    for folder, first, words in (("lines", 0, ("ab", "ba", "abba")), ("long", 50, ("abbaab",))):
+    for folder, first, words in (("lines", 0, ("ab", "ba", "abba")), ("more", 50, ("bab",))):
         lines = []
         for number in range(24 if folder == "lines" else 5):
             write(tmp_path / f"{folder}/{number:02d}.png", encode(photo(first + number)))
             lines.append({"file_name": f"{number:02d}.png", "text": words[number % len(words)]})
         write(tmp_path / f"{folder}/metadata.jsonl", "\n".join(map(json.dumps, lines)).encode())
     add.add(tmp_path / "lines", "mine", 16, {}, texts="transcripts")
-    add_challenge_set.add("mine", "long", tmp_path / "long")
+    add_challenge_set.add("mine", "more", tmp_path / "more")
     found = prepared()
-    assert found.data.test.texts.tolist() == [[0, 1, 1, 0, 0, 1]] * 5 and found.data.spec.symbols == (
+    assert found.data.test.texts.tolist() == [[1, 0, 1, -1]] * 5 and found.data.spec.symbols == (
         "a",
         "b",
     )
-    text = (tmp_path / "long/metadata.jsonl").read_text()
-    (tmp_path / "long/metadata.jsonl").write_text(text.replace("abbaab", "abxba", 1))
+    text = (tmp_path / "more/metadata.jsonl").read_text()
+    text = text.replace("bab", "bxb", 1).replace("bab", "abbab", 1)
+    (tmp_path / "more/metadata.jsonl").write_text(text)
     listing.refresh("mine")
-    with pytest.raises(UserError, match=r"long/00\.png: the data set has no symbol 'x'"):
+    told = r"more/00\.png: the data set has no symbol 'x'.*; more/01\.png: has 5 symbols, .* longest .* has 4"
+    with pytest.raises(UserError, match=told):
         prepared()
 
 
