@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import typer
 
 from components import gate, register
 from components.project.sections import TrialPolicy
@@ -14,11 +17,13 @@ from components.serving.rollout.trial import Demand
 from components.serving.telemetry import shared
 from components.serving.telemetry.counters import Metrics
 from data.errors import UserError
+from flows.cli import registry
 from flows.cli.registry import _status_row
 from flows.retraining import summary
 from tests.components import workspace
 from tests.components.serving.server import Server
 from tests.components.serving.shop import until, version_of
+from tests.flows.cli import command
 
 SHADOW = {"requests": 100, "agreement": 0.9, "failures": 0.0, "latency": 5.0}
 
@@ -92,6 +97,17 @@ def test_enough_requests_move_the_alias_and_are_kept(on_trial):
     )
     assert (move.kind, move.by, ledger.evidence(trial)["agreed"]) == ("promotion", "gate", 150)
     assert gate.run("m").verdict == "unchanged"
+
+
+def test_promote_waits_for_a_trial_where_it_is_told_to(on_trial, monkeypatch):
+    app = typer.Typer()
+    registry.add_to(app)
+    assert "m version 2: pending" in command.call(app, "promote", "m", code=1)
+    # Two looks find too few requests, and the third one enough.
+    meanwhile = iter([30, 60, 150])
+    monkeypatch.setattr(registry, "time", SimpleNamespace(sleep=lambda _: counted(next(meanwhile))))
+    assert "m version 2: promoted" in command.call(app, "promote", "m", "--wait")
+    assert (next(meanwhile, None), at()) == (None, 2)
 
 
 def test_a_trial_that_failed_is_a_refusal_that_only_a_waiver_overrules(on_trial):
