@@ -97,6 +97,23 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(pipeline):
     assert not any("@one" in done for done in pipeline.done())
 
 
+def test_the_gate_is_asked_only_where_the_labels_are_good(pipeline):
+    labels = "  labels:\n    foreach: ${datasets}\n    do:\n      cmd: python -m tests.flows.toy_stage labels ${key}\n"
+    labels += '      deps: ["artifacts/data/${key}/prepared"]\n      outs: ["artifacts/data/${key}/labels"]\n'
+    with (pipeline.folder / "dvc.yaml").open("a") as stages:
+        stages.write(labels)
+    bad = pipeline.folder / "fail-labels@shapes"
+    bad.write_text("error: too many labels are likely wrong\n")
+    refused = pipeline.run("one")
+    assert refused.returncode == 1
+    assert "labels@shapes: too many labels are likely wrong" in refused.stderr
+    assert sorted(pipeline.done()) == sorted(steps("one"))  # trained all the same
+    assert "champion" not in refused.stdout
+    bad.unlink()
+    assert pipeline.run("one").returncode == 0
+    assert pipeline.rows()["one"]["verdict"] == "champion"
+
+
 def test_a_second_run_in_the_same_folder_is_refused(pipeline):
     pipeline.hold("ingest@shapes")
     process = pipeline.start()

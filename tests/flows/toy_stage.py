@@ -41,6 +41,7 @@ def main(stage: str, name: str) -> None:
         "ingest": lambda: atomic.write_bytes(layout.ingested(name) / "manifest/part.parquet", b"a manifest"),
         "validate": lambda: _take(layout.validation_file(name)),
         "prepare": lambda: _take(layout.prepared(name)),
+        "labels": lambda: atomic.write_text(layout.label_errors(name) / "summary.json", "{}"),
         "train": lambda: _train(name),
         "evaluate": lambda: _evaluate(name),
         "export": lambda: _export(name),
