@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from components.project.sections import GatePolicy, GcPolicy
-from components.registry import approval, ledger
+from components.registry import ledger, waiting
 from components.registry.ledger import Champion, Entry
 from components.registry.versions import Model, Version
 
@@ -49,9 +49,10 @@ def of(
         entries: those of the ledger about it, oldest first.
         policy: how many and how long.
         now_ms: the present, Unix time in ms.
-        gate: the model's, which says how long a decision waits for people; the defaults where there is none.
+        gate: the model's, which says what a decision waits for, and how long; the defaults where there is none.
     """
     reasons: dict[int, list[str]] = {version.number: [] for version in model.versions}
+    recorded = ledger.recorded(entries)
     for alias, number in sorted(model.aliases.items()):
         if number in reasons:  # else registered as the versions had been read
             reasons[number].append(alias)
@@ -59,11 +60,15 @@ def of(
         version = champion.registered(model)
         if version and version != model.alias("champion"):
             reasons[version.number].append("a rollback can go to it")
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    now, gate = datetime.fromtimestamp(now_ms / 1000, UTC), gate or GatePolicy()
     for decision in [entry for entry in entries if entry.verdict == "pending"]:
         version = Champion(decision.version, decision.bundle_sha256).registered(model)
-        if version and approval.of(decision, entries, gate or GatePolicy(), now).verdict == "pending":
+        if version is None or waiting.of(decision, entries, gate, now).verdict != "pending":
+            continue
+        if not waiting.is_on_trial(decision, entries, gate):
             reasons[version.number].append("waits for approval")
+        elif recorded and waiting.is_answering(entries, recorded.bundle_sha256, decision.bundle_sha256):
+            reasons[version.number].append("on trial")
     for version in model.versions[-policy.keep_versions :]:
         reasons[version.number].append(f"one of the last {policy.keep_versions}")
     for version in model.versions:
@@ -71,5 +76,4 @@ def of(
             reasons[version.number].append(f"younger than {policy.keep_days:g} days")
         if not version.bundle_sha256:
             reasons[version.number].append("not registered by Darkroom")
-    recorded = ledger.recorded(entries)
     return Retention(reasons, recorded if recorded and not recorded.registered(model) else None)

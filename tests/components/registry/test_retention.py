@@ -76,6 +76,17 @@ def test_what_waits_for_approval_stays_until_that_lapses():
     assert 4 not in kept(later)
 
 
+def test_what_is_on_trial_stays_until_that_ends():
+    """However long it takes: no approval is asked for, and so none lapses."""
+    decision = Entry("decision", "m", 4, sha(4), 2, "pending", by="gate", champion_sha256=sha(2), id="a")
+    asked = GatePolicy(shadow={"requests": 10})
+    entries = [move(2, None), decision]
+    assert kept(retention.of(model(9), entries, OLD, NOW_MS, asked))[4] == ["on trial"]
+    failed = Entry("trial", "m", 4, sha(4), 2, "failed", by="gate", champion_sha256=sha(2), about="a")
+    for ended in (failed, move(3, 2)):  # another champion: the decision is about that one no more
+        assert 4 not in kept(retention.of(model(9), [*entries, ended], OLD, NOW_MS, asked))
+
+
 def test_what_others_registered_stays():
     others = Model("m", (Version("m", 1, "", {}), *model(9).versions[1:]))
     assert kept(retention.of(others, [], OLD, NOW_MS))[1] == ["not registered by Darkroom"]
