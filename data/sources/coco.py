@@ -14,13 +14,14 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.errors import UserError, nearest
 from data.objects import Annotation, Polygons, Runs
 from data.sources import origin
+from data.sources.description import Description
 from data.sources.file_names import FileNames, is_writable, only
 from data.sources.split_names import split_in
 
@@ -31,23 +32,6 @@ KEYS = ("images", "annotations", "categories")
 
 _IMAGES = ("images", "data")
 """What label tools call the folder of images that lies beside their annotations."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """What a file says of an image: its objects, and its width and height in pixels where they are there.
-
-    ``split`` is what the file is of, empty where it does not say; ``nearest`` the file of the nearest name, of an image
-    that is not there; ``group``, ``time`` and ``metadata`` as of :class:`data.sources.ImageFile`.
-    """
-
-    objects: tuple[Annotation, ...]
-    size: tuple[int, int] | None
-    group: str | None = None
-    time: str | None = None
-    metadata: tuple[str | None, ...] = ()
-    split: str = ""
-    nearest: str | None = None
 
 
 def find(folder: Path, there: FileNames) -> list[Path]:
@@ -74,14 +58,14 @@ def splits(folder: Path, files: tuple[Path, ...]) -> dict[Path, str]:
 
 def load(
     folder: Path, files: tuple[Path, ...], there: FileNames, columns: Sequence[str] = ()
-) -> dict[str, Listed]:
+) -> dict[str, Description]:
     """Return what ``files`` say of the images of ``folder``, by path relative to it; of other keys, ``columns``.
 
     Raises:
         UserError: a file is not as it must be, none of its images is there, or an image is listed twice; the file and
             key are named.
     """
-    listed: dict[str, Listed] = {}
+    listed: dict[str, Description] = {}
     by_file = splits(folder, files)
     for file in files:
         for name, image in _load(folder, file, there, columns).items():
@@ -191,7 +175,7 @@ def _read(file: Path) -> dict[str, list[Any]]:
     return values
 
 
-def _load(folder: Path, file: Path, there: FileNames, columns: Sequence[str]) -> dict[str, Listed]:
+def _load(folder: Path, file: Path, there: FileNames, columns: Sequence[str]) -> dict[str, Description]:
     values = _read(file)
     names = _categories(file, values)
     images = _images(folder, file, values["images"], there, columns)
@@ -231,9 +215,9 @@ def _categories(file: Path, values: dict[str, list[Any]]) -> dict[Id, str]:
 
 def _images(
     folder: Path, file: Path, images: list[Any], there: FileNames, columns: Sequence[str]
-) -> dict[Id, tuple[str, Listed]]:
+) -> dict[Id, tuple[str, Description]]:
     """Return the path of each image and what is said of it, by its id, without objects."""
-    found: dict[Id, tuple[str, Listed]] = {}
+    found: dict[Id, tuple[str, Description]] = {}
     paths: set[str] = set()
     place = _Place(folder, file, there)
     missing = 0
@@ -253,7 +237,7 @@ def _images(
         paths.add(path)
         told = {"group": origin.group(image), "time": origin.time(image)}
         told["metadata"] = origin.metadata(where, image, columns)
-        found[id] = path, Listed((), _size(where, image), **told, nearest=nearest_file)
+        found[id] = path, Description(objects=(), size=_size(where, image), **told, nearest=nearest_file)
     if images and missing == len(images):
         path, first = next(iter(found.values()))
         hint = f" The nearest is {first.nearest!r}." if first.nearest else ""

@@ -26,9 +26,9 @@ from pathlib import Path
 
 from data.errors import UserError, nearest
 from data.sources import ImageFile, InputFile, coco, metadata
+from data.sources.description import Description
 from data.sources.file_names import FileNames
 from data.sources.listing import SUFFIXES, Entry, Listing, is_metadata, listed, printable, suffix, unused
-from data.sources.metadata import Line
 from data.sources.names import Names
 from data.sources.split_names import SPLIT_NAMES
 
@@ -64,32 +64,23 @@ def load(
     modified = {entry.path: entry.modified for entry in entries}
     there = file_names(folder, entries)
     if files:
-        lines = {
-            path: Line(
-                objects=image.objects,
-                size=image.size,
-                group=image.group,
-                time=image.time,
-                metadata=image.metadata,
-                split=image.split,
-                nearest=image.nearest,
-            )
-            for path, image in coco.load(folder, files, there, columns).items()
-        }
-        images = list(lines)
+        descriptions = coco.load(folder, files, there, columns)
+        images = list(descriptions)
         splits = _split_folders(folder, images)
     else:
         splits = _split_folders(folder, [*images, *told])
-        lines = metadata.read(folder, told, there, columns)
-    if not images and not lines:
+        descriptions = metadata.read(folder, told, there, columns)
+    if not images and not descriptions:
         raise _without_image(folder)
-    inputs = {line.input for line in lines.values() if line.input is not None}
-    has_texts = any(line.text is not None for line in lines.values())
-    unlabelled = all(line.label is None for line in lines.values())
+    inputs = {description.input for description in descriptions.values() if description.input is not None}
+    has_texts = any(description.text is not None for description in descriptions.values())
+    unlabelled = all(description.label is None for description in descriptions.values())
     if captions and unlabelled:
-        lines = _labelled_by_folder(folder, lines, splits)
+        descriptions = _labelled_by_folder(folder, descriptions, splits)
     elif (inputs or has_texts) and unlabelled:
-        lines = {path: replace(line, label=UNLABELLED) for path, line in lines.items()}
+        descriptions = {
+            path: replace(description, label=UNLABELLED) for path, description in descriptions.items()
+        }
     # A file that metadata name and that is not there becomes a row too: ingest says that it cannot be
     # read. An input is no example of its own, unless a line says so.
     return [
@@ -97,20 +88,20 @@ def load(
             id=printable(path),
             folder=folder,
             name=path,
-            split=_split(folder, path, splits.get(_top(path), ""), line.split),
-            label=line.label,
-            input=_input(folder, line),
-            objects=line.objects,
-            size=line.size,
-            text=line.text,
-            group=line.group,
-            time=line.time,
-            metadata=line.metadata,
-            nearest=line.nearest,
+            split=_split(folder, path, splits.get(_top(path), ""), description.split),
+            label=description.label,
+            input=_input(folder, description),
+            objects=description.objects,
+            size=description.size,
+            text=description.text,
+            group=description.group,
+            time=description.time,
+            metadata=description.metadata,
+            nearest=description.nearest,
             modified=modified.get(path, 0),
         )
-        for path in sorted({*images, *lines} - (inputs - lines.keys()), key=printable)
-        for line in [lines.get(path, Line())]
+        for path in sorted({*images, *descriptions} - (inputs - descriptions.keys()), key=printable)
+        for description in [descriptions.get(path, Description())]
     ]
 
 
@@ -201,10 +192,12 @@ def _split_folders(folder: Path, paths: Sequence[str]) -> dict[str, str]:
     return {} if others else named
 
 
-def _input(folder: Path, line: Line) -> InputFile | None:
-    if line.input is None:
+def _input(folder: Path, description: Description) -> InputFile | None:
+    if description.input is None:
         return None
-    return InputFile(id=printable(line.input), path=folder / line.input, nearest=line.nearest_input)
+    return InputFile(
+        id=printable(description.input), path=folder / description.input, nearest=description.nearest_input
+    )
 
 
 def _split(folder: Path, path: str, by_folder: str, by_file: str) -> str:
@@ -226,8 +219,10 @@ def _label_by_folder(path: str, splits: dict[str, str]) -> str | None:
     return unicodedata.normalize("NFC", parent[parent.rfind("/") + 1 :])
 
 
-def _labelled_by_folder(folder: Path, lines: dict[str, Line], splits: dict[str, str]) -> dict[str, Line]:
-    labels = {path: _label_by_folder(path, splits) for path in lines}
+def _labelled_by_folder(
+    folder: Path, descriptions: dict[str, Description], splits: dict[str, str]
+) -> dict[str, Description]:
+    labels = {path: _label_by_folder(path, splits) for path in descriptions}
     if all(label is None for label in labels.values()):
         raise _without_class(folder)
-    return {path: replace(line, label=labels[path]) for path, line in lines.items()}
+    return {path: replace(description, label=labels[path]) for path, description in descriptions.items()}

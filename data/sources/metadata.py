@@ -13,40 +13,20 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.errors import UserError
 from data.objects import Annotation
 from data.sources import coco, origin
+from data.sources.description import Description
 from data.sources.file_names import FileNames, is_writable
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is said of an image: its class, its input (a path in the folder), its objects, size, text, group and time.
-
-    ``metadata`` holds the columns that were asked for, ``where`` the file and line that says it, ``split`` what a file
-    of annotations gives, ``nearest`` and ``nearest_input`` the files of the nearest names where it or its input is not
-    there.
-    """
-
-    label: str | None = None
-    input: str | None = None
-    objects: tuple[Annotation, ...] | None = None
-    size: tuple[int, int] | None = None
-    text: str | None = None
-    group: str | None = None
-    time: str | None = None
-    metadata: tuple[str | None, ...] = ()
-    where: str = ""
-    split: str = ""
-    nearest: str | None = None
-    nearest_input: str | None = None
-
-
-def read(folder: Path, files: list[str], there: FileNames, columns: Sequence[str] = ()) -> dict[str, Line]:
+def read(
+    folder: Path, files: list[str], there: FileNames, columns: Sequence[str] = ()
+) -> dict[str, Description]:
     """Return what the metadata ``files`` of ``folder`` say, by the path of the image in it; of other keys, ``columns``.
 
     Raises:
@@ -63,7 +43,7 @@ def read(folder: Path, files: list[str], there: FileNames, columns: Sequence[str
             f"{folder}: {named} are both there, and only one kind of metadata can be. Remove one."
         )
     labels, categories = _Names("label"), _Names("category")
-    found: dict[str, Line] = {}
+    found: dict[str, Description] = {}
     for file in files:
         rows = _of_csv(folder / file) if kinds.keys() == {".csv"} else _of_json(folder / file)
         for where, values in rows:
@@ -183,7 +163,7 @@ def _text_of(path: Path) -> str:
 
 def _parse(
     where: str, values: dict[str, Any], parent: PurePosixPath, there: FileNames, columns: Sequence[str]
-) -> tuple[str, Line]:
+) -> tuple[str, Description]:
     """Return the path of an image in the folder and what a line says of it; names are meant from ``parent``."""
     for key, cutoff in (("label", 0.6), ("input_file_name", 0.8), ("objects", 0.6)):
         others = values.keys() - {"file_name"}
@@ -197,7 +177,7 @@ def _parse(
     found = {key: there.find(f"{where}: {key}", path) for key, path in named.items()}
     paths = {key: found[key] or path for key, path in named.items()}
     nearest = {key: there.nearest(path) for key, path in named.items() if found[key] is None}
-    line = Line(
+    line = Description(
         _label(where, values.get("label")),
         paths.get("input_file_name"),
         _objects(f"{where}: objects", values["objects"]) if "objects" in values else None,
@@ -253,7 +233,7 @@ def _objects(where: str, values: object) -> tuple[Annotation, ...]:
     )
 
 
-def _join(name: str, first: Line, second: Line) -> Line:
+def _join(name: str, first: Description, second: Description) -> Description:
     """Return what two lines say of one image together."""
     beside = (second.label, second.input, second.text, second.group, second.time, *second.metadata)
     if (
