@@ -91,7 +91,7 @@ def test_dvc_agrees(project):
 
 @pytest.mark.parametrize("name", FEW)
 def test_a_forced_training_gives_the_same_bytes(project, name):
-    project("dvc", "repro", "-f", "-s", f"train@{name}")
+    project("dvc", "repro", "-f", "-s", STAGE("train", name))
     assert project.is_committed()
 
 
