@@ -242,9 +242,7 @@ def _compare(
     present: PreparedData,
     policy: GatePolicy,
 ) -> _Compared:
-    versions_of_it = [candidate] if champion is None else [candidate, champion]
-    known = [contents for version in versions_of_it if (contents := seen.of(version)) is not None]
-    contents = np.concatenate(known) if known else None
+    contents = seen.of_any(candidate, *([champion] if champion else []))
     if champion is None:
         return _Compared(*checks.no_worse(bundle, None, present, policy), None, contents)
     try:

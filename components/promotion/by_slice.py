@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from components import tasks
 from components.bundles.bundle import Bundle
 from components.datasets import slices
 from components.datasets.slices import Slices
@@ -119,8 +118,7 @@ def check(
 
 def is_judged(bundle: Bundle) -> bool:
     """Say whether a judge measures the bundle, on samples: these are in no slice and no challenge set."""
-    inputs = [tensor["name"] for tensor in bundle.description["inputs"]]
-    return tasks.of(bundle.description["task"], inputs).COMPARED_BY_JUDGE
+    return comparison.task_of(bundle).COMPARED_BY_JUDGE
 
 
 def lacking(name: str, key: str, asked: Mapping[str, SlicePolicy], judged: bool) -> Check | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from components import tasks
 from components.bundles.bundle import Bundle
 from components.datasets import manifest
 from components.judging import judge
@@ -130,22 +129,15 @@ def no_worse(
     """
     if champion is None:
         return _one("comparison", True, "no champion yet to compare with", {}), None
-    ours, theirs = bundle.description, champion.description
-    same = ("task", "classes", "inputs", "symbols", "separator")
-    differing = [key for key in same if ours.get(key) != theirs.get(key)]
-    if differing:
+    if differing := comparison.differing(bundle, champion):
         told = f"the champion cannot be compared with: it has other {', '.join(differing)}"
         return _one("comparison", False, told, {"champion": champion.sha256, "differing": differing}), None
-    judged = tasks.of(ours["task"], [tensor["name"] for tensor in ours["inputs"]]).COMPARED_BY_JUDGE
-    unseen = np.arange(len(present.test))
-    if seen is not None and not judged:  # a judge compares with the test split as a whole
-        unseen = np.flatnonzero(~np.isin(present.test.contents, seen))
-    left_out = len(present.test) - len(unseen)
-    if not len(unseen):
+    shown = comparison.unseen(bundle, present, seen)
+    left_out = len(present.test) - len(shown.test)
+    if not len(shown.test):
         told = f"the champion cannot be compared with: all {left_out:,} test images were seen in training"
         return _one("comparison", False, told, {"champion": champion.sha256, "left_out": left_out}), None
     try:
-        shown = present.tested_on(unseen) if left_out else present
         scored = comparison.score_both(bundle, champion, shown)
         differences = comparison.compare(scored, shown.spec.classes, policy)
     except ValueError as error:

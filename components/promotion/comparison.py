@@ -21,11 +21,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from components import tasks
 from components.bundles.bundle import Bundle
 from components.metrics.paired import Comparable
 from components.project.sections import GatePolicy
+from components.tasks import Task
 from data.prepared import PreparedData
+
+_SAME = ("task", "classes", "inputs", "symbols", "separator")
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,25 @@ class Difference:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self) | {"holds": self.holds}
+
+
+def differing(ours: Bundle, theirs: Bundle) -> list[str]:
+    """Return what has to be the same of two models that are asked the same examples, and is not."""
+    return [key for key in _SAME if ours.description.get(key) != theirs.description.get(key)]
+
+
+def unseen(bundle: Bundle, present: PreparedData, seen: np.ndarray | None) -> PreparedData:
+    """Return ``present`` without the test images whose contents are among ``seen`` int64 [n]."""
+    if seen is None or task_of(bundle).COMPARED_BY_JUDGE:  # a judge compares with the test split as a whole
+        return present
+    rows = np.flatnonzero(~np.isin(present.test.contents, seen))
+    return present if len(rows) == len(present.test) else present.tested_on(rows)
+
+
+def task_of(bundle: Bundle) -> Task:
+    """Return what is measured of a bundle."""
+    inputs = [tensor["name"] for tensor in bundle.description["inputs"]]
+    return tasks.of(bundle.description["task"], inputs)
 
 
 @dataclass(frozen=True)
@@ -132,6 +156,5 @@ def score(bundle: Bundle, data: PreparedData) -> Sequence[Comparable]:
     Raises:
         ValueError: an answer is not finite.
     """
-    inputs = [tensor["name"] for tensor in bundle.description["inputs"]]
-    task = tasks.of(bundle.description["task"], inputs)
+    task = task_of(bundle)
     return task.paired(task.answer(bundle.predict, data), data)

@@ -7,16 +7,15 @@ an older version was trained on are test images now.
 
 from __future__ import annotations
 
+import io
 import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from components.project import layout
 from components.project.sections import Params
-from components.registry import mlflow_store
+from components.registry import mlflow_store, recorded
 from components.registry.versions import Version
-from data.errors import UserError, first_line
 from data.prepared import PreparedData
 
 _FOLDER, _FILE = "data", "seen.npy"
@@ -36,21 +35,21 @@ def keep(run_id: str, name: str, params: Params) -> None:
         mlflow_store.client().log_artifact(run_id, f"{temporary}/{_FILE}", _FOLDER)
 
 
+def of_any(*versions: Version) -> np.ndarray | None:
+    """Return the contents that one of ``versions`` has seen, int64 [n]; None where no run tells.
+
+    Raises:
+        UserError: the registry does not answer.
+    """
+    known = [contents for version in versions if (contents := of(version)) is not None]
+    return np.concatenate(known) if known else None
+
+
 def of(version: Version) -> np.ndarray | None:
     """Return the contents that ``version`` has seen, int64 [n]; None where its run does not tell.
 
     Raises:
         UserError: the registry does not answer.
     """
-    if not version.run_id:
-        return None
-    with tempfile.TemporaryDirectory() as temporary:
-        try:
-            kept = [file.path for file in mlflow_store.client().list_artifacts(version.run_id, _FOLDER)]
-            if f"{_FOLDER}/{_FILE}" not in kept:
-                return None
-            got = mlflow_store.client().download_artifacts(version.run_id, f"{_FOLDER}/{_FILE}", temporary)
-        except (mlflow_store.MlflowException, OSError) as error:
-            told = f"{version.name} version {version.number}: which images it has seen cannot be read"
-            raise UserError(f"{told}: {first_line(error)}") from None
-        return np.load(Path(got))
+    content = recorded.read(version, f"{_FOLDER}/{_FILE}")
+    return None if content is None else np.load(io.BytesIO(content))

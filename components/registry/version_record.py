@@ -16,7 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from components.project import batch_size, git, layout, params
-from components.registry import bundle_copies, mlflow_store, seen
+from components.registry import bundle_copies, mlflow_store, recipe, seen
 from components.registry.versions import MODEL_PATH, Version
 from data.errors import UserError, first_line
 
@@ -82,6 +82,7 @@ def log(run_id: str, name: str, folder: Path, facts: dict[str, Any]) -> None:
     client.log_artifacts(run_id, str(layout.evaluated(name)), "evaluate")
     client.log_artifact(run_id, str(layout.validation_file(model.dataset)), "data")
     seen.keep(run_id, name, params.load())
+    recipe.keep(run_id, name, model.dataset)
     for file in (Path("dvc.lock"), params.FILE):
         if file.exists():
             client.log_artifact(run_id, str(file), _SOURCE)
