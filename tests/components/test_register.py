@@ -60,6 +60,7 @@ def test_a_version_carries_all_that_it_is_traced_back_to(project):
         "data/validation.json",
         "source/dvc.lock",
         "source/params.yaml",
+        "source/recipe.json",
     ):
         assert (kept / path).exists(), path
 
