@@ -84,9 +84,9 @@ def bundle(bare_project) -> Bundle:
     return Bundle.open(layout.bundle("m"))
 
 
-def described_by(row: dict) -> dataset_pictures.Described:
-    fields = dataset_pictures.Described._fields[2:]
-    return dataset_pictures.Described("images", "picture", *(row[key] for key in fields))
+def described_by(row: dict) -> dataset_pictures.PictureRow:
+    fields = dataset_pictures.PictureRow._fields[2:]
+    return dataset_pictures.PictureRow("images", "picture", *(row[key] for key in fields))
 
 
 def everywhere(
