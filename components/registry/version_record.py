@@ -16,7 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from components.project import batch_size, git, layout, params
-from components.registry import bundle_copies, mlflow_store, recipe, seen
+from components.registry import bundle_copies, making, mlflow_store, recipe, seen
 from components.registry.versions import MODEL_PATH, Version
 from data.errors import UserError, first_line
 
@@ -60,11 +60,15 @@ def trained_on(name: str) -> str:
 
     ``unknown`` where they were not trained in this folder: DVC's cache and remote keep outs, which say nothing of it.
     """
+    timing = _timing(name)
+    return timing["processor"] if timing else "unknown"
+
+
+def _timing(name: str) -> dict[str, Any] | None:
+    """Return how long the training of the present weights took and on what; None where it was not in this folder."""
     timing = layout.timing(name)
     told = json.loads(timing.read_text()) if timing.exists() else {}
-    if told.get("weights_sha256") != _file_sha256(layout.trained(name) / _WEIGHTS):
-        return "unknown"
-    return told["processor"]
+    return told if told.get("weights_sha256") == _file_sha256(layout.trained(name) / _WEIGHTS) else None
 
 
 def _file_sha256(path: Path) -> str:
@@ -83,6 +87,7 @@ def log(run_id: str, name: str, folder: Path, facts: dict[str, Any]) -> None:
     client.log_artifact(run_id, str(layout.validation_file(model.dataset)), "data")
     seen.keep(run_id, name, params.load())
     recipe.keep(run_id, name, model.dataset)
+    making.keep(run_id, name, model.dataset, _timing(name))
     for file in (Path("dvc.lock"), params.FILE):
         if file.exists():
             client.log_artifact(run_id, str(file), _SOURCE)

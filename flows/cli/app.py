@@ -82,12 +82,25 @@ def report() -> None:
 @cache
 def whole() -> typer.Typer:
     """Return the command line with the commands of all modules."""
-    from flows.cli import compare, data, doctor, gc, predict, registry, reproduce, schedule, serve, triton
+    from flows.cli import (
+        card,
+        compare,
+        data,
+        doctor,
+        gc,
+        predict,
+        registry,
+        reproduce,
+        schedule,
+        serve,
+        triton,
+    )
 
     app.add_typer(data.app, name="data")
     registry.add_to(app)
     serve.add_to(app)
     predict.add_to(app)
+    app.command("card")(card.card)
     app.command("compare")(compare.compare)
     app.command("doctor")(doctor.doctor)
     app.command("gc")(gc.gc)

@@ -49,7 +49,7 @@ def promote(
     """Ask the gate about a version, and make it champion if every check holds. Exit status 1 when it is not."""
     from components import gate
 
-    name, version = _version(model, "--version", version)
+    name, version = version_of(model, "--version", version)
     waiver = gate.Waiver(by, waive) if waive or by else None
     decision = gate.run(name, version, waiver=waiver, by=by or getpass.getuser())
     while wait and decision.verdict == "pending":
@@ -72,7 +72,7 @@ def approve(
     """Approve a version that the gate would promote and whose policy asks for people; the last approval promotes it."""
     from components import gate
 
-    name, version = _version(model, "--version", version)
+    name, version = version_of(model, "--version", version)
     _tell(gate.approve(name, version, verdict="approved", by=by or getpass.getuser(), reason=reason), as_json)
 
 
@@ -86,7 +86,7 @@ def reject(
     """Reject a version that waits for approval: the champion stays."""
     from components import gate
 
-    name, version = _version(model, "--version", version)
+    name, version = version_of(model, "--version", version)
     _tell(gate.approve(name, version, verdict="rejected", by=by or getpass.getuser(), reason=reason), as_json)
 
 
@@ -108,7 +108,7 @@ def rollback(
     """Make an earlier champion champion again: the one before this, or the version of --to."""
     from components.promotion import champion
 
-    name, to = _version(model, "--to", to)
+    name, to = version_of(model, "--to", to)
     now, before = champion.rollback(name, to, by=getpass.getuser(), reason=reason)
     if as_json:
         _print_json({"name": name, "champion": now.number, "before": before})
@@ -126,7 +126,7 @@ def history(
     from components.registry import ledger, versions
 
     if name:
-        name, number = _version(name, "", None)
+        name, number = version_of(name, "", None)
         if number is not None:
             raise UserError(f"history: tells of all versions of a model: darkroom history {name}")
     entries = ledger.history(name)
@@ -165,7 +165,7 @@ def status(as_json: Json = False) -> None:
     _print_table(table)
 
 
-def _version(named: str, option: str, number: int | None) -> tuple[str, int | None]:
+def version_of(named: str, option: str, number: int | None) -> tuple[str, int | None]:
     """Return the model and the version, if any, that an argument and the ``number`` of an ``option`` mean together."""
     from components.registry import reference, versions
 
