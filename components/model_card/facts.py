@@ -8,12 +8,11 @@ from typing import Any
 import onnx
 
 from components.bundles.bundle import MODEL
-from components.registry import ledger, making, mlflow_store, recipe, recorded, versions
+from components.registry import ledger, making, recipe, recorded, versions
 from components.registry.ledger import Entry
 from components.registry.making import Making
 from components.registry.recipe import Recipe
 from components.registry.versions import Version
-from data.errors import UserError, first_line
 
 TAG = "card."
 """What people say of a version: tags of it in MLflow whose names begin so."""
@@ -85,7 +84,7 @@ def read(version: Version) -> Facts:
         bundle=bundle.description,
         graph=_graph((bundle.folder / MODEL).read_bytes()),
         golden=len(next(iter(inputs.values()))),
-        settings=_settings(version),
+        settings=dict(sorted(recorded.settings(version).items())),
         measured=recorded.read_json(version, "evaluate/metrics.json"),
         validation=recorded.read_json(version, "data/validation.json"),
         recipe=recipe.of(version),
@@ -94,14 +93,6 @@ def read(version: Version) -> Facts:
         # Older decisions call them blessings.
         checks=evidence.get("checks", evidence.get("blessings", {})),
     )
-
-
-def _settings(version: Version) -> dict[str, str]:
-    try:
-        return dict(sorted(mlflow_store.client().get_run(version.run_id).data.params.items()))
-    except mlflow_store.MlflowException as error:
-        told = f"{version.name} version {version.number}: the run that holds its settings cannot be read"
-        raise UserError(f"{told}: {first_line(error)}") from None
 
 
 def _graph(content: bytes) -> dict[str, Any]:
