@@ -155,3 +155,14 @@ def test_mistakes_are_told(call):
     shutil.rmtree(next(Path(".darkroom/mlflow/artifacts").glob(f"*/{run}/artifacts/model/bundle")))
     with pytest.raises(UserError, match="m version 1: its bundle"):
         call("m@1", "m@2")
+
+
+def test_generators_are_compared_by_the_present_judge_whoever_measured_them(call):
+    workspace.write_params({}, task="generation")
+    for seed, noise in enumerate((0.0, 0.2)):
+        workspace.judge(seed)
+        workspace.export(task="generation", noise=noise)
+        register.run("m")
+    told = call("m@1", "m@2")
+    assert "by different judges: they do not compare" in told
+    assert "paired 95 % interval" in told
