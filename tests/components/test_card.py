@@ -163,3 +163,18 @@ def test_a_version_that_there_is_not_is_told(sqlite_project):
     _register()
     with pytest.raises(UserError, match=r"no version 9\. Its versions: 1"):
         card.run("m", 9)
+
+
+@pytest.mark.parametrize("task", ["density", "generation"])
+def test_a_model_of_another_task_has_a_card(sqlite_project, task):
+    workspace.write_params({}, task=task)
+    workspace.export(task=task)
+    described = json.loads((layout.bundle("m") / "bundle.json").read_text())
+    register.run("m")
+    text = card.run("m")
+    assert _front_matter(text)["metrics"] == [*described["metrics"]]
+    assert [
+        one["name"] for one in described["inputs"] if f"`{one['name']}`" not in _section(text, "Model")
+    ] == []
+    assert described.get("judge", "") in _section(text, "Metrics")
+    assert ("unknown: " in _section(text, "Slices")) == ("judge" not in described)
