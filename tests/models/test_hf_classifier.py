@@ -24,6 +24,11 @@ from models.hf_classifier.processor import Processor
 from tests.models import tiny
 from tests.models.hf_bases import FAMILY, NAMES, SHORT, train, write_base
 
+LEVEL = 0.0 if torch.backends.cpu.get_cpu_capability() != "DEFAULT" else 2 / 255
+"""How far PyTorch's resizing of uint8 may be from ours, in standardised pixels: without AVX2 it computes in floating
+point and is a level away in places; with AVX2 both are in fixed point, and agree.
+"""
+
 
 @pytest.fixture(scope="module")
 def own(digits):
@@ -76,7 +81,9 @@ def test_a_named_base_scores_as_pipeline_after_resizing(base, digits, tmp_path):
     folder = tmp_path / "huggingface"
     models.family(FAMILY).save_pretrained(model, folder)
     scores = pipeline_scores(folder, files(tmp_path, digits), NAMES)
-    np.testing.assert_allclose(onnx_scores(model, digits.test.images[:6], digits), scores, atol=1e-5)
+    np.testing.assert_allclose(
+        onnx_scores(model, digits.test.images[:6], digits), scores, atol=1e-5 + LEVEL / 100
+    )
 
 
 def test_the_folder_is_the_same_again_and_names_no_place(own, tmp_path):
@@ -115,7 +122,7 @@ def test_the_graph_processes_as_the_image_processor(settings, digits):
     spec = type(digits.spec)(**digits.spec.to_json() | {"channels": 3})
     ours = Processor(json.loads(processor.to_json_string()), spec, 3)(unit(torch.from_numpy(colour)))
     assert ours.shape == theirs.shape
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours, theirs, atol=1e-5 + LEVEL, rtol=1e-5)
 
 
 def test_a_checkpoint_needs_no_base_folder(digits, tmp_path):
