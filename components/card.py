@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from components.model_card import annex_iv, facts, front_matter, markdown
 from components.model_card.facts import TAG, Facts
 from components.pipelines import tasks
-from components.project import layout
+from components.project import layout, templates
 from components.registry import versions
 from models.registry import FAMILIES
 
@@ -37,13 +35,8 @@ def run(name: str, number: int | None = None) -> str:
 
 def render(known: Facts) -> str:
     """Return the card of what is known of a version."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=False,  # it is Markdown: the filters below take away what characters mean there
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    # It is Markdown: the filters below take away what characters mean there.
+    environment = templates.environment(_FOLDER, escape=False)
     environment.filters |= {
         "plain": markdown.plain,
         "code": markdown.code,

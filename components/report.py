@@ -13,10 +13,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from components.project import layout, params
+from components.project import layout, params, templates
 from components.project.sections import GatePolicy
 from components.registry import ledger, versions
 from components.report_page import data_set, generative, model, numbers
@@ -61,13 +60,7 @@ def gather() -> list[ModelSheet]:
 
 def render(models: list[ModelSheet], written: datetime) -> str:
     """Return the page. Every name and message in it is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates.environment(_FOLDER)
     environment.filters |= {
         "day": _day,
         "milliseconds": numbers.milliseconds,

@@ -86,11 +86,7 @@ def read(version: Version) -> Side:
         UserError: its bundle is gone or not the one that was registered, or the registry does not answer.
     """
     bundle = versions.fetch(version)
-    decisions = [
-        entry
-        for entry in ledger.history(version.name)
-        if entry.kind == "decision" and entry.bundle_sha256 == bundle.sha256
-    ]
+    decisions = ledger.decisions(ledger.history(version.name), bundle.sha256)
     decision = decisions[-1] if decisions else None
     aliases = versions.model(version.name).aliases
     return Side(

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
+
+from components.project import templates
 
 _FOLDER = Path(__file__).parent
 _SIDE = 96
@@ -78,13 +79,7 @@ def render(
         suspects: the likeliest errors, the likeliest first.
         conflicts: of two pictures each, with how alike they are.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates.environment(_FOLDER)
     style = Markup((_FOLDER / "style.css").read_text())
     return environment.get_template("page.html").render(
         summary=summary, suspects=suspects, conflicts=conflicts, style=style

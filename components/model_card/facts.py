@@ -70,11 +70,7 @@ def read(version: Version) -> Facts:
         for entry in ledger.history(version.name)
         if version.bundle_sha256 in (entry.bundle_sha256, entry.champion_sha256 if entry.is_move else "")
     )
-    decisions = [
-        entry
-        for entry in history
-        if entry.kind == "decision" and entry.bundle_sha256 == version.bundle_sha256
-    ]
+    decisions = ledger.decisions(history, version.bundle_sha256)
     evidence = ledger.evidence(decisions[-1]) if decisions else {}
     inputs, _ = bundle.golden()
     return Facts(

@@ -50,11 +50,7 @@ def waiting(candidate: Version, champion: Version | None, history: list[Entry]) 
         UserError: there is none.
     """
     told = f"{candidate.name} version {candidate.number}"
-    decisions = [
-        entry
-        for entry in history
-        if entry.kind == "decision" and entry.bundle_sha256 == candidate.bundle_sha256
-    ]
+    decisions = ledger.decisions(history, candidate.bundle_sha256)
     pending = [entry for entry in decisions if entry.verdict == "pending"]
     if not pending:
         word = f"the gate's word is {decisions[-1].verdict!r}" if decisions else "the gate has not spoken yet"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -190,6 +190,11 @@ def history(model: str | None = None) -> list[Entry]:
             latest = max(latest, run.info.start_time)
             timed.append((latest, run))
     return [_entry(run) for _, run in sorted(timed, key=lambda pair: pair[0])]
+
+
+def decisions(entries: Iterable[Entry], bundle_sha256: str) -> list[Entry]:
+    """Return the gate's decisions on a bundle, in the order of ``entries``, which are of one model."""
+    return [entry for entry in entries if entry.kind == "decision" and entry.bundle_sha256 == bundle_sha256]
 
 
 def served(entries: Sequence[Entry]) -> list[Champion]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from components.project.sections import GatePolicy
-from components.registry import approval
+from components.registry import approval, ledger
 from components.registry.approval import Approval
 from components.registry.ledger import Entry
 
@@ -49,7 +49,7 @@ def needs_trial(decision: Entry, policy: GatePolicy) -> bool:
 
 def is_answering(entries: Sequence[Entry], champion: str, challenger: str) -> bool:
     """Whether the last word on the bundle ``challenger`` put it on trial beside ``champion``, and that goes on."""
-    decisions = [e for e in entries if e.kind == "decision" and e.bundle_sha256 == challenger]
+    decisions = ledger.decisions(entries, challenger)
     if not decisions or decisions[-1].verdict != "pending" or decisions[-1].by != "gate":
         return False
     ended = {entry.about for entry in entries if entry.kind == "trial" or entry.verdict == "rejected"}

@@ -228,7 +228,7 @@ def read(
     """
     description = read_json(layout.bundle(name) / bundle.DESCRIPTION)
     sha256 = bundle.sha256(layout.bundle(name)) if description else ""
-    decisions = [entry for entry in entries if entry.kind == "decision" and entry.bundle_sha256 == sha256]
+    decisions = ledger.decisions(entries, sha256)
     decision = decisions[-1] if decisions else None
     return ModelSheet(
         name=name,
