@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import signal
-import time
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,9 +145,24 @@ def taken() -> int:
     return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
 
 
-def _collect_in(folder: str) -> None:
+def _collect_in(folder: str, kill_before: int | None, counted) -> None:
+    """Collect, count the changes of files in ``counted``, and die of SIGKILL before change ``kill_before``.
+
+    By changes and not by the clock: half of a collection's time on one machine is all of it on another.
+    """
+
+    def watch(event: str, arguments: tuple) -> None:
+        if event in _CHANGES or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+            if counted.value == kill_before:
+                os.kill(os.getpid(), signal.SIGKILL)
+            counted.value += 1
+
     os.chdir(folder)
+    sys.addaudithook(watch)
     collect()
+
+
+_CHANGES = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
@@ -157,35 +172,29 @@ def test_killed_at_random_moments_nothing_needed_is_lost(made, tmp_path, monkeyp
     processes.set_forkserver_preload(
         ["tests.flows.collection.test_collecting", "dvc.repo", "dvc.stage.cache"]
     )
+    counted = processes.Value("q", 0)
 
-    def start(name: str):
+    def run(name: str, kill_before: int | None) -> int:
+        counted.value = 0
         five.copy(made, tmp_path / name)
-        process = processes.Process(target=_collect_in, args=(str(tmp_path / name),))
+        process = processes.Process(target=_collect_in, args=(str(tmp_path / name), kill_before, counted))
         process.start()
-        return process
+        process.join()
+        return process.exitcode
 
-    start("first").join()  # loads what the others find loaded
-    began = time.monotonic()
-    start("undisturbed").join()
-    seconds = time.monotonic() - began
+    assert run("undisturbed", None) == 0
+    changes = counted.value
     with contextlib.chdir(tmp_path / "undisturbed"):
         expected = left()
         assert expected["versions"] == [2, 4, 5]
-    chance = random.Random(19)
-    killed = 0
-    for number in range(kills):
-        process = start(f"killed-{number}")
-        process.join(chance.uniform(0, seconds))
-        if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
-            killed += 1
-        process.join()
-        with contextlib.chdir(tmp_path / f"killed-{number}"):
+    for number in random.Random(19).sample(range(changes), kills):
+        name = f"killed-{number}"
+        assert run(name, number) == -signal.SIGKILL
+        with contextlib.chdir(tmp_path / name):
             check_that_what_is_needed_is_there()
             collect()
             assert left() == expected
-        shutil.rmtree(tmp_path / f"killed-{number}")
-    assert killed > kills / 2
+        shutil.rmtree(tmp_path / name)
 
 
 def test_nothing_goes_where_the_registry_does_not_answer_or_lost_what_it_had(project, monkeypatch):
