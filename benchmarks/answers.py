@@ -1,6 +1,6 @@
 """Two builds of the server side by side: the same bundles, the same requests, and every answer that differs.
 
-    python benchmarks/answers.py OLD NEW [--bundles FOLDER] [--json FILE]
+    python -m benchmarks.answers OLD NEW [--bundles FOLDER] [--json FILE]
 
 OLD and NEW are checkouts, each with its virtual environment ``.venv``. Each folder in FOLDER is a bundle and is served
 under its name; without ``--bundles`` they are NEW's ``artifacts/bundles``. Both servers run as ``darkroom serve``, over
@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from answers_asked import Call, Request, calls, requests
-from builds import bundles_folder, parser, running
 from google.protobuf.json_format import MessageToDict
 
+from benchmarks.answers_asked import Call, Request, calls, requests
+from benchmarks.builds import bundles_folder, parser, running
 from components.bundles.bundle import DESCRIPTION
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc.methods import SERVICE

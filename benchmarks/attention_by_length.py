@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks.options import described
 from components.metrics import bootstrap
 from components.metrics.bootstrap import Interval
 from components.pictures import lengths as by_length
@@ -23,9 +23,7 @@ from models import checkpoint
 
 def main() -> None:
     """Read what the evaluate stages left, print it, and draw it where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.options import described
+
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Return the options of what compares two builds by the bundles that both serve."""
-    options = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = described(description)
     options.add_argument("old", type=Path)
     options.add_argument("new", type=Path)
     options.add_argument("--bundles", type=Path, help="folder of bundles; NEW/artifacts/bundles without it")

@@ -10,7 +10,6 @@ many. One thread, in turns in one process, after a warm-up; the seconds are the 
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration
 from transformers.utils import logging
 
+from benchmarks.options import described
 from components.bundles.bundle import MODEL
 from components.project import layout
 from data.prepared import PreparedData
@@ -34,9 +34,7 @@ Read = Callable[[np.ndarray], object]
 
 def main() -> None:
     """Measure, print, and write as JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--model", default="digit-lines-transformer")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--rounds", type=int, default=20)

@@ -13,7 +13,6 @@ rate is a choice: by default ten times its paper's 1e-4, which is for hundreds o
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
+from benchmarks.options import described
 from components.metrics import average_precision
 from components.metrics.average_precision import Boxes
 from components.project import layout
@@ -47,9 +47,7 @@ Answer = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 def main() -> None:
     """Measure, print a line each, and write it as JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--dataset", default="digit_scenes")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, each")
     parser.add_argument("--threads", type=int, default=1)

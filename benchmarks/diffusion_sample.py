@@ -9,7 +9,6 @@ knows none.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -22,6 +21,7 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler
 
 from benchmarks.diffusers_unet import nearest_unet, parameters
+from benchmarks.options import described
 from components.bundles import onnx_export
 from components.project import layout
 from components.tasks import conditional_generation
@@ -32,9 +32,7 @@ from models.settings import configure
 
 def main() -> None:
     """Measure, print, and write as JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--patch", type=int, default=ddpm.Config.quick().patch)
     parser.add_argument("--count", type=int, default=64)

@@ -10,7 +10,6 @@ weights.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -25,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from benchmarks.diffusers_unet import nearest_unet, parameters
+from benchmarks.options import described
 from components.project import layout
 from data.prepared import PreparedData, Split
 from models import ddpm
@@ -36,9 +36,7 @@ WARM_UP = 3
 
 def main() -> None:
     """Measure, print, and write as JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--patch", type=int, default=ddpm.Config.quick().patch)
     parser.add_argument("--steps", type=int, default=30)

@@ -9,7 +9,6 @@ of one deal, the mean of its bounds over the deals, and Student's over the deals
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from scipy import stats
 
 import models
+from benchmarks.options import described
 from components.project import layout, params
 from data.prepared import PreparedData, Split
 from models.blocks.pixels import unit
@@ -34,9 +34,7 @@ SAMPLES = 10_000
 
 def main() -> None:
     """Measure, print a line for each deal, and write JSON where asked, after each."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

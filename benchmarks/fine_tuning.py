@@ -8,7 +8,6 @@ what a seed decides: the labels drawn, the base, and the order.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -18,6 +17,7 @@ import torch
 from scipy import stats
 
 import models
+from benchmarks.options import described
 from components.project import layout, params
 from components.project.sections import ModelParams
 from data.prepared import PreparedData
@@ -31,9 +31,7 @@ FAMILY = models.family("hf_classifier")
 
 def main() -> None:
     """Measure, print a line for each pair and each model, and write JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("models", nargs="*", default=["digits-hf", "fashion-hf"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path)

@@ -13,7 +13,6 @@ is still allowed, and a slice fails all the same. *Power*: one slice is worse by
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.options import described
 from components.metrics import bootstrap, estimates, simultaneous
 from components.metrics.bootstrap import Interval
 
@@ -140,9 +140,7 @@ def rows(trials: int) -> Iterator[dict]:
 
 def main() -> None:
     """Measure, print a line for each row, and write JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -9,7 +9,6 @@ themselves counts as right here, so precision is a lower bound.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import time
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 import models
+from benchmarks.options import described
 from components.judging.network import Lesson
 from components.label_errors import confident, out_of_fold
 from data import spec as specs
@@ -98,9 +98,7 @@ def curve(given: np.ndarray, is_wrong: np.ndarray) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--examples", type=int, default=10_000)
     parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--kind", choices=("uniform", "pairs"), default="uniform")

@@ -11,7 +11,6 @@ and the pages of files that are mapped. A process that exceeds the limit is ende
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ import yaml
 
 import models
 from benchmarks import memory_data
+from benchmarks.options import described
 from components import evaluate, export, judge, train
 from components.judging import augmentation, network
 from components.tasks import generation, text_to_image
@@ -54,9 +54,7 @@ SHORT = {
 
 def main() -> None:
     """Measure, print a row each, and write them as JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--families", nargs="+", default=list(FAMILIES))
     parser.add_argument("--sides", nargs="+", type=int, default=[64, 128, 224])
     parser.add_argument("--limit", type=float, default=6.0, help="GiB of one process")

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.options import described
 from data.sources.listing import fingerprint, scan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,9 +86,7 @@ class Project:
 
 def main() -> None:
     """Measure, and print a table and JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--new", type=float, default=0.01, help="share of the images that one night brings")
     parser.add_argument("--size", type=int, default=64, help="sides of the images, in pixels")

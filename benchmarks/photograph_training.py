@@ -36,6 +36,7 @@ from torch.nn import functional
 
 from benchmarks import photographs
 from benchmarks.nightly import ROOT, STAGES, Project
+from benchmarks.options import described
 from benchmarks.photograph_peers import PEERS, Batch, Loaders, Loading
 from data import cores
 from data.prepared import DataSpec, PreparedData, Split
@@ -52,9 +53,7 @@ CPU = torch.device("cpu")
 
 def main() -> None:
     """Measure, and print tables and JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument(
         "--peers", type=Path, required=True, help="where datasets and webdataset are installed"
     )

@@ -1,6 +1,6 @@
 """What the pipeline costs beside the work itself, and what a run with nothing to do costs beside ``dvc repro``.
 
-    python benchmarks/pipeline_tax.py [--families logreg gmm cnn vae gan] [--models 40] [--most 100] [--repeat 5]
+    python -m benchmarks.pipeline_tax [--families logreg gmm cnn vae gan] [--models 40] [--most 100] [--repeat 5]
         [--of CHECKOUT]
 
 Everything is measured in one run on clones of the last commit of a checkout, by default of this one, in a temporary
@@ -29,6 +29,8 @@ from pathlib import Path
 import psutil
 import yaml
 
+from benchmarks.options import described
+
 ROOT = Path(__file__).resolve().parent.parent
 
 BARE = """
@@ -49,9 +51,7 @@ for model in params.load().all_models:
 
 def main() -> None:
     """Measure, and print a table and JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--families", nargs="*", default=FAMILIES)
     parser.add_argument("--models", type=int, default=40, help="models of logistic regression from nothing")
     parser.add_argument("--most", type=int, default=100, help="models of the largest run with nothing to do")

@@ -1,6 +1,6 @@
-"""Two builds of the pipeline in turns: ``pipeline_tax.py`` of each, new against old.
+"""Two builds of the pipeline in turns: :mod:`benchmarks.pipeline_tax` of each, new against old.
 
-    python benchmarks/pipeline_turns.py OLD NEW [--turns 5] [-- OPTIONS OF pipeline_tax.py]
+    python -m benchmarks.pipeline_turns OLD NEW [--turns 5] [-- OPTIONS OF pipeline_tax.py]
 
 OLD and NEW are checkouts, each with its virtual environment ``.venv``; what their last commits hold is measured. Each
 turn runs one's benchmark, then the other's, and gives ratios of all figures; of these the median is told. Above 1 the
@@ -9,7 +9,6 @@ new one takes less.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -17,12 +16,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.options import described
+
 
 def main() -> None:
     """Measure, and print a line for each figure, and JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--turns", type=int, default=5)
@@ -48,7 +47,7 @@ def main() -> None:
 
 def measured(checkout: Path, options: list[str]) -> dict[str, float]:
     """Return the figures of a checkout's own benchmark, by name."""
-    command = [checkout / ".venv/bin/python", checkout / "benchmarks/pipeline_tax.py", *options]
+    command = [checkout / ".venv/bin/python", "-m", "benchmarks.pipeline_tax", *options]
     done = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 

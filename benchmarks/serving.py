@@ -1,6 +1,6 @@
 """The server against MLflow's, LitServe, BentoML and mosec: the same graphs, the same machine, the same load.
 
-    python benchmarks/serving.py [--models digits-mlp digits-vit] [--servers ...] [--seconds 5] [--json FILE]
+    python -m benchmarks.serving [--models digits-mlp digits-vit] [--servers ...] [--seconds 5] [--json FILE]
 
 Needs exported classifiers (``darkroom run digits-mlp digits-vit``) and ``wrk``, which Debian has. Each peer gets a
 virtual environment of its own with pinned versions, made once under ``--environments``, and is run as its documents
@@ -15,7 +15,6 @@ of each server are compared with ONNX Runtime's before anything is timed. Then, 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -32,8 +31,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from serving_peers.servers import ENVIRONMENTS, SERVERS, Graph, Place, Server
 
+from benchmarks.options import described
+from benchmarks.serving_peers.servers import ENVIRONMENTS, SERVERS, Graph, Place, Server
 from data.cores import available
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,9 +57,7 @@ end
 
 def main() -> None:
     """Measure, print a table for each graph and JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--models", nargs="+", default=["digits-mlp", "digits-vit"])
     parser.add_argument(
         "--servers", nargs="+", default=list(SERVERS), choices=list(SERVERS), metavar="SERVER"

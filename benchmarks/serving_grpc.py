@@ -1,6 +1,6 @@
 """gRPC beside REST: the same worker, the same model, the same raw tensors.
 
-    python benchmarks/serving_grpc.py [--bundle artifacts/bundles/digits-mlp] [--requests 4000]
+    python -m benchmarks.serving_grpc [--bundle artifacts/bundles/digits-mlp] [--requests 4000]
 
 Of each protocol, one image a request: the median latency over one connection, and the processor time that the worker
 needs for a request over one connection and over sixteen. Processor time is what bounds a worker; requests per second of
@@ -9,7 +9,6 @@ these clients, which are in Python, would say more about the clients. Answers ar
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -26,6 +25,7 @@ import grpc
 import numpy as np
 import psutil
 
+from benchmarks.options import described
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc.methods import SERVICE
 from components.serving.v2 import tensors
@@ -40,9 +40,7 @@ Ask = Callable[[], Awaitable[bytes]]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--bundle", type=Path, default=ROOT / "artifacts/bundles/digits-mlp")
     parser.add_argument("--requests", type=int, default=4000, help="over each number of connections")
     arguments = parser.parse_args()

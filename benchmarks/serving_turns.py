@@ -1,6 +1,6 @@
 """Two builds of the server in turns: requests a second, and processor time a request, new against old.
 
-    python benchmarks/serving_turns.py OLD NEW [--bundles FOLDER] [--models digits-mlp digits-vit] [--turns 20]
+    python -m benchmarks.serving_turns OLD NEW [--bundles FOLDER] [--models digits-mlp digits-vit] [--turns 20]
 
 OLD and NEW are checkouts, each with its virtual environment ``.venv``. Both serve the same bundles all the time, NEW's
 ``artifacts/bundles`` where no folder is given. ``wrk`` asks one, then the other, for ``--seconds``, and each pair of
@@ -20,10 +20,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from builds import Running, bundles_folder, parser, running
-from serving import ROWS, ROWS_CONNECTIONS, attack
-from serving_peers.servers import SERVERS
 
+from benchmarks.builds import Running, bundles_folder, parser, running
+from benchmarks.serving import ROWS, ROWS_CONNECTIONS, attack
+from benchmarks.serving_peers.servers import SERVERS
 from components.bundles.bundle import DESCRIPTION
 
 LOADS = {

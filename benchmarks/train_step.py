@@ -9,7 +9,6 @@ processes, and a loss that is read at each step. Ours also averages its weights 
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import models
+from benchmarks.options import described
 from components.project import layout
 from data.prepared import PreparedData, Split
 from models.run import Run
@@ -33,9 +33,7 @@ WARM_UP = 5
 
 def main() -> None:
     """Measure, print a table, and write it as JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--families", nargs="+", default=["mlp", "cnn", "vit"])
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)

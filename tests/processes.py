@@ -1,6 +1,10 @@
-"""Processes that a test started, wherever they went: they are known by a variable of their environment."""
+"""Processes that a test starts: found again by a variable of their environment; killed at a write to the disk."""
 
 from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
 
 import psutil
 
@@ -15,3 +19,15 @@ def marked(variable: str, value: str) -> list[psutil.Process]:
         except psutil.Error:  # it ended, or it is another account's
             continue
     return found
+
+
+def kill_at_write(number: int, work: Callable[[], object]) -> None:
+    """Do ``work`` in a copy of this process, which SIGKILL ends at its write to the disk ``number``, counted from 1."""
+    child = os.fork()
+    if not child:
+        count = iter(range(1, 10_000))
+        once = os.fsync
+        os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL) if next(count) == number else once(file)
+        work()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL

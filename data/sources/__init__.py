@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.objects import Annotation, Objects
+from data.objects import Objects
+from data.sources.description import AnnotatedImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,23 +59,15 @@ class InputFile:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageFile:
-    """One image file of a folder.
+class ImageFile(AnnotatedImage):
+    """One image file of a folder, with what is said of it.
 
     Attributes:
         id: path relative to the folder, with ``/`` between parts and bytes that are no UTF-8 escaped.
         folder: the folder that all of them are in.
         name: path relative to it, as it is.
         split: ``train``, ``validation``, ``test``, or empty where the folder does not say.
-        label: class name, or None when it is missing.
         input: translation: the file of the image that this one is the translation of; None where nothing names one.
-        objects: detection: what lies in it, maybe nothing; None where nothing says.
-        size: width and height in pixels that are said of it; None where nothing says.
-        text: transcription: what is written in the image; text to image: its caption; None where nothing says it.
-        group: what it belongs to, by which it may be put into a split; None where nothing says it.
-        time: when it was made, as it is written; None where nothing says it.
-        metadata: of each column of the metadata that slices need, what it says; None where it says nothing.
-        nearest: of one that something names and that is not there, the file of the nearest name in the folder.
         modified: when it was changed, in ns; 0 where no listing says.
     """
 
@@ -82,15 +75,7 @@ class ImageFile:
     folder: Path
     name: str
     split: str
-    label: str | None
     input: InputFile | None = None
-    objects: tuple[Annotation, ...] | None = None
-    size: tuple[int, int] | None = None
-    text: str | None = None
-    group: str | None = None
-    time: str | None = None
-    metadata: tuple[str | None, ...] = ()
-    nearest: str | None = None
     modified: int = 0
 
     @property

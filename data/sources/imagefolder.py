@@ -89,16 +89,9 @@ def load(
             folder=folder,
             name=path,
             split=_split(folder, path, splits.get(_top(path), ""), description.split),
-            label=description.label,
             input=_input(folder, description),
-            objects=description.objects,
-            size=description.size,
-            text=description.text,
-            group=description.group,
-            time=description.time,
-            metadata=description.metadata,
-            nearest=description.nearest,
             modified=modified.get(path, 0),
+            **description.annotations(),
         )
         for path in sorted({*images, *descriptions} - (inputs - descriptions.keys()), key=printable)
         for description in [descriptions.get(path, Description())]

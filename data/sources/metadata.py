@@ -178,9 +178,9 @@ def _parse(
     paths = {key: found[key] or path for key, path in named.items()}
     nearest = {key: there.nearest(path) for key, path in named.items() if found[key] is None}
     line = Description(
-        _label(where, values.get("label")),
-        paths.get("input_file_name"),
-        _objects(f"{where}: objects", values["objects"]) if "objects" in values else None,
+        label=_label(where, values.get("label")),
+        input=paths.get("input_file_name"),
+        objects=_objects(f"{where}: objects", values["objects"]) if "objects" in values else None,
         text=_text(where, values),
         group=origin.group(values),
         time=origin.time(values),

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from data import spec
 from data.errors import UserError
-
-IMAGE = "image: {height: 8, width: 8, channels: 1}\n"
-FOLDER = f"source: imagefolder\nfolder: /somewhere\n{IMAGE}"
-
-
-def load(tmp_path, text: str) -> spec.DatasetSpec:
-    (tmp_path / "dataset.yaml").write_text(text)
-    return spec.load(tmp_path / "dataset.yaml")
+from tests.data.settings import FOLDER, IMAGE, load
 
 
 def test_a_set_is_read_as_a_folder_of_its_own(tmp_path):

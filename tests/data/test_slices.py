@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from data import spec
 from data.errors import UserError
 from data.slices import Bounds, SliceRule, metadata_columns
-
-IMAGE = "image: {height: 8, width: 8, channels: 1}\n"
-FOLDER = f"source: imagefolder\nfolder: /somewhere\n{IMAGE}"
-
-
-def load(tmp_path, text: str) -> spec.DatasetSpec:
-    (tmp_path / "dataset.yaml").write_text(text)
-    return spec.load(tmp_path / "dataset.yaml")
+from tests.data.settings import FOLDER, IMAGE, load
 
 
 def test_a_slice_is_a_column_or_bounds(tmp_path):

@@ -1,7 +1,6 @@
 """A folder of images is ingested again and again: what the memo spares changes nothing in the result."""
 
 import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from components.datasets import described, image_files, memo, parts
 from components.project import layout
 from data import atomic
 from data.sources import reading
+from tests import processes
 from tests.photo_folder import digest, encode, fill, photo, project, write
 
 DATASET = """\
@@ -186,18 +186,11 @@ def test_a_change_of_a_moment_ago_is_not_trusted(photos, monkeypatch):
 
 @pytest.mark.parametrize("last", [1, 9, 17, 25, 33, 41])
 def test_killed_at_any_moment_the_next_run_is_right(photos, tmp_path, last):
-    """Kill a copy of this process at its write to the disk number ``last``: in parts, in renames, in the memo."""
+    """Writes to the disk: in parts, in renames, in the memo."""
     ingested()
     write(photos / "cat/new.png", encode(photo(99)))
     (photos / "dog/03.png").unlink()
-    child = os.fork()
-    if not child:
-        count = iter(range(1, 10_000))
-        once = os.fsync
-        os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL) if next(count) == last else once(file)
-        ingest.run("mine")
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    processes.kill_at_write(last, lambda: ingest.run("mine"))
     assert ingested() == from_nothing(tmp_path)
 
 

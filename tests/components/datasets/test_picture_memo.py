@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from components.project import layout
 from data import atomic
 from data.errors import UserError
 from data.prepared import PreparedData
+from tests import processes
 from tests.components.datasets.test_memo import change, folder_in_parts
 from tests.photo_folder import digest, encode, photo, write
 
@@ -144,17 +144,10 @@ def test_a_memo_of_other_settings_is_not_used(photos, made, old, new):
 
 @pytest.mark.parametrize("last", [1, 9, 17, 25, 33])
 def test_killed_at_any_moment_the_next_run_is_right(photos, monkeypatch, last):
-    """Kill a copy of this process at its write to the disk number ``last``: in parts, in renames, in the memo."""
+    """Writes to the disk: in parts, in renames, in the memo."""
     prepared()
     write(photos / "cat/new.png", encode(photo(99)))
     (photos / "dog/03.png").unlink()
     expected = from_nothing(monkeypatch)
-    child = os.fork()
-    if not child:
-        count = iter(range(1, 10_000))
-        once = os.fsync
-        os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL) if next(count) == last else once(file)
-        prepare.run("mine")
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    processes.kill_at_write(last, lambda: prepare.run("mine"))
     assert prepared() == expected
