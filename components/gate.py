@@ -71,7 +71,7 @@ def run(
     """
     with locks.of_models(name):
         model = promotion.mend(name)
-        candidate, champion = versions.find(name, number), model.alias("champion")
+        candidate, champion = model.find(number), model.alias("champion")
         if standing.is_champion(candidate, champion):
             return Decision(name, champion.number, True, "unchanged", *standing.accepted(champion))
         if by is None and (move := standing.rolled_back(candidate)):
@@ -101,7 +101,7 @@ def approve(
     """
     with locks.of_models(name):
         model = promotion.mend(name)
-        candidate, champion = versions.find(name, number), promotion.to_beat(model)
+        candidate, champion = model.find(number), promotion.to_beat(model)
         if standing.is_champion(candidate, model.alias("champion")):
             raise UserError(
                 f"{name} version {candidate.number}: is champion already. darkroom rollback takes it back."

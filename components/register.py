@@ -49,7 +49,7 @@ def run(name: str) -> Registration:
         number = None if known else _create(name, folder)
         version = known[0] if len(known) == 1 else _settle(name, sha256)
         version_record.trace(version)
-        _point_challenger(versions.model(name), version)
+        _point_challenger(name, version.number)
     return Registration(name, version.number, sha256, version.number == number)
 
 
@@ -113,13 +113,13 @@ def _gone_already() -> Iterator[None]:
             raise
 
 
-def _point_challenger(model: versions.Model, version: Version) -> None:
-    challenger, champion = model.alias("challenger"), model.alias("champion")
-    if champion and champion.number == version.number:
-        if challenger:
-            mlflow_store.client().delete_registered_model_alias(model.name, "challenger")
-    elif challenger is None or challenger.number != version.number:
-        versions.point(model.name, "challenger", version.number)
+def _point_challenger(name: str, number: int) -> None:
+    aliases = versions.aliases(name)
+    if aliases.get("champion") == number:
+        if "challenger" in aliases:
+            mlflow_store.client().delete_registered_model_alias(name, "challenger")
+    elif aliases.get("challenger") != number:
+        versions.point(name, "challenger", number)
 
 
 if __name__ == "__main__":

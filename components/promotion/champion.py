@@ -131,7 +131,8 @@ def move(
     before, sha256 = (expected.number, expected.bundle_sha256) if expected else (None, "")
     if at is not None and at != before:
         raise _moved(name, at, before)
-    moves = [entry for entry in ledger.history(name) if entry.is_move]
+    entries = ledger.history(name)
+    moves = [entry for entry in entries if entry.is_move]
     entry = Entry(
         kind,
         name,
@@ -147,14 +148,14 @@ def move(
         locks.require(name)
         versions.point(name, "champion", to.number)
         _require_champion(name, to.number)
-    _tidy(versions.model(name))
+    _tidy(versions.model(name), [*entries, entry])
 
 
 def mend(name: str) -> Model:
     """Close what a killed move left, and return the model as it is now; call it under the model's lock."""
     model = versions.model(name)
     if ledger.finish(name, model.aliases.get("champion")):
-        _tidy(model)
+        _tidy(model, ledger.history(name))
         model = versions.model(name)
     return model
 
@@ -188,8 +189,7 @@ def _target(model: Model, to: int | None) -> Version:
 
 
 def _require_champion(name: str, number: int | None) -> None:
-    found = versions.champion(name)
-    at = found.number if found else None
+    at = versions.aliases(name).get("champion")
     if at != number:
         raise _moved(name, at, number)
 
@@ -202,14 +202,14 @@ def _moved(name: str, at: int | None, expected: int | None) -> UserError:
     )
 
 
-def _tidy(model: Model) -> None:
+def _tidy(model: Model, entries: Sequence[Entry]) -> None:
     """Point ``previous`` to where a rollback goes; take ``challenger`` from a version that is champion."""
     champion = model.alias("champion")
     if champion and model.alias("challenger") == champion:
         mlflow_store.client().delete_registered_model_alias(model.name, "challenger")
-    if earlier := _earlier(model, ledger.history(model.name)):
+    if earlier := _earlier(model, entries):
         versions.point(model.name, "previous", earlier[-1].number)
-    else:
+    elif "previous" in model.aliases:
         mlflow_store.client().delete_registered_model_alias(model.name, "previous")
 
 

@@ -106,14 +106,14 @@ def record(entry: Entry, key: str, evidence: dict[str, Any]) -> Entry:
     """
     if found := find(key):
         return found
-    with recording(entry, key, evidence):
+    with recording(entry, key, evidence) as run_id:
         pass
-    return find(key)
+    return _entry(mlflow_store.client().get_run(run_id))
 
 
 @contextmanager
-def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None]:
-    """Keep an entry once the block, which does what it tells of, ends well."""
+def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[str]:
+    """Keep an entry once the block, which does what it tells of and gets the entry's id, ends well."""
     title = " ".join(str(word) for word in (entry.model, entry.version, entry.verdict or entry.kind) if word)
     position = 1 + max((_position(run) for run in _runs(entry.model)), default=-1)
     tags = _tags(entry) | {_POSITION: str(position)}
@@ -122,7 +122,7 @@ def recording(entry: Entry, key: str, evidence: dict[str, Any]) -> Iterator[None
             path = Path(temporary) / EVIDENCE
             path.write_text(json.dumps(evidence, indent=2, sort_keys=True))
             mlflow_store.client().log_artifact(run_id, str(path))
-        yield
+        yield run_id
 
 
 def finish(model: str, champion: int | None) -> bool:

@@ -65,6 +65,7 @@ def experiment(name: str) -> str:
 
 
 def _experiment(name: str) -> Experiment:
+    """Return experiment ``name``, made when there is none."""
     found = client().get_experiment_by_name(name)
     if found is None:
         try:
@@ -78,7 +79,12 @@ def _experiment(name: str) -> Experiment:
             f"MLflow's experiment {name!r} was deleted, and Darkroom keeps its record there. Bring it back: "
             f"{_command()} experiments restore --experiment-id {found.experiment_id}"
         )
+    _ids[uri(), name] = found.experiment_id
     return found
+
+
+_ids: dict[tuple[str, str], str] = {}
+"""What experiments were found to be, by the store's address and their names."""
 
 
 def _command() -> str:
@@ -102,7 +108,7 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
     Raises:
         UserError: the run's artifacts would go into a folder of another project or machine.
     """
-    _check_place(experiment_name)
+    experiment_id = _check_place(experiment_name)
     left = unfinished(experiment_name, f"tags.`{KEY}` = {quoted(key)}")
     tags = {**tags, KEY: key, OWNER: _owner()}
     if left:
@@ -110,7 +116,7 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
         client().update_run(run_id, status="RUNNING")
         client().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     else:
-        run_id = client().create_run(experiment(experiment_name), tags=tags, run_name=title).info.run_id
+        run_id = client().create_run(experiment_id, tags=tags, run_name=title).info.run_id
     try:
         yield run_id
     except Exception:  # an interrupt is no failure: the run is taken up again, as after a kill
@@ -120,13 +126,15 @@ def whole_run(experiment_name: str, key: str, title: str, tags: Mapping[str, str
     client().set_terminated(run_id)
 
 
-def _check_place(experiment_name: str) -> None:
+def _check_place(experiment_name: str) -> str:
+    """Return the id of an experiment into whose place for artifacts this workspace may write."""
     with locks.of_workspace(
         "mlflow-store"
     ):  # a container may have moved them, which has the folder elsewhere
         artifact_places.follow_move(uri(), _owner())
     found = _experiment(experiment_name)
     artifact_places.check_writable(uri(), found.experiment_id, experiment_name, found.artifact_location)
+    return found.experiment_id
 
 
 def delete_version(name: str, number: int) -> None:
@@ -151,13 +159,13 @@ def unfinished(experiment_name: str, condition: str, *, of_all: bool = False) ->
     where = f"{condition} and attributes.status != 'FINISHED'"
     if not of_all:
         where += f" and tags.`{OWNER}` = {quoted(_owner())}"
-    return client().search_runs([experiment(experiment_name)], where)
+    return _search(experiment_name, where)
 
 
 def finished(experiment_name: str, condition: str = "") -> list[Run]:
     """Return the finished runs of an experiment, oldest first; ``condition`` is a filter of MLflow's."""
     where = "attributes.status = 'FINISHED'" + (f" and {condition}" if condition else "")
-    return _search(experiment(experiment_name), where)
+    return _search(experiment_name, where)
 
 
 def settled(experiment_name: str) -> list[Run]:
@@ -168,12 +176,21 @@ def settled(experiment_name: str) -> list[Run]:
     found = client().get_experiment_by_name(experiment_name)
     return [
         run
-        for run in (_search(found.experiment_id, "") if found else ())
+        for run in (_pages(found.experiment_id, "") if found else ())
         if run.info.status == "FINISHED" or run.data.tags.get(OWNER) == _owner()
     ]
 
 
-def _search(experiment_id: str, where: str) -> list[Run]:
+def _search(experiment_name: str, where: str) -> list[Run]:
+    """Return the runs of an experiment for which a filter of MLflow's holds, oldest first.
+
+    The experiment itself is looked for only where none is found: one that was deleted, or made anew, has none.
+    """
+    known = _ids.get((uri(), experiment_name))
+    return (known and _pages(known, where)) or _pages(experiment(experiment_name), where)
+
+
+def _pages(experiment_id: str, where: str) -> list[Run]:
     """Return the runs of an experiment for which a filter of MLflow's holds, oldest first."""
     runs, token = [], None
     while True:

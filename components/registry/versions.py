@@ -62,6 +62,23 @@ class Model:
         """Return the versions of one bundle, lowest number first: that one counts, others are about to go."""
         return [version for version in self.versions if version.bundle_sha256 == sha256]
 
+    def find(self, number: int | None = None) -> Version:
+        """Return version ``number``; without a number the challenger, and without one the champion.
+
+        Raises:
+            UserError: nothing is registered under that name or number.
+        """
+        if not self.versions:
+            others = ", ".join(sorted(snapshot())) or "none yet"
+            raise UserError(f"{self.name}: no registered model of that name. Registered models: {others}.")
+        waiting = self.alias("challenger") or self.alias("champion")
+        found = waiting if number is None else self.version(number)
+        if found is None:
+            numbers = ", ".join(str(version.number) for version in self.versions)
+            missing = "no challenger and no champion" if number is None else f"no version {number}"
+            raise UserError(f"{self.name}: {missing}. Its versions: {numbers}.")
+        return found
+
 
 def snapshot() -> dict[str, Model]:
     """Return every registered model by name, in two queries."""
@@ -78,24 +95,19 @@ def champion(name: str) -> Version | None:
     return model(name).alias("champion")
 
 
+def aliases(name: str) -> dict[str, int]:
+    """Return the version number of each alias of a registered model ``name``."""
+    found = mlflow_store.client().get_registered_model(name).aliases
+    return {alias: int(number) for alias, number in found.items()}
+
+
 def find(name: str, number: int | None = None) -> Version:
     """Return version ``number`` of ``name``; without a number the challenger, and without one the champion.
 
     Raises:
         UserError: nothing is registered under that name or number.
     """
-    known = model(name)
-    if not known.versions:
-        others = ", ".join(sorted(snapshot())) or "none yet"
-        raise UserError(f"{name}: no registered model of that name. Registered models: {others}.")
-    found = (
-        (known.alias("challenger") or known.alias("champion")) if number is None else known.version(number)
-    )
-    if found is None:
-        numbers = ", ".join(str(version.number) for version in known.versions)
-        missing = "no challenger and no champion" if number is None else f"no version {number}"
-        raise UserError(f"{name}: {missing}. Its versions: {numbers}.")
-    return found
+    return model(name).find(number)
 
 
 def resolve(reference: Reference) -> Version:
