@@ -153,6 +153,7 @@ def _run_steps(retraining: Retraining) -> None:
 def _submit(retraining: Retraining, address: str, after: list[PrefectFuture]) -> PrefectFuture:
     kind = address.partition("@")[0]
     options: dict[str, Any] = {"name": kind, "task_run_name": address}
+    options["on_failure"] = [lambda *_: retraining.tell_failure(address)]
     if kind in WORTH_RETRYING or retraining.is_elsewhere(address):
         options |= {"retries": len(RETRY_DELAYS), "retry_delay_seconds": list(RETRY_DELAYS)}
         options |= {"retry_condition_fn": _is_transient}

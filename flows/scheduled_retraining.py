@@ -21,9 +21,10 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.runner import Runner
+from prefect.runtime import deployment as of_this_run
 
 from components.project.sections import SchedulePolicy
-from flows import run
+from flows import run, schedule_watch
 from flows.prefect_api import schedule_tags
 from flows.prefect_api.crashed_runs import mark_crashed
 
@@ -45,8 +46,14 @@ def scheduled_retraining(models: list[str]) -> None:
         ScheduledRunFailed: a step failed.
         UserError: the project's files hold a mistake.
     """
-    if run.run(models, force=False, as_json=False, wait=True):
-        raise ScheduledRunFailed("a step failed")
+    with schedule_watch.watched(_name()):
+        if run.run(models, force=False, as_json=False, wait=True):
+            raise ScheduledRunFailed("a step failed")
+
+
+def _name() -> str:
+    """Return the name of the schedule in ``params.yaml`` that this flow run is of."""
+    return (of_this_run.name or "").removesuffix(f"-{schedule_tags.identity()}")
 
 
 def deployments(schedules: Mapping[str, SchedulePolicy]) -> list[RunnerDeployment]:

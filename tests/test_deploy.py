@@ -16,6 +16,7 @@ import typer
 import yaml
 
 from components.serving.routes import health
+from components.serving.telemetry.counters import Metrics
 from data import telemetry
 from flows.cli import serve
 
@@ -33,6 +34,7 @@ DEPLOYMENT, SERVICE, NETWORK, KSERVE, TRITON = (
         "kserve/triton.yaml",
     )
 )
+RULES = (DEPLOY / "prometheus/rules.yaml").read_text()
 POD, PREDICTOR = DEPLOYMENT["spec"]["template"]["spec"], KSERVE["spec"]["predictor"]
 CONTAINERS = {"kubernetes": POD["containers"][0], "kserve": PREDICTOR["containers"][0]}
 PACKAGES = {
@@ -228,6 +230,26 @@ def imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module.partition(".")[0])
     return found - set(sys.stdlib_module_names) - {"flows", "components", "models", "data"}
+
+
+def test_the_rules_of_prometheus_ask_for_metrics_and_labels_that_the_server_has():
+    """``promtool check rules deploy/prometheus/rules.yaml`` says that they are well formed."""
+    known = {"up": {"instance", "job"}}
+    for metric in Metrics().all():
+        names = [metric.name]
+        if metric.kind == "histogram":
+            names = [f"{metric.name}_{part}" for part in ("bucket", "sum", "count")]
+        known |= {name: {*metric.labels, "instance", "job", "le"} for name in names}
+    rules = [rule for group in yaml.safe_load(RULES)["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules) > 5
+    for rule in rules:
+        (name,) = set(re.findall(r"\b(?:darkroom_\w+|up)\b", rule["expr"]))
+        grouped = re.findall(r"by \(([^)]*)\)", rule["expr"])
+        asked = {label.strip() for labels in grouped for label in labels.split(",")}
+        asked |= set(re.findall(r'(\w+)="', rule["expr"]))
+        shown = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        assert asked | shown <= known[name], rule["alert"]
+        assert shown <= asked | ({"instance"} if not grouped else set()), rule["alert"]
 
 
 def test_triton_is_told_to_speak_the_protocol():

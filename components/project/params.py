@@ -14,6 +14,8 @@ from pydantic import BaseModel, Field, ValidationError
 from components.project.sections import (
     FILE,
     KEPT,
+    AlertsPolicy,
+    AlertTarget,
     CanaryPolicy,
     GatePolicy,
     GcPolicy,
@@ -48,6 +50,18 @@ class _GateAlone(BaseModel):
     gate: dict[str, GatePolicy] = Field(default_factory=dict)
 
 
+class _SchedulesAlone(BaseModel):
+    """``schedules:`` without the other sections."""
+
+    schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
+
+
+class _AlertsAlone(BaseModel):
+    """``alerts:`` without the other sections: a mistake in these is told of, too."""
+
+    alerts: AlertsPolicy = AlertsPolicy()
+
+
 def load(path: Path = FILE) -> Params:
     """Read and check ``params.yaml``.
 
@@ -77,6 +91,34 @@ def load_canaries(path: Path = FILE) -> dict[str, CanaryPolicy]:
     """
     gates = _parse(path, _GateAlone, _read(path) or {}).gate
     return {name: policy.canary for name, policy in gates.items() if policy.canary}
+
+
+def load_approvals(path: Path = FILE) -> set[str]:
+    """Return the models whose versions people have to approve, by ``gate:`` of ``params.yaml`` alone.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has another mistake in this section.
+    """
+    gates = _parse(path, _GateAlone, _read(path) or {}).gate
+    return {name for name, policy in gates.items() if policy.approval == "required"}
+
+
+def load_schedules(path: Path = FILE) -> dict[str, SchedulePolicy]:
+    """Read and check ``schedules:`` of ``params.yaml`` alone.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has another mistake in this section.
+    """
+    return _parse(path, _SchedulesAlone, _read(path) or {}).schedules
+
+
+def load_alerts(path: Path = FILE) -> AlertsPolicy:
+    """Read and check ``alerts:`` of ``params.yaml`` alone.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has another mistake in this section.
+    """
+    return _parse(path, _AlertsAlone, _read(path) or {}).alerts
 
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -120,8 +162,11 @@ def families() -> list[str]:
 
 
 def _check_spelling(path: Path, params: Params) -> None:
-    for section in ("datasets", *KEPT, "weights", "catalog", "catalog_weights", "schedules"):
-        for name in getattr(params, section):
+    sections = {
+        key: getattr(params, key) for key in ("datasets", *KEPT, "weights", "catalog", "catalog_weights")
+    }
+    for section, names in (sections | {"schedules": params.schedules, "alerts.to": params.alerts.to}).items():
+        for name in names:
             if not NAME.fullmatch(name):
                 raise UserError(
                     f"{path}: {section}: {name!r}: a name takes letters, digits, '-' and '_', and begins with no '-'."
@@ -233,6 +278,8 @@ def _fields(location: tuple) -> list[str]:
         return list(Params.model_fields)
     if location[0] == "gc":
         return list(GcPolicy.model_fields)
+    if location[0] == "alerts":
+        return list((AlertTarget if len(location) > 2 else AlertsPolicy).model_fields)
     owner = owners.get(str(location[0]), Params)
     if owner is GatePolicy and len(location) > 3:
         owner = SlicePolicy if location[2] in ("slices", "challenge_sets") else Threshold

@@ -18,6 +18,11 @@ KEPT = ("generators", "models", "fine_tuned", "pretrained")
 ENGINES = ("local", "isolated")
 """Where stages run: here; or each in a workspace of its own, which has only what git and the DVC remote hold."""
 
+AlertKind = Literal[
+    "failure", "refusal", "approval", "promotion", "rollback", "not_served", "trial", "labels", "schedule"
+]
+"""What people can be told of."""
+
 StageName = Literal[
     "ingest", "validate", "prepare", "labels", "judge", "weights", "train", "evaluate", "export"
 ]
@@ -287,6 +292,39 @@ class SchedulePolicy(BaseModel):
         return name
 
 
+class AlertTarget(BaseModel):
+    """One entry of ``to`` of ``alerts:``.
+
+    Attributes:
+        url: where to send, as apprise has it (``slack://``, ``mailto://``, ``json://``, ...); ``${NAME}`` in it is the
+            variable ``NAME`` of the environment, where secrets belong.
+        events: what is told there; everything where it is empty.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(min_length=1)
+    events: tuple[AlertKind, ...] = ()
+
+    def wants(self, kind: str) -> bool:
+        """Whether an event of ``kind`` is told there."""
+        return not self.events or kind in self.events
+
+
+class AlertsPolicy(BaseModel):
+    """``alerts:``: who is told of what happens while nobody looks.
+
+    Attributes:
+        to: receivers, by names that people give them.
+        late: minutes after its time at which a schedule counts as one that did not run.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: dict[str, AlertTarget] = Field(default_factory=dict)
+    late: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+
+
 class GcPolicy(BaseModel):
     """``gc:``: what ``darkroom gc`` keeps besides what is in use. What one of the two keeps is kept.
 
@@ -325,6 +363,7 @@ class Params(BaseModel):
         engine: where stages run, one of :data:`ENGINES`.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
         gc: what ``darkroom gc`` keeps.
+        alerts: who is told of failures, refusals and moves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -345,6 +384,7 @@ class Params(BaseModel):
     engine: str = "local"
     time_limits: dict[StageName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     gc: GcPolicy = GcPolicy()
+    alerts: AlertsPolicy = AlertsPolicy()
 
     @field_validator("engine")
     @classmethod

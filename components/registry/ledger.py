@@ -192,6 +192,11 @@ def history(model: str | None = None) -> list[Entry]:
     return [_entry(run) for _, run in sorted(timed, key=lambda pair: pair[0])]
 
 
+def written_here(since: float) -> list[Entry]:
+    """Return the entries that this workspace recorded at the Unix time ``since`` or later."""
+    return [_entry(run) for run in mlflow_store.finished_here(EXPERIMENT, since)]
+
+
 def decisions(entries: Iterable[Entry], bundle_sha256: str) -> list[Entry]:
     """Return the gate's decisions on a bundle, in the order of ``entries``, which are of one model."""
     return [entry for entry in entries if entry.kind == "decision" and entry.bundle_sha256 == bundle_sha256]

@@ -168,6 +168,13 @@ def finished(experiment_name: str, condition: str = "") -> list[Run]:
     return _search(experiment_name, where)
 
 
+def finished_here(experiment_name: str, since: float) -> list[Run]:
+    """Return the runs of an experiment that this workspace finished at the Unix time ``since`` or later."""
+    where = "attributes.status = 'FINISHED'"
+    where += f" and attributes.end_time >= {int(1000 * since)} and tags.`{OWNER}` = {quoted(_owner())}"
+    return _search(experiment(experiment_name), where)
+
+
 def settled(experiment_name: str) -> list[Run]:
     """Return the runs of an experiment that nobody writes to: finished ones, and what this workspace left unfinished.
 

@@ -1,6 +1,6 @@
 """The follower: looks at the registry, verifies what became champion, and says in the state file what to serve.
 
-    python -m components.serving.follower POLL_S [--follow ledger] [--challengers] [--canary MODEL ...]
+    python -m components.serving.follower POLL_S [--follow ledger] [--challengers] [--canary MODEL ...] [--alerts]
 
 A process of its own, because MLflow takes seconds to import and holds Python's lock meanwhile, and because a graph that
 crashes ONNX Runtime should crash here and not where requests are answered. It ends when its standard input does.
@@ -22,6 +22,7 @@ from components.registry.ledger import Champion
 from components.registry.versions import Model, Version
 from components.serving.rollout.alarms import Alarms
 from components.serving.rollout.state import ControlsFile, RejectedVersion, State, StateFile, Target
+from components.serving.rollout.told import Told
 from components.serving.settings import FOLLOWED
 from components.serving.telemetry import logs, shared
 from data.errors import UserError, first_line
@@ -245,16 +246,19 @@ def main() -> None:
     parser.add_argument("--follow", choices=FOLLOWED, default=FOLLOWED[0])
     parser.add_argument("--challengers", action="store_true")
     parser.add_argument("--canary", action="append", default=[])
+    parser.add_argument("--alerts", action="store_true")
     arguments = parser.parse_args()
     logs.start(f"follower-{os.getpid()}")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     told = {"follow": arguments.follow, "challengers": arguments.challengers, "canaries": arguments.canary}
-    follower, controls = Follower(**told), ControlsFile()
+    follower, controls, people = Follower(**told), ControlsFile(), Told()
     follower.poll(controls.read().asked)
     os.nice(_NICENESS)
     while True:
         mark = controls.mark()
         follower.poll(controls.read().asked)
+        if arguments.alerts:
+            people.look()
         due = time.monotonic() + arguments.poll_s
         while time.monotonic() < due and controls.mark() == mark:
             time.sleep(_LOOK_S)

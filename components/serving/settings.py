@@ -87,6 +87,7 @@ class Settings:
         webhook_secret: file of the secret that signs MLflow's webhooks; without it none are taken.
         shadow: share in [0, 1] of the requests that the challenger answers as well, unseen.
         canaries: what challengers on trial have to show while they answer a share of the requests, by model.
+        alerts: whether people are told of what the follower sees, as ``alerts:`` of ``params.yaml`` says.
         access_log: whether every request is logged; otherwise only those that were refused or failed.
         default: bounds of models that ``models`` does not name.
         models: bounds by model.
@@ -112,6 +113,7 @@ class Settings:
     webhook_secret: str = ""
     shadow: float = 0.0
     canaries: dict[str, CanarySettings] = field(default_factory=dict)
+    alerts: bool = False
     access_log: bool = False
     default: ModelSettings = field(default_factory=ModelSettings)
     models: dict[str, ModelSettings] = field(default_factory=dict)

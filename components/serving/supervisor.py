@@ -139,6 +139,7 @@ def _children(settings: Settings, listener: socket.socket, announce: Announce) -
     if not settings.bundles:
         options = ["--follow", settings.follow, *(["--challengers"] if settings.shadow else [])]
         options += [f"--canary={name}" for name in settings.canaries]
+        options += ["--alerts"] if settings.alerts else []
         follower = [*module, "components.serving.follower", str(settings.poll_s), *options]
         children.append(Child("follower", follower))
     return children

@@ -83,6 +83,7 @@ def report() -> None:
 def whole() -> typer.Typer:
     """Return the command line with the commands of all modules."""
     from flows.cli import (
+        alerts,
         card,
         compare,
         data,
@@ -100,6 +101,7 @@ def whole() -> typer.Typer:
     registry.add_to(app)
     serve.add_to(app)
     predict.add_to(app)
+    app.command("alerts")(alerts.alerts)
     app.command("card")(card.card)
     app.command("compare")(compare.compare)
     app.command("doctor")(doctor.doctor)

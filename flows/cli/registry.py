@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.errors import UserError
-from flows import tables
+from flows import tables, telling
 
 if TYPE_CHECKING:
     from components.gate import Decision
@@ -51,10 +51,12 @@ def promote(
 
     name, version = version_of(model, "--version", version)
     waiver = gate.Waiver(by, waive) if waive or by else None
-    decision = gate.run(name, version, waiver=waiver, by=by or getpass.getuser())
+    with telling.people():
+        decision = gate.run(name, version, waiver=waiver, by=by or getpass.getuser())
     while wait and decision.verdict == "pending":
         time.sleep(WAIT_S)
-        decision = gate.run(name, decision.version)
+        with telling.people():
+            decision = gate.run(name, decision.version)
     _tell(decision, as_json)
     raise typer.Exit(0 if decision.promoted else 1)
 
@@ -73,7 +75,9 @@ def approve(
     from components import gate
 
     name, version = version_of(model, "--version", version)
-    _tell(gate.approve(name, version, verdict="approved", by=by or getpass.getuser(), reason=reason), as_json)
+    with telling.people():
+        decision = gate.approve(name, version, verdict="approved", by=by or getpass.getuser(), reason=reason)
+    _tell(decision, as_json)
 
 
 def reject(
@@ -109,7 +113,8 @@ def rollback(
     from components.promotion import champion
 
     name, to = version_of(model, "--to", to)
-    now, before = champion.rollback(name, to, by=getpass.getuser(), reason=reason)
+    with telling.people():
+        now, before = champion.rollback(name, to, by=getpass.getuser(), reason=reason)
     if as_json:
         _print_json({"name": name, "champion": now.number, "before": before})
     elif now.number == before:

@@ -12,6 +12,7 @@ import typer
 from components.project import params
 from components.project.sections import Params, SchedulePolicy
 from data.errors import UserError, nearest
+from flows import schedule_watch
 from flows.cli.app import Pool, WorkerFolder
 from flows.prefect_api import address
 from flows.processes import locks, reaper
@@ -48,6 +49,7 @@ def schedule(
             _keep(settings, chosen)
         else:
             commands.schedule(settings, chosen, pool, worker_folder)
+            schedule_watch.expect({}, settings.alerts)
             _tell(chosen)
     finally:
         held.release()
@@ -64,6 +66,7 @@ def _keep(settings: Params, chosen: dict[str, SchedulePolicy]) -> None:
         settings_check.check(settings)
         deployments = scheduled_retraining.deployments(chosen)
         server.wait()
+        schedule_watch.expect(chosen, settings.alerts)
         _tell(chosen)
         print(
             f"Prefect: {os.environ['PREFECT_API_URL'].removesuffix('/api')}. Ctrl+C ends it.", file=sys.stderr

@@ -91,6 +91,7 @@ def serve(
         tokens=str(CALLED_FROM / tokens) if tokens else "",
         webhook_secret=str(CALLED_FROM / webhook_secret) if webhook_secret else "",
         shadow=shadow,
+        alerts=_alerts(),
         access_log=access_log,
         canaries=_canaries(),
         models=_bounds(),
@@ -131,6 +132,24 @@ def _bounds() -> dict[str, ModelSettings]:
         name: ModelSettings(**bounds.model_dump(exclude_none=True))
         for name, bounds in params.load_serve().items()
     }
+
+
+def _alerts() -> bool:
+    """Say whether ``params.yaml`` has receivers of alerts.
+
+    Raises:
+        UserError: one of them cannot be sent to: a variable of the environment is missing.
+    """
+    from components.project import params
+
+    policy = params.load_alerts()
+    if not policy.to:
+        return False
+    from components.alerts import addresses
+
+    if found := list(addresses.mistakes(policy)):
+        raise UserError("\n".join(found))
+    return True
 
 
 def _canaries() -> dict[str, CanarySettings]:

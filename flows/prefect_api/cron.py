@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from components.project import params
 from components.project.sections import SchedulePolicy
@@ -30,3 +31,10 @@ def check(name: str, policy: SchedulePolicy) -> None:
         croniter(policy.cron, datetime.now(UTC)).get_next()
     except CroniterBadDateError:
         raise UserError(f"{where}: {policy.cron!r} never comes: no month has such a day.") from None
+
+
+def next_time(policy: SchedulePolicy) -> float:
+    """Return when a schedule is due next, Unix time; ``policy`` was checked."""
+    from prefect._vendor.croniter import croniter
+
+    return croniter(policy.cron, datetime.now(ZoneInfo(policy.timezone))).get_next(float)

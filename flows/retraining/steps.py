@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flows.remote_stages.head import AT_HEAD, Head
 from flows.remote_stages.local_worker import LocalWorker
+from flows.retraining.alerts import RunAlerts
 from flows.retraining.display import Display
 from flows.retraining.machine import Machine
 from flows.retraining.plan import Plan
@@ -35,6 +36,7 @@ class Retraining:
         self.ran: set[str] = set()
         self.folder = plan.folder
         self._plan = plan
+        self._alerts = RunAlerts(plan, console)
         self._machine = Machine()
         self._rank = order.ranks(plan.stages, plan.models)
         self._head = None if plan.settings.engine == "local" else Head(self.stages, self.folder)
@@ -56,6 +58,7 @@ class Retraining:
 
     def __enter__(self) -> Retraining:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._resources.enter_context(self._alerts)
         if self._head is not None:
             self._resources.enter_context(self._head)
         self._resources.enter_context(self.display)
@@ -92,6 +95,11 @@ class Retraining:
         self.failures.pop(step, None)
         self.display.ended(step, how)
         return how
+
+    def tell_failure(self, step: str) -> None:
+        """Have people told that ``step`` failed and is not tried again."""
+        if not self._stopping.is_set():
+            self._alerts.failed(step, self.failures.get(step, ""))
 
     def stop(self) -> None:
         """Stop everything that runs and let nothing more start. Safe to call from a signal's handling."""
@@ -182,7 +190,9 @@ class Retraining:
     def _gate(self, model: str) -> str:
         from components import gate
 
-        return gate.run(model).verdict
+        verdict = gate.run(model).verdict
+        self._alerts.decided()
+        return verdict
 
     def _push(self, _: str) -> str:
         from flows.stages.push import push

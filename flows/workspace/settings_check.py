@@ -1,7 +1,7 @@
 """What is wrong in ``params.yaml`` and its form alone does not tell: told before the first stage, not after hours.
 
 Families say which settings there are and what data they learn from, tasks what they measure, Prefect when a schedule is
-due. A family's task is read from its source: importing it takes seconds.
+due, the environment which secrets there are. A family's task is read from its source: importing it takes seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def check(settings: Params) -> None:
     Raises:
         UserError: a line for each mistake.
     """
-    looked = (_schedules, _families, _metrics, _slices, _overrides)
+    looked = (_schedules, _alerts, _families, _metrics, _slices, _overrides)
     if found := [told for look in looked for told in look(settings)]:
         raise UserError("\n".join(found))
 
@@ -43,6 +43,13 @@ def _schedules(settings: Params) -> Iterator[str]:
             cron.check(name, policy)
         except UserError as error:
             yield str(error)
+
+
+def _alerts(settings: Params) -> Iterator[str]:
+    if settings.alerts.to:
+        from components.alerts import addresses
+
+        yield from addresses.mistakes(settings.alerts)
 
 
 def _families(settings: Params) -> Iterator[str]:

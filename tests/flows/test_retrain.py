@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from flows.prefect_api import crashed_runs
+from tests.components.alerts.receiver import Receiver
 from tests.flows import prefect_record
 from tests.flows.pipeline import kill_9, steps
 
@@ -82,7 +83,11 @@ def test_ctrl_c_and_kill_stop_the_children_too(pipeline, sent, status):
     assert pipeline.done() == steps()[:2]
 
 
-def test_a_failure_stops_what_depends_on_it_and_nothing_else(pipeline):
+def test_a_failure_stops_what_depends_on_it_and_nothing_else_and_people_are_told(pipeline, monkeypatch):
+    receiver = Receiver()
+    monkeypatch.setenv("HOOK", receiver.url)
+    with (pipeline.folder / "params.yaml").open("a") as settings:
+        settings.write("alerts: {to: {team: {url: '${HOOK}'}}}\n")
     (pipeline.folder / "fail-train@one").write_text(
         "error: params.yaml: models.one.overrides.depht: unknown. Did you mean 'depth'?"
     )
@@ -95,6 +100,9 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(pipeline):
     assert "Traceback" not in failed.stderr + failed.stdout
     assert pipeline.done()[-3:] == ["train@two", "evaluate@two", "export@two"]
     assert not any("@one" in done for done in pipeline.done())
+    receiver.stop()
+    assert receiver.titles == ["Darkroom: train@one failed", "Darkroom: two version 1 became champion"]
+    assert "Did you mean 'depth'?" in receiver.messages[0]["message"]
 
 
 def test_the_gate_is_asked_only_where_the_labels_are_good(pipeline):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.alerts import outbox
+from data.errors import UserError
+from flows.cli import app
 from tests.flows import command_server, prefect_record
+from tests.flows.cli import command
 from tests.flows.pipeline import ROOT, Pipeline, kill_9, steps
 
 OFTEN = "* * * * * */5"
@@ -82,8 +87,15 @@ def runs(pipeline: Pipeline, flow: str = "scheduled-retraining") -> list[str]:
         return []
 
 
+def owed() -> list[dict]:
+    """Return the alerts that wait for a receiver that is never there."""
+    return json.loads(command.call(app.whole(), "alerts", "--json", code=1))["waiting"]
+
+
 def test_retrains_in_time_and_never_twice_at_once(pipeline):
     plan(pipeline.folder, often={"cron": OFTEN, "models": ["one"]})
+    with (pipeline.folder / "params.yaml").open("a") as settings:
+        settings.write("alerts: {late: 0.001, to: {team: {url: 'json://127.0.0.1:1', events: [schedule]}}}\n")
     held = pipeline.hold("train@one")
     process = start(pipeline)
     pipeline.wait_for("train@one", process)
@@ -98,6 +110,11 @@ def test_retrains_in_time_and_never_twice_at_once(pipeline):
     # Killed, it leaves no process behind; what it was at is told as crashed by the next one, which does it again.
     kill_9(process)
     assert pipeline.wait_until_quiet() == []
+    # Nobody retrains now, and that is told.
+    time.sleep(1)
+    assert (
+        [one["title"] for one in owed()] == ["schedule often did not run"] == [one["title"] for one in owed()]
+    )
     held.unlink()
     process = start(pipeline)
     wait_for(lambda: "COMPLETED" in runs(pipeline), process, pipeline)
@@ -167,3 +184,19 @@ def test_an_unknown_schedule_is_told(pipeline):
     plan(pipeline.folder, nightly={"cron": "0 3 * * *"})
     assert start(pipeline, "nihgtly").wait(60) == 2
     assert "schedules: there is no 'nihgtly'. Did you mean 'nightly'?" in told(pipeline)
+
+
+def test_a_scheduled_run_that_a_mistake_keeps_from_beginning_is_told(toy, monkeypatch):
+    from flows import schedule_watch, telling
+
+    monkeypatch.setattr(telling, "WAIT_S", 0.0)
+    with Path("params.yaml").open("a") as settings:
+        settings.write("alerts: {to: {team: {url: 'json://127.0.0.1:1', events: [schedule]}}}\n")
+    with pytest.raises(UserError), schedule_watch.watched("nightly"):
+        raise UserError("params.yaml: models.one: unknown key.")
+    with outbox.opened() as box:
+        (told,) = box.owed({"team": None})
+    assert (told.title, told.text) == (
+        "schedule nightly could not run",
+        "params.yaml: models.one: unknown key.",
+    )

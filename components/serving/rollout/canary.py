@@ -20,6 +20,7 @@ from components.serving.engine.batching import Job
 from components.serving.engine.served_version import ServedVersion
 from components.serving.rollout import fallen
 from components.serving.rollout.challengers import Challengers
+from components.serving.rollout.fallen import Fallen
 from components.serving.rollout.repository import Repository
 from components.serving.rollout.shadow import MOST_WAITING, agree
 from components.serving.rollout.trial import judge
@@ -163,7 +164,7 @@ class Canaries:
             outcome = judge(counted, demand)
             reasons = outcome.reasons if outcome.verdict == "failed" else ()
         if reasons:
-            fallen.write(*pair, demand, reasons)
+            fallen.write(Fallen(champion.name, challenger.version, *pair, tuple(reasons)), demand)
             told = {"model": champion.name, "version": challenger.version, "reason": "; ".join(reasons)}
             log.error("canary fell back", extra=told)
             return 0.0

@@ -9,10 +9,12 @@ import pytest
 import typer
 
 from components import gate, register
+from components.alerts import from_ledger
 from components.project.sections import TrialPolicy
 from components.promotion import champion
 from components.registry import ledger, versions
 from components.serving.rollout import fallen
+from components.serving.rollout.fallen import Fallen
 from components.serving.rollout.trial import Demand
 from components.serving.telemetry import shared
 from components.serving.telemetry.counters import Metrics
@@ -164,13 +166,18 @@ def test_a_canary_that_fell_back_is_told_and_refused_until_something_else_is_ask
     metrics = Metrics()
     metrics.canary.add("m", *pair, "agreed", by=19)
     shared.SharedCounters(8080, 0).write(metrics.to_json(), {})
-    fallen.write(*pair, Demand(80, 0.9, 0.0, None), ["failed on 1 of 20 requests"])
+    fell = Fallen("m", "2", *pair, ("failed on 1 of 20 requests",))
+    fallen.write(fell, Demand(80, 0.9, 0.0, None))
     note = _status_row(champion.standings()[0])[-1]
     assert "answering: agreed on 100.0% of 19 requests" in note
     assert "fell back: failed on 1 of 20 requests" in note
     assert not is_decided()
     refused = gate.run("m")
     assert (refused.verdict, at()) == ("refused", 1) and refused.reasons == ["failed on 1 of 20 requests"]
+    # People are told once of it, whoever finds what: the server's note, or what the gate made of it.
+    entry = next(entry for entry in ledger.history("m") if entry.kind == "trial")
+    ((noted),) = fallen.since(0)
+    assert from_ledger.fell_back(*noted).id == from_ledger.event_of(entry).id
     policy(shadow=None, canary=asked | {"failures": 0.1})
     assert gate.run("m").verdict == "pending"
     assert champion.standings()[0].fallen == ()

@@ -105,6 +105,14 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
             },
             "params.yaml: pretrained.f.family: 'mlp' starts from nothing: it belongs under 'models'.",
         ),
+        (
+            {"alerts": {"to": {"team": {"url": "slack://${NO_SUCH_VARIABLE}"}}}},
+            "params.yaml: alerts.to.team.url: the environment has no NO_SUCH_VARIABLE. Set it, or take the receiver",
+        ),
+        (
+            {"alerts": {"to": {"team": {"url": "slck://a/b/c"}}}},
+            "params.yaml: alerts.to.team.url: apprise knows no such address. It looks like slack://TOKENS",
+        ),
         ({"schedules": {"often": {"cron": "61 * * * *"}}}, "params.yaml: schedules.often.cron: Invalid cron string"),
     ],
 )  # fmt: skip
