@@ -18,7 +18,7 @@ from torch import nn
 import models
 from components import tasks
 from components.bundles import golden, onnx_export, onnx_text, parity, triton_config
-from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, Bundle
+from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, SCHEMA, Bundle, files_of
 from components.bundles.onnx_session import OnnxGraph
 from components.bundles.signature import Tensor
 from components.evaluation import prompts
@@ -27,6 +27,7 @@ from components.project.command import main
 from components.project.sections import ModelParams
 from components.tasks import Task
 from components.trained.torch_model import Reference, arguments, open_trained
+from components.variants import making
 from data import atomic
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
@@ -42,7 +43,9 @@ def run(name: str) -> Bundle:
         UserError: a stage before this one has not run, the graph cannot be exported, or parity fails: the message
             names the worst output, batch size and difference, and what was exported before stays.
     """
-    settings = params.load().model(name)
+    every = params.load()
+    settings = every.model(name)
+    making.require(every.where(name), models.family(settings.family), settings.variants)
     trained, data = open_trained(name, settings)
     evaluated = layout.evaluated(name)
     if not (evaluated / "metrics.json").exists():
@@ -56,9 +59,11 @@ def run(name: str) -> Bundle:
         content = convert(graph, task, data)
         (folder / MODEL).parent.mkdir()
         (folder / MODEL).write_bytes(content)
-        onnx = OnnxGraph(folder / MODEL, content, inputs, outputs, threads=settings.threads).predict
+        loaded = OnnxGraph(folder / MODEL, content, inputs, outputs, threads=settings.threads)
+        onnx = loaded.predict
         report = {"batches": parity.tensors(name, task, onnx, pytorch, data)}
-        report |= parity.examples(name, task, task.answer(onnx, data), data, evaluated)
+        answers = task.answer(onnx, data)
+        report |= parity.examples(name, task, answers, data, evaluated)
         asked = task.inputs(data, "test", 0, EXAMPLES)
         (folder / GOLDEN).write_bytes(golden.write(asked, onnx(asked)))
         (folder / triton_config.FILE).write_text(triton_config.of_bundle(name, inputs, outputs))
@@ -76,7 +81,12 @@ def run(name: str) -> Bundle:
         description["golden"] = {
             "tolerances": {name: tolerance.to_json() for name, tolerance in task.TOLERANCES.items()}
         }
-        description["sha256"] = {file: _sha256(folder / file) for file in (MODEL, GOLDEN, triton_config.FILE)}
+        if settings.variants:
+            asked = loaded, answers, task, data, settings.threads
+            description["variants"] = {
+                one: making.add(folder, one, content, *asked) for one in settings.variants
+            }
+        description["sha256"] = {file: _sha256(folder / file) for file in files_of(description)}
         atomic.write_json(folder / DESCRIPTION, description)
     bundle = Bundle.open(layout.bundle(name), threads=settings.threads)
     bundle.check_golden()

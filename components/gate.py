@@ -18,7 +18,7 @@ from components.bundles.bundle import Bundle
 from components.project.layout import prepared
 from components.project.params import load
 from components.project.sections import GatePolicy
-from components.promotion import by_challenge_set, by_slice, checks, question, standing, trials
+from components.promotion import by_challenge_set, by_slice, by_variant, checks, question, standing, trials
 from components.promotion import champion as promotion
 from components.promotion.checks import Check
 from components.promotion.comparison import Scored
@@ -259,6 +259,7 @@ def _compare(
 def _look(
     name: str, bundle: Bundle, compared: _Compared, present: PreparedData, policy: GatePolicy
 ) -> list[Check]:
+    variants = by_variant.check(bundle, present)
     by_part = [
         by_slice.check(name, bundle, compared.scored, present, policy),
         by_challenge_set.check(name, bundle, compared.champion, compared.seen, policy),
@@ -270,6 +271,7 @@ def _look(
         *(check for check in by_part if check),
         checks.parity(bundle),
         checks.service(bundle, policy),
+        *([variants] if variants else []),
     ]
 
 

@@ -23,6 +23,11 @@ MODEL = "1/model.onnx"
 GOLDEN = "golden.safetensors"
 SCHEMA = 1
 
+FP32 = "fp32"
+"""The precision of :data:`MODEL`, which every bundle has."""
+VARIANT_MODEL, VARIANT_GOLDEN = "variants/{}.onnx", "variants/{}.safetensors"
+"""Of a variant of another precision: its graph, and the golden examples as it answered them."""
+
 _KEYS = ("task", "inputs", "outputs", "image", "classes", "golden")
 
 
@@ -39,29 +44,34 @@ class Bundle:
         description: the values of ``bundle.json``.
         sha256: its identity.
         graph: its graph.
+        precision: of this graph: ``fp32``, or the name of a variant.
     """
 
-    def __init__(self, folder: Path, files: Mapping[str, bytes], graph: OnnxGraph) -> None:
+    def __init__(
+        self, folder: Path, files: Mapping[str, bytes], graph: OnnxGraph, precision: str = FP32
+    ) -> None:
         """Use :meth:`open`, which verifies."""
         self.folder = folder
         self.description: dict[str, Any] = json.loads(files[DESCRIPTION])
         self.sha256 = hashlib.sha256(files[DESCRIPTION]).hexdigest()
-        self.graph = graph
+        self.graph, self.precision = graph, precision
         texts = [tensor.name for tensor in graph.inputs if tensor.dtype == "string"]
-        self._golden = golden.read(files[GOLDEN], texts)
+        self._golden = golden.read(files[_files(precision)[1]], texts)
 
     @classmethod
-    def open(cls, folder: Path, *, device: str = "cpu", threads: int = 1) -> Bundle:
+    def open(cls, folder: Path, *, device: str = "cpu", threads: int = 1, precision: str = FP32) -> Bundle:
         """Verify every byte of ``folder`` and load its graph.
 
         Args:
             folder: a bundle.
             device: ``cpu``, or ``cuda``, which is never replaced by the CPU in silence.
             threads: CPU threads of one answer.
+            precision: ``fp32``, or a variant that the bundle carries.
 
         Raises:
             UserError: a file is missing, changed, a link or not of the bundle; the graph is not valid, not
-                self-contained or has another signature than described; there is no GPU and one is asked for.
+                self-contained or has another signature than described; there is no GPU, or no such variant, and one is
+                asked for.
         """
         folder = Path(folder)
         files = _read(folder)
@@ -69,8 +79,11 @@ class Bundle:
         inputs, outputs = (
             [Tensor.from_json(tensor) for tensor in description[kind]] for kind in ("inputs", "outputs")
         )
-        graph = OnnxGraph(folder / MODEL, files[MODEL], inputs, outputs, device=device, threads=threads)
-        return cls(folder, files, graph)
+        if precision not in (known := precisions(description)):
+            raise UserError(f"{folder}: carries no variant {precision!r}: {', '.join(known)}.")
+        model, _ = _files(precision)
+        graph = OnnxGraph(folder / model, files[model], inputs, outputs, device=device, threads=threads)
+        return cls(folder, files, graph, precision)
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """Answer one request: arrays by input name in, arrays by output name out.
@@ -101,11 +114,17 @@ class Bundle:
         """
         _, expected = self.golden()
         for name, reference in expected.items():
-            tolerance = Tolerance(**self.description["golden"]["tolerances"][name])
+            tolerance = Tolerance(**self._tolerances[name])
             difference, excess = tolerance.compare(answers[name], reference)
             if not excess <= 1:
                 told = f"the golden examples are answered wrong: {name!r} is off by {difference:g}"
                 raise UserError(f"{self.folder}: {told}.")
+
+    @property
+    def _tolerances(self) -> dict[str, Any]:
+        told = self.description
+        of = told["golden"] if self.precision == FP32 else told["variants"][self.precision]
+        return of["tolerances"]
 
     @property
     def frame(self) -> Frame:
@@ -122,6 +141,25 @@ class Bundle:
             return self.frame.of_image(image)[0][None]
         except DecodeError as error:
             raise UserError(f"the picture: {error}.") from None
+
+
+def precisions(description: Mapping[str, Any]) -> list[str]:
+    """Return the precisions in which the bundle of a ``bundle.json`` can answer, ``fp32`` first."""
+    variants = description.get("variants", {})
+    return [FP32, *(name for name, told in variants.items() if told["accepted"])]
+
+
+def files_of(description: Mapping[str, Any]) -> list[str]:
+    """Return the files of the bundle of a ``bundle.json`` beside this one."""
+    every = [file for precision in precisions(description) for file in _files(precision)]
+    return [*every, triton_config.FILE]
+
+
+def _files(precision: str) -> tuple[str, str]:
+    """Return the files of a precision: its graph, and its golden examples."""
+    if precision == FP32:
+        return MODEL, GOLDEN
+    return VARIANT_MODEL.format(precision), VARIANT_GOLDEN.format(precision)
 
 
 def _read(folder: Path) -> dict[str, bytes]:
@@ -154,15 +192,14 @@ def _hashes(path: Path, content: bytes) -> dict[str, str]:
     try:
         description = json.loads(content)
         schema, hashes = description["schema"], dict(description["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
+        expected = files_of(description)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is damaged, or no bundle's ({type(error).__name__}: {error}).") from None
     if schema != SCHEMA:
         raise UserError(f"{path}: schema {schema!r}; this version of Darkroom reads {SCHEMA}.")
     if lacking := [key for key in _KEYS if key not in description]:
         raise UserError(f"{path}: {lacking[0]}: is missing.")
-    if set(hashes) != {MODEL, GOLDEN, triton_config.FILE}:
+    if set(hashes) != set(expected):
         found = ", ".join(sorted(hashes))
-        raise UserError(
-            f"{path}: sha256: a bundle's files are {MODEL}, {GOLDEN}, {triton_config.FILE}, not {found}."
-        )
+        raise UserError(f"{path}: sha256: a bundle's files are {', '.join(expected)}, not {found}.")
     return hashes

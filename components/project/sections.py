@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
 from data.errors import UserError, nearest
 
@@ -40,6 +40,7 @@ class ModelParams(BaseModel):
         seed: seeds every random draw of the training.
         device: ``auto`` takes a GPU where there is one; ``cuda`` fails where there is none.
         threads: CPU threads of one training. Sums in another order give other bits: it is part of the recipe.
+        variants: precisions in which export makes the graph besides FP32.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,19 @@ class ModelParams(BaseModel):
     seed: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=1, ge=1)
+    variants: tuple[Literal["int8"], ...] = ()
+
+    @field_validator("variants")
+    @classmethod
+    def _are_named_once(cls, variants: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(variants)) < len(variants):
+            raise ValueError("a variant is named twice")
+        return variants
+
+    @model_serializer(mode="wrap")
+    def _without_new_keys(self, write: Any) -> dict[str, Any]:
+        """Leave out ``variants`` where there are none: the hash of the settings stays what it was."""
+        return {key: value for key, value in write(self).items() if key != "variants" or value}
 
 
 class WeightsParams(BaseModel):
@@ -256,7 +270,7 @@ class ServePolicy(BaseModel):
     """One entry of ``serve:``: bounds of a model's queue in the server. What is None is as for every model.
 
     Attributes:
-        max_batch, max_rows, max_queue, max_wait_ms, batching: see ``components/serving/settings.py``.
+        max_batch, max_rows, max_queue, max_wait_ms, batching, precision: see ``components/serving/settings.py``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -266,6 +280,7 @@ class ServePolicy(BaseModel):
     max_queue: int | None = Field(default=None, gt=0)
     max_wait_ms: float | None = Field(default=None, gt=0)
     batching: bool | None = None
+    precision: Literal["fp32", "int8"] | None = None
 
 
 class SchedulePolicy(BaseModel):

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.bundles import bundle, triton_config
+from components.bundles import bundle
 from components.project import dvc_lock, layout
 from data.errors import first_line
 
 DVC_TAG = "bundle_dvc_md5"
 """Tag of a version: what DVC calls the folder of its bundle."""
 
-_FILES = (bundle.DESCRIPTION, bundle.MODEL, bundle.GOLDEN, triton_config.FILE)
 _NONE = "none"
 
 
@@ -72,7 +71,9 @@ def _read(store: Any, md5: str, to: Path) -> None:
     """Write the files of a bundle from a DVC store; names that the store gives are not taken as paths."""
     listed = json.loads(store.fs.cat_file(store.oid_to_path(md5)))
     objects = {entry["relpath"]: entry["md5"] for entry in listed}
-    for file in _FILES:
+    described = store.fs.cat_file(store.oid_to_path(objects[bundle.DESCRIPTION]))
+    (to / bundle.DESCRIPTION).write_bytes(described)
+    for file in bundle.files_of(json.loads(described)):
         path = to / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(store.fs.cat_file(store.oid_to_path(objects[file])))

@@ -27,6 +27,7 @@ class ModelSettings:
         max_queue: most requests that wait; more are refused with 503.
         max_wait_ms: longest that a request waits for its turn; then it is refused with 503.
         batching: whether requests that wait are computed together.
+        precision: ``fp32``, or the variant that answers on a CPU where a version carries it.
     """
 
     max_batch: int = 64
@@ -34,6 +35,7 @@ class ModelSettings:
     max_queue: int = 256
     max_wait_ms: float = 2000.0
     batching: bool = True
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)

@@ -13,5 +13,6 @@ from models.cnn.network import ResNet, Transferred, build, graph
 
 TASK = "classification"
 PRETRAINED = True
+VARIANTS = ("int8",)
 
-__all__ = ["PRETRAINED", "TASK", "Config", "ResNet", "Transferred", "build", "fit", "graph"]
+__all__ = ["PRETRAINED", "TASK", "VARIANTS", "Config", "ResNet", "Transferred", "build", "fit", "graph"]

@@ -16,5 +16,16 @@ from models.hf_classifier.network import FineTuned, build, graph
 
 TASK = "classification"
 PRETRAINED = True
+VARIANTS = ("int8",)
 
-__all__ = ["PRETRAINED", "TASK", "Config", "FineTuned", "build", "fit", "graph", "save_pretrained"]
+__all__ = [
+    "PRETRAINED",
+    "TASK",
+    "VARIANTS",
+    "Config",
+    "FineTuned",
+    "build",
+    "fit",
+    "graph",
+    "save_pretrained",
+]

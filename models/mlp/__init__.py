@@ -8,5 +8,6 @@ from models.mlp.fit import fit
 from models.mlp.network import MLP, build, graph
 
 TASK = "classification"
+VARIANTS = ("int8",)
 
-__all__ = ["MLP", "TASK", "Config", "build", "fit", "graph"]
+__all__ = ["MLP", "TASK", "VARIANTS", "Config", "build", "fit", "graph"]

@@ -11,5 +11,16 @@ from models.vit.rollout import attention
 
 TASK = "classification"
 PRETRAINED = True
+VARIANTS = ("int8",)
 
-__all__ = ["PRETRAINED", "TASK", "Config", "VisionTransformer", "attention", "build", "fit", "graph"]
+__all__ = [
+    "PRETRAINED",
+    "TASK",
+    "VARIANTS",
+    "Config",
+    "VisionTransformer",
+    "attention",
+    "build",
+    "fit",
+    "graph",
+]

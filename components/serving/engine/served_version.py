@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from components.bundles.bundle import Bundle
+from components.bundles.bundle import Bundle, precisions
 from components.bundles.signature import Arrays
 from components.serving.engine import limits
 from components.serving.engine.batching import Job, Queue
@@ -29,6 +29,7 @@ class ServedVersion:
         settings: bounds of its queue.
         queue: its requests.
         since: when it was loaded, in seconds since the epoch.
+        says_precision: whether its answers say in which precision they are: where the bundle has several.
         promoted_at: when it became champion, in UTC, ISO 8601; empty when that is not known.
     """
 
@@ -45,6 +46,7 @@ class ServedVersion:
         self.name, self.version, self.bundle, self.settings = name, version, bundle, settings
         self.labels = name, version
         self.since, self.promoted_at = time.time(), ""
+        self.says_precision = len(precisions(bundle.description)) > 1
         self.outputs = tuple(tensor.name for tensor in bundle.graph.outputs)
         predict = limits.checked(name, bundle.predict)
         self.queue = Queue(predict, bundle.graph.inputs, bundle.graph.outputs, pool, settings)

@@ -50,6 +50,8 @@ def write(
 ) -> pb.ModelInferResponse:
     """Return the response with the wanted outputs, all of them raw or all of them typed."""
     answer = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=id)
+    if served.says_precision:
+        answer.parameters["precision"].string_param = served.bundle.precision
     for name, raw in wanted.items():
         values = outputs[name]
         datatype = tensors.datatype_of(values)

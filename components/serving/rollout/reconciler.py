@@ -13,7 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from components.bundles.bundle import Bundle
+from components.bundles.bundle import Bundle, precisions
+from components.bundles.onnx_session import PROVIDERS
 from components.serving import memory
 from components.serving.engine.served_version import ServedVersion
 from components.serving.engine.thread_pool import ThreadPool
@@ -153,16 +154,16 @@ class Reconciler:
         folder = Path(target.sha256) if fixed else target.folder
         loop = asyncio.get_running_loop()
         bundle = await loop.run_in_executor(
-            self._loader, self._open, folder, None if fixed else target.sha256
+            self._loader, self._open, name, folder, None if fixed else target.sha256
         )
         settings = self._settings.of(name)
         served = ServedVersion(name, target.version, bundle, settings, self._pool, self._metrics)
         served.promoted_at = target.promoted_at
         return served
 
-    def _open(self, folder: Path, sha256: str | None) -> Bundle:
+    def _open(self, name: str, folder: Path, sha256: str | None) -> Bundle:
         """Open a bundle, warm it and compare its golden answers, in the loading thread."""
-        bundle = _on_device(folder, self._settings)
+        bundle = _on_device(name, folder, self._settings)
         if sha256 not in (None, bundle.sha256):
             raise UserError(f"{folder}: holds the bundle {bundle.sha256[:12]}, not {sha256[:12]}.")
         bundle.check_golden()
@@ -187,7 +188,20 @@ class Reconciler:
             served.queue.expire()
 
 
-def _on_device(folder: Path, settings: Settings) -> Bundle:
+def _on_device(name: str, folder: Path, settings: Settings) -> Bundle:
+    """Open a bundle in the precision that its model is to be served in, where it has it and a CPU computes."""
+    bundle = _opened(folder, settings)
+    wanted, known = settings.of(name).precision, precisions(bundle.description)
+    if wanted == bundle.precision or bundle.graph.providers[0] not in PROVIDERS["cpu"]:
+        return bundle
+    if wanted not in known:
+        told = {"model": name, "reason": f"carries no variant {wanted}: {', '.join(known)}"}
+        log.warning("FP32 answers", extra=told)
+        return bundle
+    return Bundle.open(folder, threads=settings.threads, precision=wanted)
+
+
+def _opened(folder: Path, settings: Settings) -> Bundle:
     try:
         return Bundle.open(folder, device=settings.device, threads=settings.threads)
     except UserError as error:

@@ -105,6 +105,8 @@ def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, boo
             entry["data"] = tensors.to_list(values)
         described.append(entry)
     answer = {"model_name": served.name, "model_version": served.version, "outputs": described}
+    if served.says_precision:
+        answer["parameters"] = {"precision": served.bundle.precision}
     if id is not None:
         answer["id"] = id
     said = orjson.dumps(answer)

@@ -43,7 +43,11 @@ def routes(service: Service) -> list[Route]:
 def described(served: ServedVersion) -> dict[str, Any]:
     """Return what the protocol tells of a model."""
     description = served.bundle.description
-    told = {"task": description["task"], "bundle_sha256": served.bundle.sha256}
+    told = {
+        "task": description["task"],
+        "bundle_sha256": served.bundle.sha256,
+        "precision": served.bundle.precision,
+    }
     return {
         "name": served.name,
         "versions": [served.version],

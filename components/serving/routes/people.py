@@ -90,6 +90,7 @@ def card(served: ServedVersion) -> dict[str, Any]:
         **_shown(served),
         "name": served.name,
         "version": served.version,
+        "precision": served.bundle.precision,
         "promoted_at": served.promoted_at or None,
         "bundle_sha256": served.bundle.sha256,
         "data_sha256": description.get("data"),
@@ -221,6 +222,8 @@ def _written(request: Request, served: ServedVersion, outputs: Mapping[str, np.n
     picture = _picture(answer)
     if picture is None or JSON in (request.header(b"accept") or b""):
         named = {"name": served.name, "version": served.version, "task": description["task"]}
+        if served.says_precision:
+            named["precision"] = served.bundle.precision
         return Response.json(named | postprocess.to_json(answer))
     named = [(b"x-model-name", quote(served.name).encode()), (b"x-model-version", served.version.encode())]
     return Response(postprocess.png(picture), head(_PNG, named))
