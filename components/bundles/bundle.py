@@ -25,6 +25,8 @@ SCHEMA = 1
 
 FP32 = "fp32"
 """The precision of :data:`MODEL`, which every bundle has."""
+VARIANTS = ("int8",)
+"""Other precisions, of which it may carry variants."""
 VARIANT_MODEL, VARIANT_GOLDEN = "variants/{}.onnx", "variants/{}.safetensors"
 """Of a variant of another precision: its graph, and the golden examples as it answered them."""
 
@@ -144,8 +146,14 @@ class Bundle:
 
 
 def precisions(description: Mapping[str, Any]) -> list[str]:
-    """Return the precisions in which the bundle of a ``bundle.json`` can answer, ``fp32`` first."""
+    """Return the precisions in which the bundle of a ``bundle.json`` can answer, ``fp32`` first.
+
+    Raises:
+        ValueError: one is not known here; names of files are made of them.
+    """
     variants = description.get("variants", {})
+    if unknown := variants.keys() - set(VARIANTS):
+        raise ValueError(f"variants: no variant {min(unknown)!r}")
     return [FP32, *(name for name, told in variants.items() if told["accepted"])]
 
 

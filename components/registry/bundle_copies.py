@@ -72,6 +72,7 @@ def _read(store: Any, md5: str, to: Path) -> None:
     listed = json.loads(store.fs.cat_file(store.oid_to_path(md5)))
     objects = {entry["relpath"]: entry["md5"] for entry in listed}
     described = store.fs.cat_file(store.oid_to_path(objects[bundle.DESCRIPTION]))
+    to.mkdir(parents=True)
     (to / bundle.DESCRIPTION).write_bytes(described)
     for file in bundle.files_of(json.loads(described)):
         path = to / file
