@@ -45,7 +45,8 @@ def run(name: str) -> Bundle:
     """
     every = params.load()
     settings = every.model(name)
-    making.require(every.where(name), models.family(settings.family), settings.variants)
+    if told := settings.wrong_variant(getattr(models.family(settings.family), "VARIANTS", ())):
+        raise UserError(f"{every.where(name)}.{told}")
     trained, data = open_trained(name, settings)
     evaluated = layout.evaluated(name)
     if not (evaluated / "metrics.json").exists():

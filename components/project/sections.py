@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -61,6 +62,14 @@ class ModelParams(BaseModel):
         if len(set(variants)) < len(variants):
             raise ValueError("a variant is named twice")
         return variants
+
+    def wrong_variant(self, known: Collection[str]) -> str:
+        """Return what is wrong with ``variants`` where the family declares ``known``; empty where nothing is."""
+        for one in self.variants:
+            if one not in known:
+                has = f"has {', '.join(known)} alone" if known else "has no variants of reduced precision"
+                return f"variants: {one!r}: the family {self.family} {has}."
+        return ""
 
     @model_serializer(mode="wrap")
     def _without_new_keys(self, write: Any) -> dict[str, Any]:

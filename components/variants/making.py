@@ -7,9 +7,8 @@ costs most: the pixels, and what the classes are told apart by.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from components.bundles.signature import Arrays, Tolerance
 from components.datasets import slices
 from components.tasks import Task
 from components.variants import acceptance, int8
-from data.errors import UserError
 from data.prepared import PreparedData
 
 CALIBRATION = 256
@@ -30,21 +28,6 @@ CALIBRATION = 256
 _AT_ONCE = 8
 TOLERANCE = Tolerance(0.02)
 """Of golden answers: integers give the same everywhere, and what stays FP32 moves one by a step of 1/255 at most."""
-
-
-def require(where: str, family: ModuleType, variants: Sequence[str]) -> None:
-    """Check that ``family`` declares all ``variants`` in its ``VARIANTS``.
-
-    Raises:
-        UserError: it does not.
-    """
-    known = getattr(family, "VARIANTS", ())
-    for variant in variants:
-        if variant not in known:
-            told = f"has {', '.join(known)} alone" if known else "has no variants of reduced precision"
-            raise UserError(
-                f"{where}.variants: {variant!r}: the family {family.__name__.removeprefix('models.')} {told}."
-            )
 
 
 def add(

@@ -32,7 +32,7 @@ def check(settings: Params) -> None:
     Raises:
         UserError: a line for each mistake.
     """
-    looked = (_schedules, _alerts, _families, _metrics, _slices, _overrides)
+    looked = (_schedules, _alerts, _families, _variants, _metrics, _slices, _overrides)
     if found := [told for look in looked for told in look(settings)]:
         raise UserError("\n".join(found))
 
@@ -79,6 +79,14 @@ def _families(settings: Params) -> Iterator[str]:
                 "fine_tuned": f"starts from a {wanted!r} as a whole",
             }.get(section, "needs no judge")
             yield f"{where}.family: {entry.family!r} {told}: it belongs under {section!r}."
+
+
+def _variants(settings: Params) -> Iterator[str]:
+    """Yield the variants that a model's family does not declare."""
+    for name, entry in (settings.catalog | settings.all_models).items():
+        known = _constant(_FAMILIES / entry.family / "__init__.py", "VARIANTS") if entry.variants else ()
+        if told := entry.wrong_variant(known or ()):
+            yield f"{settings.where(name)}.{told}"
 
 
 def _of_weights(settings: Params, name: str, where: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ def short(monkeypatch):
 def test_what_takes_half_the_time_is_twice_as_fast():
     found = speed.in_turns(takes(0.002), takes(0.004), INPUTS)
     assert found.is_faster and found.low <= found.ratio <= found.high and 1.5 < found.ratio < 2.5
-    assert found.batch == 8 and 1000 < found.fp32_images_s < 2000 < found.images_s
+    assert found.batch == 8 and found.fp32_images_s < 2000 and found.fp32_images_s < found.images_s < 4000
 
 
 def test_what_is_slower_is_not_faster():

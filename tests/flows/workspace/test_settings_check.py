@@ -113,6 +113,10 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
             {"alerts": {"to": {"team": {"url": "slck://a/b/c"}}}},
             "params.yaml: alerts.to.team.url: apprise knows no such address. It looks like slack://TOKENS",
         ),
+        (
+            {"models": {"digits-svm": {"variants": ["int8"]}}},
+            "params.yaml: models.digits-svm.variants: 'int8': the family svm has no variants of reduced precision.",
+        ),
         ({"schedules": {"often": {"cron": "61 * * * *"}}}, "params.yaml: schedules.often.cron: Invalid cron string"),
     ],
 )  # fmt: skip

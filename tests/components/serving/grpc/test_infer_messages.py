@@ -16,7 +16,7 @@ from components.serving.request_error import Reason, RequestError
 from components.serving.v2 import tensors
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
-SERVED = SimpleNamespace(name="m", version="3")
+SERVED = SimpleNamespace(name="m", version="3", says_precision=False)
 TENSOR = pb.ModelInferRequest.InferInputTensor
 
 
