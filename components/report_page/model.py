@@ -18,7 +18,7 @@ from components.report_page.data_set import DataSet
 from components.report_page.files import read_json
 from components.report_page.pictures import Picture
 
-_CHECKS = ("data", "thresholds", "comparison", "slices", "challenge_sets", "parity", "service")
+_CHECKS = ("data", "thresholds", "comparison", "slices", "challenge_sets", "parity", "service", "variants")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""How much faster a variant is than FP32 here and now: both in turns, so that other work slows both.
+"""How much faster a variant is than FP32 here and now: both in turns, in seconds that the processor worked.
+
+Both answer in one thread, whose own time is taken: what else the machine does moves it little, and both alike.
 
 What a variant gains depends on the processor: with VNNI or AMX one instruction multiplies and adds integers of eight
 bits, without them three do. So nothing of this is in a bundle: the gate measures where it runs, and keeps it.
@@ -62,7 +64,7 @@ class Speed:
 
 
 def in_turns(variant: Predict, fp32: Predict, inputs: Mapping[str, np.ndarray]) -> Speed:
-    """Measure both on ``inputs``, a batch of images, in turns."""
+    """Measure both, which answer in one thread, on ``inputs``, a batch of images, in turns."""
     batch = max(len(values) for values in inputs.values())
     once = max(_seconds(predict, inputs, 2) for predict in (variant, fp32))  # the first answer is slow
     repeats = max(1, round(LEAST_S / once))
@@ -83,8 +85,8 @@ def processor() -> dict[str, object]:
 
 
 def _seconds(predict: Predict, inputs: Mapping[str, np.ndarray], repeats: int) -> float:
-    """Return the seconds of one answer, the mean of ``repeats``."""
-    began = time.perf_counter()
+    """Return the seconds that this thread worked on one answer, the mean of ``repeats``."""
+    began = time.thread_time()
     for _ in range(repeats):
         predict(inputs)
-    return (time.perf_counter() - began) / repeats
+    return (time.thread_time() - began) / repeats

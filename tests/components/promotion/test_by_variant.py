@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from components import gate, register
+from components import gate, register, report
 from components.bundles.bundle import DESCRIPTION, GOLDEN, MODEL, VARIANT_GOLDEN, VARIANT_MODEL, Bundle
 from components.project import layout
 from components.promotion import by_variant
@@ -16,7 +16,8 @@ from data import atomic
 from data.prepared import PreparedData
 from tests.components import workspace
 
-REFUSED = {"accepted": False, "tries": [{"against": ["accuracy of all: too low"]}]}
+TRY = {"products": 3, "fp32": ["node_first"], "against": ["accuracy of all: too low"]}
+REFUSED = {"accepted": False, "tries": [TRY]}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,8 @@ def carry(tolerance: float = 0.1, golden: str = GOLDEN, told: dict | None = None
     folder = layout.bundle("m")
     values = json.loads((folder / DESCRIPTION).read_text())
     values["variants"] = {
-        "int8": told or {"accepted": True, "tolerances": {"probabilities": {"absolute": tolerance}}}
+        "int8": told
+        or {"accepted": True, "tries": [TRY], "tolerances": {"probabilities": {"absolute": tolerance}}}
     }
     if told is None:
         for source, file in ((MODEL, VARIANT_MODEL), (golden, VARIANT_GOLDEN)):
@@ -83,3 +85,6 @@ def test_the_decision_keeps_what_was_found(sqlite_project, answered_here):
     assert decision.verdict == "promoted"
     assert decision.evidence["checks"]["variants"]["evidence"]["speed"]["int8"]["ratio"] > 0
     assert any(reason.startswith("variants: int8: ") for reason in decision.reasons)
+    report.run()
+    page = layout.REPORT.read_text()
+    assert "Variant <code>int8</code>: carried. In FP32 stayed 1 of 3 products: node_first." in page
