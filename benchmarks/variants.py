@@ -23,6 +23,7 @@ import yaml
 
 from benchmarks import photographs
 from benchmarks.nightly import ROOT, STAGES, Project
+from benchmarks.options import described
 from components.bundles.bundle import DESCRIPTION, Bundle
 from components.variants import speed
 from data import cores
@@ -61,9 +62,7 @@ PRETRAINED = {
 
 def main() -> None:
     """Train where nothing is there, measure, and print a table and JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described(__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--images", type=int, default=1500, help="in the train split")
     parser.add_argument(
