@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -17,38 +18,65 @@ from components.project.command import main
 from components.project.sections import ModelParams
 from components.trained import base_model
 from data import atomic
+from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
-from models import checkpoint, footprint
+from models import checkpoint, footprint, launch, ranks
 from models.checkpoint import Checkpoint
 from models.run import Run, find_device, forget, processor
 from models.settings import Settings, configure
 
 
-def run(name: str) -> Path:
+def run(name: str, *, backend: str = "nccl") -> Path:
     """Train the model ``name`` of ``params.yaml`` and return its folder, ``layout.trained(name)``.
 
     A training that was killed goes on from its last resume point and ends in the same bytes.
 
+    Args:
+        name: an entry of ``params.yaml``.
+        backend: how its ranks talk to each other where it has several ``gpus``; with ``gloo`` each of them is a
+            process on the CPU, and no GPU is needed.
+
     Raises:
         UserError: a wrong entry in ``params.yaml``, no prepared data, a GPU demanded where there is none, more memory
             needed than there is, also by a GPU that runs out of it, or an edit while it ran.
+        models.launch.RankDied: of several ranks one was killed or failed.
     """
     settings = params.load()
     entry, where = settings.model(name), settings.where(name)
     base = base_model.load(entry, where)
     family, config = _settings(where, entry, base)
-    device = find_device(entry.device, f"{where}.device")
+    gpus = _gpus(entry, where, backend)
+    device = find_device("cpu" if backend == "gloo" else entry.device, f"{where}.device")
     data = PreparedData(layout.prepared(entry.dataset))
     data.spec.require(family.TASK, f"{where}.dataset")
     if batch_size.is_auto(entry):
         sought = _key(entry, config, data.spec, device)
-        size = batch_size.kept(name, sought) or footprint.largest_batch(family, config, data, device, where)
+        size = batch_size.kept(name, sought) or footprint.largest_batch(
+            family, config, data, device, where, entry.gpus
+        )
         batch_size.keep(name, size, sought)
         print(f"train {name}: batch_size: auto is {size}", file=sys.stderr)
         config = config.model_copy(update={batch_size.KEY: size})
-    needed = footprint.require(family, config, data, device, where)
-    print(f"train {name}: {needed}", file=sys.stderr)
+    _require_rows(entry, config, data, where)
+    needed = footprint.require(family, footprint.of_rank(config, entry.gpus), data, device, where)
+    each = "" if entry.gpus == 1 else f" on each of {entry.gpus} GPUs"
+    print(f"train {name}: {needed}{each}", file=sys.stderr)
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"
+    if entry.gpus == 1:
+        _fit(name, entry, config, device, resume_file)
+    else:
+        launch.launch(_fit, (name, entry, config, device, resume_file), gpus=gpus, backend=backend)
+    inputs.confirm()  # before the resume point goes: whoever takes an edit back goes on from there
+    forget(layout.resume(name))
+    return layout.trained(name)
+
+
+def _fit(name: str, entry: ModelParams, config: Settings, device: torch.device, resume_file: Path) -> None:
+    """Train, and write what was learned; as one of several ranks, of which the first one writes."""
+    where = params.load().where(name)
+    base = base_model.load(entry, where)
+    family = models.family(entry.family)
+    data = PreparedData(layout.prepared(entry.dataset))
     with (
         footprint.advice(config, data, where),
         Run(name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file) as training,
@@ -58,6 +86,8 @@ def run(name: str) -> Path:
             family.start(model, base)
         family.fit(model, data, training)
         speed = training.speed()
+    if not ranks.is_first():
+        return
     origin = base_model.origin(entry)
     with atomic.folder(layout.trained(name)) as folder:
         checkpoint.save(
@@ -76,9 +106,33 @@ def run(name: str) -> Path:
     weights = _sha256(layout.trained(name) / checkpoint.WEIGHTS)
     machine = {"device": device.type, "processor": processor(device), "weights_sha256": weights}
     atomic.write_json(layout.timing(name), speed | machine)
-    inputs.confirm()  # before the resume point goes: whoever takes an edit back goes on from there
-    forget(layout.resume(name))
-    return layout.trained(name)
+
+
+def _gpus(entry: ModelParams, where: str, backend: str) -> list[str | None]:
+    """Return what each rank sees of the GPUs, as ``CUDA_VISIBLE_DEVICES`` has it.
+
+    Raises:
+        UserError: there are fewer GPUs here than the entry asks for.
+    """
+    if backend == "gloo" or entry.gpus == 1:
+        return [None] * entry.gpus
+    there = torch.cuda.device_count()
+    if there < entry.gpus:
+        raise UserError(f"{where}.gpus: {entry.gpus}, but there are {there} GPUs here. Use at most {max(1, there)}.")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(there)]
+    return [name.strip() for name in names[: entry.gpus]]
+
+
+def _require_rows(entry: ModelParams, config: Settings, data: PreparedData, where: str) -> None:
+    """Check that each rank gets an example of each batch.
+
+    Raises:
+        UserError: a batch has fewer examples than there are ranks.
+    """
+    size = min(getattr(config, "batch_size", entry.gpus), len(data.train))
+    if size < entry.gpus:
+        raise UserError(f"{where}.gpus: {entry.gpus}, but a batch has {size} examples. Use at most {size} GPUs.")
 
 
 def _settings(where: str, entry: ModelParams, base: Checkpoint | None) -> tuple[ModuleType, Settings]:
@@ -100,6 +154,7 @@ def _key(entry: ModelParams, config: Settings, spec: DataSpec, device: torch.dev
         "data": spec.to_json(),
         "seed": entry.seed,
         "threads": entry.threads,
+        "gpus": entry.gpus,
         "device": processor(device),
         "torch": torch.__version__,
         "files": [_sha256(file) for file in (*sorted(set(code)), Path(__file__), *base_model.files(entry))],
@@ -120,4 +175,7 @@ def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    try:
+        main(run)
+    except launch.RankDied as error:  # no mistake of the user: another try may help
+        sys.exit(f"train {sys.argv[1]}: {error}")

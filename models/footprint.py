@@ -147,19 +147,32 @@ def _smaller(config: Settings, spec: DataSpec) -> str:
     )
 
 
+def of_rank(config: Settings, ranks: int) -> Settings:
+    """Return the settings by which what one of ``ranks`` holds is told: it computes on its part of a batch."""
+    if ranks == 1 or not hasattr(config, "batch_size"):
+        return config
+    # At least two, as a batch norm that sees no other rank wants it.
+    return config.model_copy(update={"batch_size": max(2, -(-config.batch_size // ranks))})
+
+
 def largest_batch(
-    family: ModuleType, config: Settings, data: PreparedData, device: torch.device, where: str
+    family: ModuleType,
+    config: Settings,
+    data: PreparedData,
+    device: torch.device,
+    where: str,
+    ranks: int = 1,
 ) -> int:
-    """Return the largest of :func:`batch_sizes` with which the training has room.
+    """Return the largest of :func:`batch_sizes` with which the training has room, on each of ``ranks`` devices.
 
     Raises:
         UserError: it has none with the smallest; the message begins with ``where``, the model's key.
     """
 
     def sized(size: int) -> Settings:
-        return config.model_copy(update={"batch_size": size})
+        return of_rank(config.model_copy(update={"batch_size": size}), ranks)
 
-    least, *larger = batch_sizes(config, data)
+    least, *larger = [size for size in batch_sizes(config, data) if size >= ranks] or [ranks]
     require(family, sized(least), data, device, where)
     return next((size for size in reversed(larger) if fits(family, sized(size), data, device)), least)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from data.errors import UserError
-from models import resume
+from models import ranks, resume
 from models.progress import Progress
 
 
@@ -80,7 +80,7 @@ class Run:
         history: a row of numbers per epoch or iteration, without times: it must be the same in every run.
         outcome: set by :meth:`finish`.
         generator: the generator, on ``device``, of all draws that are not torch's own (initial weights, dropout).
-        images: how many training images were processed in this process, for the speed.
+        images: how many training images were processed since it began, by all ranks, for the speed.
         done: how much of the training lies behind, in [0, 1): what a loss may change with; set before each step.
         phase: which of several trainings of one ``fit`` is on, set by that ``fit``; a resume point belongs to one.
     """
@@ -112,7 +112,7 @@ class Run:
         torch.set_num_threads(self.threads)
         torch.manual_seed(self.seed)
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
-        self._progress = Progress("train", self.name) if self.shown else None
+        self._progress = Progress("train", self.name) if self.shown and ranks.is_first() else None
         self._started = self._saved = time.monotonic()
         self._save_cost = 0.0
         return self
@@ -141,16 +141,24 @@ class Run:
             self._progress.update(done, total, unit, metrics, self.phase)
 
     def save_due(self) -> bool:
-        """Say whether it is time for a resume point."""
+        """Say whether it is time for a resume point; of several ranks the first decides."""
+        if self.resume_file is None:
+            return False
         wait = max(self.save_seconds, self._save_cost / self.save_share)
-        return self.resume_file is not None and time.monotonic() - self._saved >= wait
+        return ranks.agreed(time.monotonic() - self._saved >= wait)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write a resume point: ``state``, every random generator's state, and the history so far."""
+        """Write a resume point: ``state``, every random generator's state, and the history so far.
+
+        All ranks call it: each has random states of its own. The first one's ``state`` is written.
+        """
         started = time.monotonic()
         randomness = [torch.get_rng_state(), self.generator.get_state()]
         if self.device.type == "cuda":
             randomness.append(torch.cuda.get_rng_state(self.device))
+        randomness = [ranks.stacked(state) for state in randomness]
+        if not ranks.is_first():
+            return
         point = {"phase": self.phase, "state": dict(state), "random": randomness, "history": self.history}
         resume.save(self.resume_file, point)
         self._saved = time.monotonic()
@@ -165,7 +173,7 @@ class Run:
         if point is None or point["phase"] != self.phase:
             return None
         for restore, state in zip(self._generators(), point["random"], strict=True):
-            restore(state)
+            restore(state[ranks.number()].clone())
         self.history[:] = point["history"]
         return point["state"]
 
@@ -182,7 +190,7 @@ class Run:
             return resume.load(self.resume_file)
         except resume.Damaged as error:
             print(f"discarded, the training starts over: {error}", file=sys.stderr)
-            self.resume_file.unlink()
+            self.resume_file.unlink(missing_ok=True)  # by another rank
             return None
 
     def finish(self, *, last: Mapping[str, Tensor], steps: int, best: Mapping[str, Any]) -> None:

@@ -40,7 +40,9 @@ class ModelParams(BaseModel):
         overrides: settings of the family's ``Config`` in place of the preset's.
         seed: seeds every random draw of the training.
         device: ``auto`` takes a GPU where there is one; ``cuda`` fails where there is none.
-        threads: CPU threads of one training. Sums in another order give other bits: it is part of the recipe.
+        threads: CPU threads of one training, of each process where it has several GPUs. Sums in another order give
+            other bits: it is part of the recipe.
+        gpus: how many GPUs of one machine train it together, each on its part of every batch. Part of the recipe, too.
         variants: precisions in which export makes the graph besides FP32.
     """
 
@@ -54,6 +56,7 @@ class ModelParams(BaseModel):
     seed: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=1, ge=1)
+    gpus: int = Field(default=1, ge=1)
     variants: tuple[Literal["int8"], ...] = ()
 
     @field_validator("variants")
@@ -73,8 +76,15 @@ class ModelParams(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_new_keys(self, write: Any) -> dict[str, Any]:
-        """Leave out ``variants`` where there are none: the hash of the settings stays what it was."""
-        return {key: value for key, value in write(self).items() if key != "variants" or value}
+        """Leave out the newest keys where they are not set: the hash of the settings stays what it was."""
+        unset = {"gpus": 1, "variants": ()}
+        return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
+
+    @model_validator(mode="after")
+    def _has_a_device_for_its_gpus(self) -> ModelParams:
+        if self.gpus > 1 and self.device == "cpu":
+            raise ValueError(f"gpus: {self.gpus} and device: cpu exclude each other: leave one of them out")
+        return self
 
 
 class WeightsParams(BaseModel):

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models import ranks
+from models.blocks import draws
+
 LossName = Literal["non_saturating", "hinge", "wasserstein_gp"]
 
 
@@ -57,7 +60,8 @@ def slope_penalty(
     discriminate: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Return the mean of (|gradient| - 1)^2 somewhere between real and fake images (Gulrajani et al. 2017, eq. 3)."""
-    share = torch.rand(len(real), generator=generator, device=real.device).view(-1, *[1] * (real.ndim - 1))
+    drawn = draws.rand(len(real), generator=generator, device=real.device)
+    share = drawn.view(-1, *[1] * (real.ndim - 1))
     slopes = _gradient(discriminate, share * real + (1 - share) * fake).square().sum(dim=1).sqrt()
     return (slopes - 1).square().mean()
 
@@ -67,8 +71,15 @@ def told_apart(name: LossName, real: Tensor, fake: Tensor) -> tuple[Tensor, Tens
 
     The sides meet at 0; a Wasserstein critic has no zero, so there they meet half-way between the two means.
     """
-    middle = (real.mean() + fake.mean()) / 2 if name == "wasserstein_gp" else 0.0
+    middle = (_mean(real) + _mean(fake)) / 2 if name == "wasserstein_gp" else 0.0
     return (real > middle).float().mean(), (fake < middle).float().mean()
+
+
+def _mean(scores: Tensor) -> Tensor:
+    """Return the mean over all ranks."""
+    if ranks.count() == 1:
+        return scores.mean()
+    return ranks.total(scores.sum()) / ranks.total(torch.full_like(scores.sum(), scores.numel()))
 
 
 def _gradient(discriminate: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

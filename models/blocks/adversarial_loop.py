@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.prepared import PreparedData
+from models import ranks
+from models.blocks import synced_norm
 from models.blocks.adversarial import LossName, told_apart
 from models.blocks.batches import Batches, parts
 from models.blocks.ema import EMA
@@ -84,18 +86,21 @@ def train(
     """
     recipe: AdversarialRecipe = model.config
     pair = nn.ModuleDict({"generator": model.generator, "discriminator": model.discriminator})
-    game = _Game(pair.to(run.device), recipe, run, len(data.train))
-    held_out = Batches(data.validation, run.device, tensors=tensors)
-    for images, *others in game.steps.batches(Batches(data.train, run.device, tensors=tensors)):
-        x_bchw = unit(images)
-        game.update_discriminator(discriminator_loss, x_bchw, *others)
-        if game.steps.done % recipe.discriminator_steps == 0:
-            game.update_generator(generator_loss, x_bchw, *others)
-        if game.steps.at_epoch_end:
-            game.validated(validate(game.ema.average, held_out))
-        if run.save_due() and not game.steps.finished:
-            run.save(game.state_dict())
-    game.finish()
+    with synced_norm.across_ranks(pair):
+        game = _Game(pair.to(run.device), recipe, run, len(data.train))
+        held_out = Batches(data.validation, run.device, tensors=tensors) if ranks.is_first() else None
+        for images, *others in game.steps.batches(Batches(data.train, run.device, tensors=tensors)):
+            x_bchw = unit(images)
+            game.update_discriminator(discriminator_loss, x_bchw, *others)
+            if game.steps.done % recipe.discriminator_steps == 0:
+                game.update_generator(generator_loss, x_bchw, *others)
+            if game.steps.at_epoch_end:
+                means = game.means()
+                if held_out is not None:
+                    game.validated(means, validate(game.ema.average, held_out))
+            if not game.steps.finished and run.save_due():
+                run.save(game.state_dict())
+        game.finish()
     model.eval()
 
 
@@ -105,6 +110,7 @@ class _Game:
     def __init__(self, pair: nn.ModuleDict, recipe: AdversarialRecipe, run: Run, num_images: int) -> None:
         self.pair, self.recipe, self.run = pair, recipe, run
         self.steps = Steps(recipe, run, num_images)
+        ranks.set_out(pair)
         rates = {"generator": recipe.learning_rate, "discriminator": recipe.discriminator_learning_rate}
         self.optimizers = {
             name: torch.optim.Adam(
@@ -134,9 +140,11 @@ class _Game:
         self.steps.done += 1
         self._add({"discriminator_loss": value})
         real, fake = (torch.cat(column) for column in zip(*scores, strict=True))
-        accuracies = told_apart(self.recipe.loss, real, fake)
+        # Of this rank's rows, as much as they are of the batch: added up over the ranks it is that of all.
+        own = len(x_bchw) / self.steps.size
+        accuracies = (own * share for share in told_apart(self.recipe.loss, real, fake))
         self._add(dict(zip(("accuracy_real", "accuracy_fake"), accuracies, strict=True)))
-        self.run.images += len(x_bchw)
+        self.run.images += self.steps.size
         self.steps.show()
 
     def update_generator(self, loss: GeneratorLoss, x_bchw: Tensor, *others: Tensor) -> None:
@@ -144,12 +152,17 @@ class _Game:
         self.pair["discriminator"].requires_grad_(False)
         value = self._descend("generator", loss, x_bchw, *others)
         self.pair["discriminator"].requires_grad_(True)
-        self.ema.update()
+        if ranks.is_first():
+            self.ema.update()
         self._add({"generator_loss": value})
 
-    def validated(self, metrics: dict[str, float]) -> None:
-        """Add a row to the history: means since the last one."""
-        means = (self.sums.cpu() / self.counts).tolist()
+    def means(self) -> dict[str, float]:
+        """Return losses and accuracies by name, means since they were last asked for.
+
+        Raises:
+            UserError: one is NaN or infinite.
+        """
+        means = (ranks.total(self.sums).cpu() / self.counts).tolist()
         row = {name: mean for name, mean, count in zip(SUMS, means, self.counts, strict=True) if count}
         broken = [name for name, mean in row.items() if not math.isfinite(mean)]
         if broken:
@@ -159,9 +172,12 @@ class _Game:
             )
         self.sums.zero_()
         self.counts.zero_()
-        self.run.record(
-            step=self.steps.done, **row, **{f"validation_{key}": value for key, value in metrics.items()}
-        )
+        return row
+
+    def validated(self, means: dict[str, float], metrics: dict[str, float]) -> None:
+        """Add a row to the history."""
+        named = {f"validation_{key}": value for key, value in metrics.items()}
+        self.run.record(step=self.steps.done, **means, **named)
 
     def finish(self) -> None:
         """Put the averaged weights into the generator and tell the run how it ended."""
@@ -174,7 +190,9 @@ class _Game:
             "step": self.steps.done,
         }
         self.run.finish(last=last, steps=self.steps.done, best=best)
-        generator.load_state_dict(self.ema.average.state_dict())
+        if ranks.is_first():
+            generator.load_state_dict(self.ema.average.state_dict())
+        ranks.hand_out(self.pair)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -182,7 +200,7 @@ class _Game:
             "pair": self.pair.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "ema": self.ema.state_dict(),
-            "sums": self.sums,
+            "sums": ranks.stacked(self.sums),
             "counts": self.counts,
         }
 
@@ -192,22 +210,23 @@ class _Game:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.ema.load_state_dict(state["ema"])
-        self.sums.copy_(state["sums"])
+        self.sums.copy_(state["sums"][ranks.number()])
         self.counts.copy_(state["counts"])
 
     def _descend(self, name: str, loss: Callable[..., Tensor], x_bchw: Tensor, *others: Tensor) -> Tensor:
-        """Take a step down the gradient, which is summed over the parts of a large batch; return the loss."""
+        """Take a step down the gradient, summed over the parts of a large batch and over ranks; return this rank's loss."""
         left = 1 - self.steps.share
         optimizer = self.optimizers[name]
         for group in optimizer.param_groups:
             group["lr"] = self.rates[name] * min(1.0, 2 * left)
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), dtype=torch.float64, device=x_bchw.device)
-        for x, *belonging in parts(x_bchw, *others):
-            with self.run.autocast():
-                value = loss(x, *belonging) * (len(x) / len(x_bchw))
+        for part in parts(self.steps.size, x_bchw, *others):
+            with self.run.autocast(), ranks.sharing(part.share):
+                value = loss(*part.tensors) * part.weight
             value.backward()
             total += value.detach()
+        ranks.add_up(self.pair[name].parameters())
         optimizer.step()
         return total
 

@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from models.blocks import draws
 from models.blocks.loop import Recipe
 
 
@@ -58,7 +59,7 @@ def stretch(x_bchw: Tensor, reach: float, generator: Generator) -> Tensor:
     if reach == 0:
         return x_bchw
     num, _, height, width = x_bchw.shape
-    drawn = 2 * torch.rand(4, num, 1, generator=generator, device=x_bchw.device) - 1
+    drawn = 2 * draws.rand(4, num, 1, generator=generator, device=x_bchw.device, along=1) - 1
     rows = _nearest(height, torch.exp(drawn[0] * reach), drawn[1] * reach / 2)
     columns = _nearest(width, torch.exp(drawn[2] * reach), drawn[3] * reach / 2)
     image = torch.arange(num, device=x_bchw.device)[:, None, None]
@@ -68,7 +69,7 @@ def stretch(x_bchw: Tensor, reach: float, generator: Generator) -> Tensor:
 
 def flip(x_bchw: Tensor, generator: Generator) -> Tensor:
     """Mirror each image left to right with probability one half."""
-    mirrored = torch.rand(len(x_bchw), 1, 1, 1, generator=generator, device=x_bchw.device) < 0.5
+    mirrored = draws.rand(len(x_bchw), 1, 1, 1, generator=generator, device=x_bchw.device) < 0.5
     return torch.where(mirrored, x_bchw.flip(3), x_bchw)
 
 
@@ -79,7 +80,7 @@ def cutout(x_bchw: Tensor, size: int, generator: Generator) -> Tensor:
     num, _, height, width = x_bchw.shape
     inside = None
     for extent, shape in ((height, (num, 1, -1, 1)), (width, (num, 1, 1, -1))):
-        centre = torch.randint(extent, (num, 1), generator=generator, device=x_bchw.device)
+        centre = draws.randint(extent, num, 1, generator=generator, device=x_bchw.device)
         offset = torch.arange(extent, device=x_bchw.device) - centre + size // 2
         near = ((offset >= 0) & (offset < size)).reshape(shape)
         inside = near if inside is None else inside & near
@@ -94,4 +95,4 @@ def _nearest(size: int, scale: Tensor, start: Tensor) -> Tensor:
 
 def _offsets(num: int, reach: int, like: Tensor, generator: Generator) -> Tensor:
     """Draw [num, 1] window starts in ``0 .. 2 * reach``."""
-    return torch.randint(2 * reach + 1, (num, 1), generator=generator, device=like.device)
+    return draws.randint(2 * reach + 1, num, 1, generator=generator, device=like.device)

@@ -7,6 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from data import ahead, at_once, cores
 from data.arrays import Array
 from data.prepared import Split
+from models import ranks
 
 AHEAD = 3
 """Streamed batches that are on their way while one is being computed on."""
@@ -130,13 +132,42 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores.available(), "change")
 
 
-def parts(x_bchw: Tensor, *belonging: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield a batch in the parts that are computed on together, of equal size but for the last (:mod:`data.at_once`).
+@dataclass(frozen=True)
+class Part:
+    """What is computed on together.
 
-    One alone where the pictures are not large.
+    Attributes:
+        tensors: some rows of a batch: images, and what belongs to them.
+        share: which of all that the ranks compute on at the same time.
+        weight: how much of the whole batch it is.
     """
-    size = at_once.pictures(x_bchw.shape[1:], len(x_bchw))
-    yield from zip(*(tensor.split(size) for tensor in (x_bchw, *belonging)), strict=True)
+
+    tensors: tuple[Tensor, ...]
+    share: ranks.Share
+    weight: float
+
+
+def parts(total: int, *tensors: Tensor) -> Iterator[Part]:
+    """Yield this rank's rows of a batch in the parts that are computed on together (:mod:`data.at_once`).
+
+    One alone where the pictures are not large. All ranks have as many parts, and none that is empty.
+
+    Args:
+        total: rows of the batch, of all ranks.
+        tensors: this rank's rows: images [N, C, H, W], and what belongs to them.
+    """
+    rows = [share.rows for share in ranks.shares(total)]
+    together = at_once.pictures(tensors[0].shape[1:], max(rows))
+    if len(rows) == 1:
+        sizes = [[min(together, total - first) for first in range(0, total, together)]]
+    else:
+        number = min(-(-max(rows) // together), min(rows))
+        sizes = [[of_rank // number + (place < of_rank % number) for place in range(number)] for of_rank in rows]
+    own = sizes[ranks.number()]
+    split = zip(*(tensor.split(own) for tensor in tensors), strict=True)
+    for size, of_ranks, part in zip(own, zip(*sizes, strict=True), split, strict=True):
+        first = sum(of_ranks[: ranks.number()])
+        yield Part(part, ranks.Share(first, size, sum(of_ranks)), size / total)
 
 
 def _room(device: torch.device, arrays: Sequence[Array]) -> int:

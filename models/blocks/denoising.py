@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.blocks import diffusion
+from models.blocks import diffusion, draws
 from models.blocks.diffusion import Prediction
 
 GOLDEN = 0.6180339887498949
@@ -40,10 +40,11 @@ def draw(network: Network, image: Tensor, generator: torch.Generator) -> tuple[T
 
     One time in each of as many equal spans: the batch's mean varies less (Kingma et al. 2021, appendix I.1).
     """
-    count, device, times = len(image), image.device, len(network.alpha)
+    device, times = image.device, len(network.alpha)
     first = torch.rand(1, generator=generator, device=device)
-    spans = (first + torch.arange(count, device=device)) / count
-    noised = torch.randn(image.shape, generator=generator, device=device)
+    places, count = draws.places(len(image), device)
+    spans = (first + places) / count
+    noised = draws.randn(*image.shape, generator=generator, device=device)
     return (spans * times).long().clamp(max=times - 1), noised
 
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.prepared import Split
-from models.blocks import batches
+from models import ranks
+from models.blocks import batches, synced_norm
 from models.blocks.batches import Batches, Order, parts
 from models.blocks.ema import EMA
 from models.blocks.photographs import Change
@@ -95,19 +96,40 @@ def train(
         UserError: the loss became NaN or infinite.
     """
     model.to(run.device, memory_format=torch.channels_last)
+    with synced_norm.across_ranks(model):
+        _train(model, data, run, recipe, loss, validate, augment, tensors, keep, order, change)
+
+
+def _train(
+    model: nn.Module,
+    data: Splits,
+    run: Run,
+    recipe: Recipe,
+    loss: Loss,
+    validate: Validate,
+    augment: Augment | None,
+    tensors: tuple[str, ...],
+    keep: Keep,
+    order: Order,
+    change: Change | None,
+) -> None:
     # What the CPU changes need not wait on a GPU.
     limit = 0 if change is not None and run.device.type == "cuda" else None
     shown = Batches(data.train, run.device, limit, tensors)
     training = _Training(model, recipe, run, len(shown), keep)
-    held_out = Batches(data.validation, run.device, tensors=tensors)
+    held_out = Batches(data.validation, run.device, tensors=tensors) if ranks.is_first() else None
+    own = ranks.shares(training.steps.size)[ranks.number()]
     for images, *targets in training.steps.batches(shown, order, change):
         x_bchw = unit(images)
         if augment:
-            x_bchw = augment(x_bchw, run.generator)
+            with ranks.sharing(own):
+                x_bchw = augment(x_bchw, run.generator)
         training.update(loss, x_bchw, targets)
         if training.steps.at_epoch_end:
-            training.validated(validate(training.ema.average, held_out))
-        if run.save_due() and not training.steps.finished:
+            mean = training.mean_loss()
+            if held_out is not None:
+                training.validated(mean, validate(training.ema.average, held_out))
+        if not training.steps.finished and run.save_due():
             run.save(training.state_dict())
     training.finish()
 
@@ -126,6 +148,7 @@ class _Training:
     def __init__(self, model: nn.Module, recipe: Recipe, run: Run, num_images: int, keep: Keep) -> None:
         self.model, self.recipe, self.run, self.keep = model, recipe, run, keep
         self.steps = Steps(recipe, run, num_images)
+        ranks.set_out(model)
         self.optimizer = _adamw(model, recipe)
         self.ema = EMA(model, recipe.ema_decay)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=run.device)
@@ -145,24 +168,30 @@ class _Training:
             group["lr"] = rate * group["share"]
         self.optimizer.zero_grad(set_to_none=True)
         value = torch.zeros((), dtype=torch.float64, device=self.run.device)
-        # The gradient of a batch that is too large to be computed on together is summed over its parts.
-        for x, *belonging in parts(x_bchw, *targets):
-            with self.run.autocast():
-                of_part = loss(self.model, x, *belonging) * (len(x) / len(x_bchw))
+        # The gradient of a batch that is too large to be computed on together is summed over its parts, and over ranks.
+        for part in parts(self.steps.size, x_bchw, *targets):
+            with self.run.autocast(), ranks.sharing(part.share):
+                of_part = loss(self.model, *part.tensors) * part.weight
             of_part.backward()
             value += of_part.detach()
+        ranks.add_up(self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
-        self.ema.update()
+        if ranks.is_first():
+            self.ema.update()
         self.steps.done += 1
         self.loss_sum += value  # stays on the device: reading it here would make the GPU wait
         self.loss_count += 1
-        self.run.images += len(x_bchw)
+        self.run.images += self.steps.size
         self.steps.show()
 
-    def validated(self, metrics: dict[str, float]) -> None:
-        """Add a row to the history and keep the averaged weights if they are the best so far."""
-        mean = float(self.loss_sum) / self.loss_count
+    def mean_loss(self) -> float:
+        """Return the mean loss of the steps since it was last asked for.
+
+        Raises:
+            UserError: it is NaN or infinite.
+        """
+        mean = float(ranks.total(self.loss_sum)) / self.loss_count
         if not math.isfinite(mean):
             raise UserError(
                 f"{self.run.name}: the training loss became {mean} by step {self.steps.done}."
@@ -170,6 +199,10 @@ class _Training:
             )
         self.loss_sum.zero_()
         self.loss_count = 0
+        return mean
+
+    def validated(self, mean: float, metrics: dict[str, float]) -> None:
+        """Add a row to the history and keep the averaged weights if they are the best so far."""
         named = {f"validation_{name}": value for name, value in metrics.items()}
         self.run.record(step=self.steps.done, train_loss=mean, **named)
         if not self.best or self.keep == "last" or metrics["loss"] < self.best["value"]:
@@ -179,7 +212,9 @@ class _Training:
     def finish(self) -> None:
         """Put the best weights into the model and tell the run how it ended."""
         self.run.finish(last=self.model.state_dict(), steps=self.steps.done, best=self.best)
-        self.model.load_state_dict(self.best_weights)
+        if ranks.is_first():
+            self.model.load_state_dict(self.best_weights)
+        ranks.hand_out(self.model)
         _lay_out_contiguously(self.model)
         self.model.eval()
         # Left, they would count in the norm where the model is a part of what is trained next.
@@ -191,7 +226,7 @@ class _Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict(),
-            "loss_sum": self.loss_sum,
+            "loss_sum": ranks.stacked(self.loss_sum),
             "loss_count": self.loss_count,
             "best": self.best,
             "best_weights": self.best_weights,
@@ -199,7 +234,7 @@ class _Training:
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps.done, self.loss_count, self.best = state["step"], state["loss_count"], state["best"]
-        self.loss_sum.copy_(state["loss_sum"])
+        self.loss_sum.copy_(state["loss_sum"][ranks.number()])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for parameter, slots in self.optimizer.state.items():

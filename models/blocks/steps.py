@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
+from data.errors import UserError
+from models import ranks
 from models.blocks import batches
 from models.blocks.batches import Batches, Order
 from models.blocks.photographs import Change
@@ -28,13 +31,15 @@ class Steps:
     Attributes:
         done: steps taken so far; whoever takes one counts it.
         total: steps in all.
-        size: images a step.
+        size: images a step, of all ranks.
         in_epoch: steps of a whole epoch.
     """
 
     def __init__(self, recipe: Passes, run: Run, num_images: int) -> None:
         self._run, self._num_images = run, num_images
         self.size = min(recipe.batch_size, num_images)
+        if self.size < ranks.count():
+            raise UserError(f"{run.name}: a batch of {self.size} is too small for {ranks.count()} GPUs. Use fewer.")
         self.in_epoch = num_images // self.size
         self.total = max(recipe.epochs * self.in_epoch, recipe.least_steps)
         self.done = 0
@@ -57,7 +62,9 @@ class Steps:
     def batches(
         self, split: Batches, order: Order = batches.order, change: Change | None = None
     ) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the batches that are still to come, each epoch in an ``order`` of its own; whole ones only.
+        """Yield this rank's rows of the batches that are still to come, each epoch in an ``order`` of its own.
+
+        Of whole batches only.
 
         ``change`` draws by seed, epoch and place in the order, so that no batch depends on what was drawn before it.
         """
@@ -65,10 +72,12 @@ class Steps:
         while not self.finished:
             epoch, position = divmod(self.done, self.in_epoch)
             chosen = order(self._num_images, seed, epoch)
-            start = position * self.size
             stop = min(self.in_epoch, position + self.total - self.done)
-            changed = change and partial(_changed, change, (seed, epoch), start)
-            yield from split.read(chosen[start : stop * self.size], self.size, changed)
+            own = ranks.shares(self.size)[ranks.number()]
+            rows = torch.arange(position * self.size, stop * self.size).view(-1, self.size)
+            places = rows[:, own.first : own.first + own.rows].flatten()
+            changed = change and partial(_changed, change, (seed, epoch), places.tolist())
+            yield from split.read(chosen[places], own.rows, changed)
 
     def show(self) -> None:
         """Show how far the training is, with the latest row of its history."""
@@ -77,5 +86,7 @@ class Steps:
         self._run.progress(self.done, self.total, "step", **metrics)
 
 
-def _changed(change: Change, drawn_by: tuple[int, int], start: int, image: Tensor, place: int) -> Tensor:
-    return change(image, batches.generator(*drawn_by, start + place))
+def _changed(
+    change: Change, drawn_by: tuple[int, int], places: list[int], image: Tensor, place: int
+) -> Tensor:
+    return change(image, batches.generator(*drawn_by, places[place]))

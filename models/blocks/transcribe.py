@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from data.prepared import PreparedData
 from data.text import END
-from models.blocks import loop
+from models import ranks
+from models.blocks import draws, loop
 from models.blocks.augment import Augmented
 from models.blocks.batches import Batches
 from models.blocks.pixels import unit
@@ -66,7 +67,7 @@ class Transcribing(Augmented):
         x_bchw = self.distort(x_bchw, generator)
         if not self.flip:
             return x_bchw, texts
-        mirrored = torch.rand(len(x_bchw), generator=generator, device=x_bchw.device) < 0.5
+        mirrored = draws.rand(len(x_bchw), generator=generator, device=x_bchw.device) < 0.5
         x_bchw = torch.where(mirrored[:, None, None, None], x_bchw.flip(3), x_bchw)
         return x_bchw, torch.where(mirrored[:, None], backwards(texts), texts)
 
@@ -107,13 +108,17 @@ def wanted(texts: Tensor, end: int) -> Tensor:
 def cross_entropy(logits: Tensor, texts: Tensor, smoothing: float = 0.0, reduction: str = "mean") -> Tensor:
     """Return nats per symbol, the end among them, of ``logits`` [N, L, V] on ``texts`` int64 [N, L]."""
     targets = wanted(texts, logits.shape[-1] - 1).flatten()
-    return functional.cross_entropy(
+    nats = functional.cross_entropy(
         logits.float().flatten(0, 1),
         targets,
         ignore_index=IGNORED,
         label_smoothing=smoothing,
         reduction=reduction,
     )
+    if reduction == "sum":
+        return nats
+    symbols = (targets != IGNORED).sum()
+    return nats * (symbols / ranks.evenly(symbols, 1))
 
 
 def train(network: nn.Module, data: PreparedData, run: Run, config: Transcribing, loss: loop.Loss) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from data.prepared import PreparedData
-from models.blocks import denoising, held_out, loop
+from models.blocks import denoising, draws, held_out, loop
 from models.blocks.batches import Batches
 from models.ddpm.network import Denoiser
 from models.run import Run
@@ -19,7 +18,7 @@ def fit(model: Denoiser, data: PreparedData, run: Run) -> None:
     def loss(network: Denoiser, x_bchw: Tensor, labels: Tensor) -> Tensor:
         image = 2 * x_bchw - 1
         times, noised = denoising.draw(network, image, generator)
-        hidden = torch.rand(len(image), generator=generator, device=run.device) < config.label_dropout
+        hidden = draws.rand(len(image), generator=generator, device=run.device) < config.label_dropout
         labels = labels.masked_fill(hidden, model.num_classes)
         return denoising.errors(network, image, times, noised, labels).mean()
 

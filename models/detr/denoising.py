@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.blocks import draws
+
 NEAR, FAR = 0.4, 0.8
 """Greatest moves of a near and of a far box, in half sides; a far box moves by more than a near one."""
 
@@ -61,7 +63,7 @@ def disturb(
     shape = (num, groups, 2, objects)  # the second half of each group is far
 
     def uniform(*last: int) -> Tensor:
-        return torch.rand(*shape, *last, generator=generator, device=device)
+        return draws.rand(*shape, *last, generator=generator, device=device)
 
     sign = torch.where(uniform(4) < 0.5, -1.0, 1.0)
     reach = uniform(4)

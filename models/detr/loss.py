@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models import ranks
 from models.detr import boxes
 from models.detr.config import Config
 from models.detr.matcher import match
@@ -75,7 +76,7 @@ def matched_loss(
     picture, of_object = there.nonzero(as_tuple=True)
     place = queries[picture, of_object]
     kinds, ours, theirs = labels[picture, of_object], centre[picture, place], targets[picture, of_object]
-    objects = (there.sum() / layers).clamp(min=1)
+    objects = ranks.evenly(there.sum() / layers, 1)
     iou, giou = boxes.overlap(boxes.to_corners(ours), boxes.to_corners(theirs))
     l1, giou = (ours - theirs).abs().sum() / objects, (1 - giou).sum() / objects
     if config.classification == "cross_entropy":
@@ -84,10 +85,8 @@ def matched_loss(
         rarely = torch.where(aims == logits.shape[2] - 1, config.no_object_weight, 1.0)
         rarely = rarely if counted is None else rarely * counted
         nats = functional.cross_entropy(logits.transpose(1, 2), aims, reduction="none") * rarely
-        of_layers = nats.reshape(layers, -1).sum(dim=1) / rarely.reshape(layers, -1).sum(dim=1).clamp(
-            min=1e-9
-        )
-        return Losses(of_layers.sum(), l1, giou)
+        weights = ranks.evenly(rarely.reshape(layers, -1).sum(dim=1), 1e-9)
+        return Losses((nats.reshape(layers, -1).sum(dim=1) / weights).sum(), l1, giou)
     aims = torch.zeros_like(logits)
     aims[picture, place, kinds] = 1.0 if config.classification == "focal" else iou.detach().to(logits.dtype)
     measure = _focal if config.classification == "focal" else _varifocal

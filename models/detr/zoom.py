@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from models.blocks import draws
+
 VISIBLE = 0.4
 """Objects of which less than this share is still in the picture are no objects any more."""
 
@@ -29,7 +31,7 @@ def zoom(
     if reach == 0:
         return x_bchw, labels, corners
     num, _, height, width = x_bchw.shape
-    drawn = 2 * torch.rand(2, num, 2, generator=generator, device=x_bchw.device) - 1
+    drawn = 2 * draws.rand(2, num, 2, generator=generator, device=x_bchw.device, along=1) - 1
     scale = torch.exp(drawn[0] * reach)  # of x and of y
     start = (1 - scale) / 2 + drawn[1] * reach / 2
     rows = _weights(height, scale[:, 1], start[:, 1])[:, None]
@@ -45,7 +47,7 @@ def relight(x_bchw: Tensor, reach: float, generator: Generator) -> Tensor:
     """Change contrast about the middle grey, by up to ``reach``, and brightness, by half as much."""
     if reach == 0:
         return x_bchw
-    drawn = 2 * torch.rand(2, len(x_bchw), 1, 1, 1, generator=generator, device=x_bchw.device) - 1
+    drawn = 2 * draws.rand(2, len(x_bchw), 1, 1, 1, generator=generator, device=x_bchw.device, along=1) - 1
     return ((x_bchw - 0.5) * torch.exp(drawn[0] * reach) + 0.5 + drawn[1] * reach / 2).clamp(0, 1)
 
 

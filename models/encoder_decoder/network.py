@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from data.prepared import DataSpec
-from models.blocks import transcribe
+from models.blocks import draws, transcribe
 from models.blocks.columns import Columns
 from models.blocks.dropout import Dropout
 from models.blocks.search import search
@@ -88,7 +88,7 @@ class EncoderDecoder(nn.Module):
         for place in range(self.longest):
             symbols = right[:, place]
             if place and forcing < 1:
-                forced = torch.rand(symbols.shape, generator=generator, device=symbols.device) < forcing
+                forced = draws.rand(*symbols.shape, generator=generator, device=symbols.device) < forcing
                 symbols = torch.where(forced, symbols, logits[-1].argmax(dim=-1))
             found, state, _ = self.step(symbols, state, memory, keys)
             logits.append(found)

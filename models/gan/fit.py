@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from data import at_once
 from data.prepared import PreparedData
-from models.blocks import adversarial, adversarial_loop, noise
+from models.blocks import adversarial, adversarial_loop, draws, noise
 from models.blocks.batches import Batches
 from models.blocks.pixels import unit
 from models.gan.network import GAN
@@ -23,7 +23,7 @@ def fit(model: GAN, data: PreparedData, run: Run) -> None:
     loss = adversarial.LOSSES[config.loss]
 
     def generate(labels: Tensor) -> Tensor:
-        drawn = torch.randn(len(labels), config.latents, generator=run.generator, device=run.device)
+        drawn = draws.randn(len(labels), config.latents, generator=run.generator, device=run.device)
         return model.generator(drawn, labels)
 
     def discriminator_loss(x_bchw: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from data.arrays import whole
 from data.prepared import Split
+from models.blocks import draws
 from models.blocks.pixels import unit
 
 
@@ -30,7 +31,7 @@ class Shots:
 
         They are drawn with replacement from the same person's other pictures; of who has one only, it is the shot.
         """
-        drawn = torch.rand(len(places), num, generator=generator, device=places.device)
+        drawn = draws.rand(len(places), num, generator=generator, device=places.device)
         others = (self._count[places] - 1)[:, None]
         chosen = (drawn * others).long().minimum((others - 1).clamp(min=0))
         chosen += (chosen >= self._rank[places][:, None]) & (others > 0)

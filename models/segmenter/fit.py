@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.prepared import UNCOUNTED, PreparedData
+from models import ranks
 from models.blocks import fine_tuning, loop
 from models.blocks.batches import Batches
 from models.blocks.pixels import unit
@@ -84,5 +85,5 @@ class Nats(NamedTuple):
 
     def loss(self, class_weight: float) -> Tensor:
         """Return the mean of the first part and, ``class_weight`` times, that of the second; 0 of no pixels."""
-        ground = self.ground / self.counted.clamp(min=1)
-        return ground + class_weight * self.classes / self.objects.clamp(min=1)
+        ground = self.ground / ranks.evenly(self.counted, 1)
+        return ground + class_weight * self.classes / ranks.evenly(self.objects, 1)

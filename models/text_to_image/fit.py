@@ -7,7 +7,7 @@ from torch import Tensor
 
 from data.captions import PADDING
 from data.prepared import PreparedData
-from models.blocks import denoising, held_out, loop
+from models.blocks import denoising, draws, held_out, loop
 from models.blocks.batches import Batches
 from models.blocks.gaussian import divergence
 from models.blocks.pixels import unit
@@ -44,7 +44,7 @@ def _autoencode(model: LatentDiffusion, data: PreparedData, run: Run) -> None:
         return apart + weight * divergence(mean.flatten(1), log_variance.flatten(1)) / model.dim
 
     def loss(network: Autoencoder, x_bchw: Tensor, _: Tensor) -> Tensor:
-        drawn = torch.randn(len(x_bchw), *model.shape, generator=run.generator, device=run.device)
+        drawn = draws.randn(len(x_bchw), *model.shape, generator=run.generator, device=run.device)
         return error(network, x_bchw, drawn).mean()
 
     def validate(network: Autoencoder, split: Batches) -> dict[str, float]:
@@ -87,7 +87,7 @@ def drawn(network: LatentDiffusion, x_bchw: Tensor, run: Run) -> tuple[Tensor, T
 
 def hidden(captions: Tensor, share: float, run: Run) -> Tensor:
     """Return captions int64 [N, L] with a ``share`` of them hidden, for guidance."""
-    chosen = torch.rand(len(captions), generator=run.generator, device=run.device) < share
+    chosen = draws.rand(len(captions), generator=run.generator, device=run.device) < share
     return captions.masked_fill(chosen[:, None], PADDING)
 
 

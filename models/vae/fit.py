@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from data.prepared import PreparedData
-from models.blocks import held_out, loop
+from models.blocks import draws, held_out, loop
 from models.blocks.batches import Batches
 from models.run import Run
 from models.vae.network import VAE
@@ -21,7 +20,7 @@ def fit(model: VAE, data: PreparedData, run: Run) -> None:
     bits = model.dim * math.log(2)
 
     def loss(network: nn.Module, x_bchw: Tensor, labels: Tensor) -> Tensor:
-        drawn = torch.randn(len(x_bchw), model.config.latents, generator=run.generator, device=run.device)
+        drawn = draws.randn(len(x_bchw), model.config.latents, generator=run.generator, device=run.device)
         return -network(x_bchw, drawn, labels).mean() / bits
 
     def validate(network: nn.Module, split: Batches) -> dict[str, float]:
