@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -45,6 +46,8 @@ def run(name: str, *, backend: str = "nccl") -> Path:
     entry, where = settings.model(name), settings.where(name)
     base = base_model.load(entry, where)
     family, config = _settings(where, entry, base)
+    if entry.gpus > 1 and getattr(family, "ONE_DEVICE", False):
+        raise UserError(f"{where}.gpus: {entry.gpus}, but a {entry.family!r} is fitted on one. Leave it out.")
     gpus = _gpus(entry, where, backend)
     device = find_device("cpu" if backend == "gloo" else entry.device, f"{where}.device")
     data = PreparedData(layout.prepared(entry.dataset))
@@ -62,24 +65,41 @@ def run(name: str, *, backend: str = "nccl") -> Path:
     each = "" if entry.gpus == 1 else f" on each of {entry.gpus} GPUs"
     print(f"train {name}: {needed}{each}", file=sys.stderr)
     resume_file = layout.resume(name) / _key(entry, config, data.spec, device) / "point.safetensors"
+    job = _Job(name, where, entry, config, device, resume_file)
     if entry.gpus == 1:
-        _fit(name, entry, config, device, resume_file)
+        _fit(job, base, data)
     else:
-        launch.launch(_fit, (name, entry, config, device, resume_file), gpus=gpus, backend=backend)
+        launch.launch(_be_rank, (job,), gpus=gpus, backend=backend)
     inputs.confirm()  # before the resume point goes: whoever takes an edit back goes on from there
     forget(layout.resume(name))
     return layout.trained(name)
 
 
-def _fit(name: str, entry: ModelParams, config: Settings, device: torch.device, resume_file: Path) -> None:
-    """Train, and write what was learned; as one of several ranks, of which the first one writes."""
-    where = params.load().where(name)
-    base = base_model.load(entry, where)
+@dataclass(frozen=True)
+class _Job:
+    """What a rank is told of a training; ``where`` is its key in ``params.yaml``."""
+
+    name: str
+    where: str
+    entry: ModelParams
+    config: Settings
+    device: torch.device
+    resume_file: Path
+
+
+def _be_rank(job: _Job) -> None:
+    _fit(job, base_model.load(job.entry, job.where), PreparedData(layout.prepared(job.entry.dataset)))
+
+
+def _fit(job: _Job, base: Checkpoint | None, data: PreparedData) -> None:
+    """Train, and write what was learned; of several ranks the first one writes."""
+    name, entry, config = job.name, job.entry, job.config
     family = models.family(entry.family)
-    data = PreparedData(layout.prepared(entry.dataset))
     with (
-        footprint.advice(config, data, where),
-        Run(name, seed=entry.seed, device=device, threads=entry.threads, resume_file=resume_file) as training,
+        footprint.advice(config, data, job.where),
+        Run(
+            name, seed=entry.seed, device=job.device, threads=entry.threads, resume_file=job.resume_file
+        ) as training,
     ):
         model = family.build(config, data.spec)
         if base is not None:
@@ -104,7 +124,7 @@ def _fit(name: str, entry: ModelParams, config: Settings, device: torch.device, 
             family.save_pretrained(model, folder / "huggingface")
         _write_history(folder / "history.csv", training.history)
     weights = _sha256(layout.trained(name) / checkpoint.WEIGHTS)
-    machine = {"device": device.type, "processor": processor(device), "weights_sha256": weights}
+    machine = {"device": job.device.type, "processor": processor(job.device), "weights_sha256": weights}
     atomic.write_json(layout.timing(name), speed | machine)
 
 
@@ -118,7 +138,9 @@ def _gpus(entry: ModelParams, where: str, backend: str) -> list[str | None]:
         return [None] * entry.gpus
     there = torch.cuda.device_count()
     if there < entry.gpus:
-        raise UserError(f"{where}.gpus: {entry.gpus}, but there are {there} GPUs here. Use at most {max(1, there)}.")
+        raise UserError(
+            f"{where}.gpus: {entry.gpus}, but there are {there} GPUs here. Use at most {max(1, there)}."
+        )
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(index) for index in range(there)]
     return [name.strip() for name in names[: entry.gpus]]
@@ -130,9 +152,13 @@ def _require_rows(entry: ModelParams, config: Settings, data: PreparedData, wher
     Raises:
         UserError: a batch has fewer examples than there are ranks.
     """
-    size = min(getattr(config, "batch_size", entry.gpus), len(data.train))
+    if entry.gpus == 1:
+        return
+    size = min(config.batch_size, len(data.train))
     if size < entry.gpus:
-        raise UserError(f"{where}.gpus: {entry.gpus}, but a batch has {size} examples. Use at most {size} GPUs.")
+        raise UserError(
+            f"{where}.gpus: {entry.gpus}, but a batch has {size} examples. Use at most {size} GPUs."
+        )
 
 
 def _settings(where: str, entry: ModelParams, base: Checkpoint | None) -> tuple[ModuleType, Settings]:

@@ -158,12 +158,12 @@ def _make(made: Reproduction, recorded: dict[str, Any], limits: Mapping[str, flo
             if again:
                 tell(stage.address, "is made again")
             try:
-                with machine.gpu(_wants_gpu(stage)) as gpu:
+                with machine.gpus(_gpus(stage)) as gpus:
                     process = StageProcess(
                         stage.name,
                         logs / f"{stage.address}.log",
-                        {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu},
-                        programs=fork_server.programs() if gpu is None else None,
+                        {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {},
+                        programs=None if gpus else fork_server.programs(),
                         force=again,
                     )
                     how = process.run(time_limits.seconds(stage.kind, limits))
@@ -174,13 +174,15 @@ def _make(made: Reproduction, recorded: dict[str, Any], limits: Mapping[str, flo
             tell(stage.address, f"{how}; {'the same bytes' if then == now else 'other bytes'}")
 
 
-def _wants_gpu(stage: dag.Stage) -> bool:
-    """Whether a stage computes on a GPU where there is one, by the parameters of the version."""
+def _gpus(stage: dag.Stage) -> int:
+    """Return on how many GPUs a stage computes where there are some, by the parameters of the version."""
     if stage.kind not in ("train", "evaluate"):
-        return False
+        return 0
     values = yaml.safe_load(params.FILE.read_text())  # not checked: it was written for the code of that time
     entries = [section[stage.item] for key in KEPT if stage.item in (section := values.get(key) or {})]
-    return entries[0].get("device", "auto") != "cpu"
+    if entries[0].get("device", "auto") == "cpu":
+        return 0
+    return entries[0].get("gpus", 1) if stage.kind == "train" else 1
 
 
 def _read_lock() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from components.project.sections import Params
 from data.errors import UserError, first_line
 from flows.prefect_api import address
 from flows.processes import locks, reaper
-from flows.retraining import summary
+from flows.retraining import machine, summary
 from flows.retraining.plan import Plan
 from flows.stages import fork_server, leftovers, push, up_to_date, verified_remotes
 from flows.workspace import catalog
@@ -80,6 +80,7 @@ def _run(
     plan = Plan.make(settings, models, force=force)
     table, is_recorded = None, True
     if plan.may_run or push.is_owed() or not summary.is_decided(models):
+        machine.require_gpus(settings, [stage.item for stage in plan.may_run if stage.kind == "train"])
         outcome = _retrain(plan, tell)
         table, is_recorded = outcome.table, not outcome.unrecorded
         if outcome.failures or outcome.is_cancelled:

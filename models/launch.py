@@ -63,7 +63,9 @@ def launch(
             for number, gpu in enumerate(gpus):
                 receiving, sending = context.Pipe(duplex=False)
                 place = number, len(gpus), backend, Path(folder) / "meeting"
-                process = context.Process(target=_be, args=(place, gpu, sending, work, arguments), daemon=True)
+                process = context.Process(
+                    target=_be, args=(place, gpu, sending, work, arguments), daemon=True
+                )
                 process.start()
                 sending.close()
                 started.append(_Rank(number, process, receiving))

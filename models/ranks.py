@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,9 @@ def is_first() -> bool:
 
 
 def shares(total: int) -> list[Share]:
-    """Return the share of each rank in a batch of ``total`` rows: neighbours, and as many as the others, or one more."""
+    """Return the share of each rank in a batch of ``total`` rows: as many rows as the others have, or one more."""
     bounds = [rank * total // count() for rank in range(count() + 1)]
-    return [Share(first, stop - first, total) for first, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [Share(first, stop - first, total) for first, stop in pairwise(bounds)]
 
 
 def share() -> Share | None:
@@ -177,7 +178,9 @@ def add_up(parameters: Iterable[nn.Parameter]) -> None:
     for gradient, values in zip(gradients, summed, strict=True):
         gradient.copy_(values.view(gradient.shape))
     for place, (parameter, gradient) in enumerate(zip(wanted, gradients, strict=True)):
-        if parameter.grad is None and having[place] > 0:  # read only where it is needed: a GPU would wait for it
+        if (
+            parameter.grad is None and having[place] > 0
+        ):  # read only where it is needed: a GPU would wait for it
             parameter.grad = gradient
 
 

@@ -1,4 +1,4 @@
-"""What this machine holds: how many stages run side by side, and one training to a GPU."""
+"""What this machine holds: how many stages run side by side, and which training has which GPUs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from components.project.sections import Params
 from data.cores import available
+from data.errors import UserError
 
 
 def gpus() -> list[str]:
@@ -27,8 +29,28 @@ def gpus() -> list[str]:
     )
 
 
+def require_gpus(settings: Params, models: Iterable[str]) -> None:
+    """Check that this machine has as many GPUs as each of ``models`` is to be trained on.
+
+    Raises:
+        UserError: it has fewer; a line for each model.
+    """
+    several = {name: settings.model(name).gpus for name in models if settings.model(name).gpus > 1}
+    if not several:
+        return
+    there = len(gpus())
+    lacking = [
+        f"{settings.where(name)}.gpus: {wanted}, but this machine has {there}. Use at most {max(1, there)}, or leave it"
+        " out: a model is trained on one GPU, or on the CPU where there is none."
+        for name, wanted in several.items()
+        if wanted > there
+    ]
+    if lacking:
+        raise UserError("\n".join(lacking))
+
+
 class Machine:
-    """Cores shared between stages, and GPUs leased to one training each."""
+    """Cores shared between stages, and GPUs leased to a training each, or several to one."""
 
     def __init__(self, cores: int | None = None, devices: list[str] | None = None) -> None:
         """Count ``cores`` and GPU ``devices``, by default those of this machine."""
@@ -65,27 +87,34 @@ class Machine:
         return min((demand for demand in self._waiting if demand[1] <= self._free), default=None)
 
     @contextmanager
-    def gpu(self, wanted: bool) -> Iterator[str | None]:
-        """Hold one GPU and yield its index; None at once when none is wanted or there is none.
+    def gpus(self, count: int) -> Iterator[list[str]]:
+        """Hold ``count`` GPUs and yield their indices; of a demand for more than there are all, which may be none.
 
-        The lease is a file lock: the kernel drops it when its holder dies, so no crash leaves a GPU taken, and two
-        projects on one machine see each other's.
+        A lease is a file lock: the kernel drops it when its holder dies, so no crash leaves a GPU taken, and two
+        projects on one machine see each other's. Who wants several keeps each that becomes free until it has all, or
+        those who want one would always be before it; there is one such at a time, or two might wait for each other's.
         """
-        if not wanted or not self.devices:
-            yield None
+        count = min(count, len(self.devices))
+        if not count:
+            yield []
             return
         from filelock import FileLock, Timeout
 
         folder = Path(tempfile.gettempdir()) / "darkroom-gpu-leases"
         folder.mkdir(mode=0o777, exist_ok=True)
         pause = threading.Event()
-        while True:
-            for index in self.devices:
-                lease = FileLock(folder / f"{index}.lock")
-                try:
-                    with lease.acquire(blocking=False):
-                        yield index
-                        return
-                except Timeout:
-                    continue
-            pause.wait(1.0)
+        with ExitStack() as leases:
+            held: list[str] = []
+            with FileLock(folder / "several.lock") if count > 1 else ExitStack():
+                while len(held) < count:
+                    for index in self.devices:
+                        if index in held or len(held) == count:
+                            continue
+                        try:
+                            leases.enter_context(FileLock(folder / f"{index}.lock").acquire(blocking=False))
+                        except Timeout:
+                            continue
+                        held.append(index)
+                    if len(held) < count:
+                        pause.wait(1.0)
+            yield held

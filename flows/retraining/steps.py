@@ -123,18 +123,18 @@ class Retraining:
         forced = stage.item in self._plan.forced
         if not forced and stage.address not in self._plan.stale and self.ran.isdisjoint(stage.upstream):
             return "unchanged"
-        # The GPU first: whoever waits for one must not hold cores that other stages could use.
+        # The GPUs first: whoever waits for one must not hold cores that other stages could use.
         with (
-            self._machine.gpu(self._wants_gpu(stage)) as gpu,
+            self._machine.gpus(self._gpus(stage)) as gpus,
             self._machine.threads(self._threads(stage), self._rank[stage.address], _least_threads(stage)),
         ):
             self._refuse_when_stopping(stage.address)
             self.display.started(stage.address)
             environment = {"DARKROOM_PROGRESS": str(self.display.progress_file(stage.address).absolute())}
-            if gpu is not None:
-                environment["CUDA_VISIBLE_DEVICES"] = gpu
+            if gpus:
+                environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
             # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
-            programs = self._programs if gpu is None else None
+            programs = None if gpus else self._programs
             if self.is_elsewhere(stage.address):
                 how = self._elsewhere(stage, environment, programs, forced)
             else:
@@ -173,14 +173,18 @@ class Retraining:
     def _threads(self, stage: dag.Stage) -> int:
         if stage.kind in ("ingest", "prepare"):
             return self._machine.cores
-        return (
-            1
-            if stage.kind in ("validate", "labels", "judge", "weights")
-            else self._plan.settings.model(stage.item).threads
-        )
+        if stage.kind in ("validate", "labels", "judge", "weights"):
+            return 1
+        entry = self._plan.settings.model(stage.item)
+        return entry.threads * entry.gpus if stage.kind == "train" else entry.threads
 
-    def _wants_gpu(self, stage: dag.Stage) -> bool:
-        return stage.kind in ("train", "evaluate") and self._plan.settings.model(stage.item).device != "cpu"
+    def _gpus(self, stage: dag.Stage) -> int:
+        if stage.kind not in ("train", "evaluate"):
+            return 0
+        entry = self._plan.settings.model(stage.item)
+        if entry.device == "cpu":
+            return 0
+        return entry.gpus if stage.kind == "train" else 1
 
     def _register(self, model: str) -> str:
         from components import register

@@ -146,5 +146,8 @@ class StageProcess:
         if killed and not own:
             told = f"{self.name} was killed by signal {signal.SIGKILL:d} (out of memory?)"
             return StageFailed(f"{told}\nLog: {self.log}", is_transient=True, was_killed=True)
+        lost = re.search(r"^train \S+: (rank \d+ of \d+ was killed by .*)$", printed, flags=re.MULTILINE)
+        if lost and not own:
+            return StageFailed(f"{lost.group(1)}\nLog: {self.log}", is_transient=True, was_killed=True)
         message = own.group(1) if own else "\n".join(printed.strip().splitlines()[-12:])
         return StageFailed(f"{message.strip()}\nLog: {self.log}", is_transient=own is None)

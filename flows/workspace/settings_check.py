@@ -32,7 +32,7 @@ def check(settings: Params) -> None:
     Raises:
         UserError: a line for each mistake.
     """
-    looked = (_schedules, _alerts, _families, _variants, _metrics, _slices, _overrides)
+    looked = (_schedules, _alerts, _families, _gpus, _variants, _metrics, _slices, _overrides)
     if found := [told for look in looked for told in look(settings)]:
         raise UserError("\n".join(found))
 
@@ -87,6 +87,14 @@ def _variants(settings: Params) -> Iterator[str]:
         known = _constant(_FAMILIES / entry.family / "__init__.py", "VARIANTS") if entry.variants else ()
         if told := entry.wrong_variant(known or ()):
             yield f"{settings.where(name)}.{told}"
+
+
+def _gpus(settings: Params) -> Iterator[str]:
+    """Yield which models are to be trained on several GPUs by a family that uses one."""
+    for name, entry in (settings.catalog | settings.all_models).items():
+        if entry.gpus > 1 and _constant(_FAMILIES / entry.family / "__init__.py", "ONE_DEVICE"):
+            told = f"but a {entry.family!r} is fitted on one device. Leave it out"
+            yield f"{settings.where(name)}.gpus: {entry.gpus}, {told}."
 
 
 def _of_weights(settings: Params, name: str, where: str) -> Iterator[str]:

@@ -214,7 +214,7 @@ class _Game:
         self.counts.copy_(state["counts"])
 
     def _descend(self, name: str, loss: Callable[..., Tensor], x_bchw: Tensor, *others: Tensor) -> Tensor:
-        """Take a step down the gradient, summed over the parts of a large batch and over ranks; return this rank's loss."""
+        """Take a step down the gradient, summed over a large batch's parts and over ranks; return this rank's loss."""
         left = 1 - self.steps.share
         optimizer = self.optimizers[name]
         for group in optimizer.param_groups:

@@ -39,7 +39,9 @@ class Steps:
         self._run, self._num_images = run, num_images
         self.size = min(recipe.batch_size, num_images)
         if self.size < ranks.count():
-            raise UserError(f"{run.name}: a batch of {self.size} is too small for {ranks.count()} GPUs. Use fewer.")
+            raise UserError(
+                f"{run.name}: a batch of {self.size} is too small for {ranks.count()} GPUs. Use fewer."
+            )
         self.in_epoch = num_images // self.size
         self.total = max(recipe.epochs * self.in_epoch, recipe.least_steps)
         self.done = 0

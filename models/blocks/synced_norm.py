@@ -21,7 +21,9 @@ def across_ranks(model: nn.Module) -> Iterator[None]:
 
     They change their class and nothing else, whoever's network they are a part of: weights and names stay.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)] if ranks.count() > 1 else []
+    norms = (
+        [module for module in model.modules() if isinstance(module, _BatchNorm)] if ranks.count() > 1 else []
+    )
     kinds = [type(norm) for norm in norms]
     for norm in norms:
         norm.__class__ = SyncedNorm

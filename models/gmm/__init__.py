@@ -14,8 +14,10 @@ from models.gmm.fit import fit
 from models.gmm.footprint import footprint
 
 TASK = "density"
+ONE_DEVICE = True
 
 __all__ = [
+    "ONE_DEVICE",
     "TASK",
     "Config",
     "GaussianMixtures",

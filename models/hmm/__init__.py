@@ -17,8 +17,10 @@ from models.hmm.footprint import footprint
 from models.hmm.viterbi import decode
 
 TASK = "density"
+ONE_DEVICE = True
 
 __all__ = [
+    "ONE_DEVICE",
     "TASK",
     "Config",
     "HiddenMarkovModels",

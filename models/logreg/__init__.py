@@ -12,5 +12,6 @@ from models.logreg.footprint import footprint
 from models.logreg.network import LogisticRegression, build, graph
 
 TASK = "classification"
+ONE_DEVICE = True
 
-__all__ = ["TASK", "Config", "LogisticRegression", "build", "fit", "footprint", "graph"]
+__all__ = ["ONE_DEVICE", "TASK", "Config", "LogisticRegression", "build", "fit", "footprint", "graph"]

@@ -17,5 +17,6 @@ from models.svm.footprint import footprint
 from models.svm.network import SupportVectorMachine, build, graph
 
 TASK = "classification"
+ONE_DEVICE = True
 
-__all__ = ["TASK", "Config", "SupportVectorMachine", "build", "fit", "footprint", "graph"]
+__all__ = ["ONE_DEVICE", "TASK", "Config", "SupportVectorMachine", "build", "fit", "footprint", "graph"]

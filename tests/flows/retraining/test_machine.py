@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+
+import pytest
 
 from flows.retraining.machine import Machine
+
+
+@pytest.fixture
+def leases(tmp_path, monkeypatch) -> Path:
+    """The folder of temporary files, in which GPUs are leased."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
 
 
 def test_threads_never_exceed_the_cores():
@@ -94,34 +105,55 @@ def test_a_demand_for_more_cores_than_there_are_gets_all():
 
 
 def test_no_gpu_wanted_or_none_there_leases_none():
-    with Machine(cores=1, devices=["7"]).gpu(wanted=False) as index:
-        assert index is None
-    with Machine(cores=1, devices=[]).gpu(wanted=True) as index:
-        assert index is None
+    with Machine(cores=1, devices=["7"]).gpus(0) as held:
+        assert held == []
+    with Machine(cores=1, devices=[]).gpus(1) as held:
+        assert held == []
 
 
-def test_one_training_to_a_gpu(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_one_training_to_a_gpu(leases):
     machine = Machine(cores=4, devices=["0", "1"])
-    with machine.gpu(wanted=True) as first, machine.gpu(wanted=True) as second:
-        assert {first, second} == {"0", "1"}
-        waiting = threading.Thread(target=lambda: machine.gpu(wanted=True).__enter__(), daemon=True)
+    with machine.gpus(1) as first, machine.gpus(1) as second:
+        assert first + second == ["0", "1"]
+        waiting = threading.Thread(target=lambda: machine.gpus(1).__enter__(), daemon=True)
         waiting.start()
         waiting.join(0.3)
         assert waiting.is_alive()
 
 
-def test_a_killed_holder_frees_its_gpu(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_who_wants_several_gpus_keeps_those_that_become_free(leases):
+    machine = Machine(cores=4, devices=["0", "1"])
+    got: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def lease(count: int) -> None:
+        with machine.gpus(count) as held:
+            got.put(held)
+
+    with machine.gpus(1):
+        for _ in range(2):
+            threading.Thread(target=lease, args=(2,), daemon=True).start()
+        time.sleep(0.3)
+        threading.Thread(target=lease, args=(1,), daemon=True).start()
+        with pytest.raises(queue.Empty):  # the other GPU is kept for the first of the two
+            got.get(timeout=0.5)
+    assert sorted(len(got.get(timeout=30)) for _ in range(3)) == [1, 2, 2]
+
+
+def test_a_demand_for_more_gpus_than_there_are_gets_all(leases):
+    with Machine(cores=1, devices=["0", "1"]).gpus(4) as held:
+        assert held == ["0", "1"]
+
+
+def test_a_killed_holder_frees_its_gpus(leases):
     holder = (
         "import time\nfrom flows.retraining.machine import Machine\n"
-        "with Machine(1, ['0']).gpu(True):\n  print('held', flush=True)\n  time.sleep(60)"
+        "with Machine(1, ['0', '1']).gpus(2):\n  print('held', flush=True)\n  time.sleep(60)"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", holder], stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}
+        [sys.executable, "-c", holder], stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(leases)}
     )
     assert process.stdout.readline() == b"held\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with Machine(cores=1, devices=["0"]).gpu(wanted=True) as index:
-        assert index == "0"
+    with Machine(cores=1, devices=["0", "1"]).gpus(2) as held:
+        assert held == ["0", "1"]
