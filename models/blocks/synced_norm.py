@@ -42,7 +42,7 @@ class SyncedNorm(_BatchNorm):
         if not self.training:
             return super().forward(x)
         others = [axis for axis in range(x.ndim) if axis != 1]
-        wide = x.float()
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
         size = x.numel() // x.shape[1]
         mean = wide.mean(dim=others)
         spread = (wide - _over(mean, x)).square().sum(dim=others)

@@ -21,4 +21,6 @@ HOOKS = {
     "word_attention": ("dreambooth", "lora", "text_to_image"),
 }
 """Hook to families. A family that loses one, or gets one that is not here, fails the contract."""
+ONE_DEVICE = ("gmm", "hmm", "logreg", "svm")
+"""Families that are fitted by other means than steps down a gradient of a batch: no ranks can share that."""
 WALKS = [(walk, family) for walk in ("interpolate", "traverse", "trajectory") for family in HOOKS[walk]]

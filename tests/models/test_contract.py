@@ -22,7 +22,7 @@ from components.trained.torch_model import arguments
 from models import checkpoint
 from models.registry import FAMILIES
 from tests.models import exported, tiny, training_process
-from tests.models.hooks import HOOKS, REQUIRED, WALKS
+from tests.models.hooks import HOOKS, ONE_DEVICE, REQUIRED, WALKS
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 EXPORTED_BY_RUNS = ("text_to_image", "lora", "dreambooth", "controlnet")
@@ -102,6 +102,7 @@ def test_exports_the_contract(family):
     assert functions - REQUIRED == {hook for hook, families in HOOKS.items() if family in families}
     assert hasattr(module, "BASE") == (family in HOOKS["start"])
     assert family not in HOOKS["start"] or module.BASE in FAMILIES
+    assert getattr(module, "ONE_DEVICE", False) == (family in ONE_DEVICE)
     assert module.TASK != "density" or family in HOOKS["log_likelihood"]
 
 
