@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -40,6 +41,20 @@ train.Run = functools.partial(Run, save_seconds=0.0, save_share=math.inf)
 train.run({NAME!r})
 """
 """The stage with a resume point at every opportunity."""
+
+
+BY_TWO = f"""
+import functools
+import math
+from components import train
+from models import launch
+from models.run import Run
+
+train.Run = functools.partial(Run, save_seconds=0.0, save_share=math.inf)
+launch.launch = functools.partial(launch.launch, method="fork")
+train.run({NAME!r}, backend="gloo")
+"""
+"""The stage as two ranks on the CPU, which are started in no time, with a resume point at every opportunity."""
 
 
 @pytest.fixture
@@ -114,6 +129,75 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(shapes):
     assert start(f"from components import train; train.run({NAME!r})").wait() == 0
     assert outs() == whole
     assert not layout.resume(NAME).exists()
+
+
+@pytest.mark.slow  # tests/models/test_launch.py kills a rank of a training without the stage around it
+def test_a_rank_that_is_killed_ends_the_stage_and_the_next_try_goes_on(shapes):
+    change(gpus=2, overrides={"epochs": 60, "widths": [4, 8], "batch_size": 15})
+    assert start(BY_TWO).wait() == 0
+    whole = outs()
+    stage = start(BY_TWO, stderr=subprocess.PIPE)
+    while not list(layout.resume(NAME).glob("*/point.safetensors")):
+        assert stage.poll() is None, "the training was over before it could be killed"
+        time.sleep(0.001)
+    ranks = psutil.Process(stage.pid).children()
+    assert len(ranks) == 2
+    ranks[1].kill()
+    _, told = stage.communicate(timeout=10)
+    assert stage.returncode != 0
+    assert "rank 1 of 2 was killed by signal 9 (out of memory?). The other ranks were ended." in told
+    assert not any(rank.is_running() for rank in ranks)
+    assert start(BY_TWO).wait() == 0
+    assert outs() == whole
+    assert not layout.resume(NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"gpus": 2}, r"models.shapes-cnn.gpus: 2, but there are 1 GPUs here. Use at most 1."),
+        ({"gpus": 2, "device": "cpu"}, r"models.shapes-cnn: gpus: 2 and device: cpu exclude each other"),
+        (
+            {"gpus": 2, "family": "gmm", "overrides": {}},
+            r"models.shapes-cnn.gpus: 2, but a 'gmm' is fitted on one. Leave it out.",
+        ),
+    ],
+)
+def test_gpus_that_cannot_be_used_are_told(shapes, monkeypatch, entry, told):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    change(**entry)
+    with pytest.raises(UserError, match=rf"^params.yaml: {told}"):
+        train.run(NAME)
+
+
+def test_more_gpus_than_a_batch_has_examples_are_told(shapes):
+    change(gpus=3, overrides=SHORT | {"batch_size": 2})
+    with pytest.raises(
+        UserError, match=r"models.shapes-cnn.gpus: 3, but a batch has 2 examples. Use at most 2"
+    ):
+        train.run(NAME, backend="gloo")
+
+
+def test_each_rank_sees_one_of_the_visible_gpus(shapes, monkeypatch):
+    seen, points = [], [resume_point(monkeypatch)]
+
+    def launched(_, arguments, gpus, backend):
+        seen.append((gpus, backend))
+        points.append(arguments[0].resume_file)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(train.launch, "launch", launched)
+    change(gpus=2)
+    for visible in ("5,7,8", None):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with pytest.raises(ZeroDivisionError):
+            train.run(NAME)
+    assert seen == [(["5", "7"], "nccl"), (["0", "1"], "nccl")]
+    # Sums over two ranks are other sums: they never resume what one began.
+    assert points[0] != points[1] == points[2]
 
 
 def test_settings_edited_meanwhile_fail_it_and_the_resume_point_stays(shapes):

@@ -57,7 +57,9 @@ def go_through(trainings: Sequence[Training]) -> None:
     torch.set_num_threads(1)
     for training in trainings:
         gradients: list[torch.Tensor] = []
-        hook = register_optimizer_step_pre_hook(lambda optimizer, *_, to=gradients: to.append(_flat(optimizer)))
+        hook = register_optimizer_step_pre_hook(
+            lambda optimizer, *_, to=gradients: to.append(_flat(optimizer))
+        )
         with _precisely() if training.precisely else nullcontext():
             _train(training, gradients)
         hook.remove()

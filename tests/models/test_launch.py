@@ -45,7 +45,11 @@ def launched(work: Callable[..., None], *arguments: object, method: str = "forks
     ("how", "error", "told"),
     [
         ("mistake", UserError, r"^params.yaml: models.x.overrides: is wrong$"),
-        ("killed", launch.RankDied, r"^rank 1 of 2 was killed by signal 9 .*goes on from the last resume point\.$"),
+        (
+            "killed",
+            launch.RankDied,
+            r"^rank 1 of 2 was killed by signal 9 .*goes on from the last resume point\.$",
+        ),
         ("failed", launch.RankDied, r"(?s)^rank 1 of 2 failed\..*ZeroDivisionError: failed"),
         ("silent", launch.RankDied, r"^rank 1 of 2 ended with status 3 and without a word\."),
     ],
@@ -57,7 +61,9 @@ def test_a_rank_that_fails_ends_all_and_it_is_said_why(tmp_path, how, error, tol
 
 
 def test_ranks_end_with_who_started_them(tmp_path):
-    parent = get_context("forkserver").Process(target=launched, args=(wait, tmp_path), kwargs={"method": "fork"})
+    parent = get_context("forkserver").Process(
+        target=launched, args=(wait, tmp_path), kwargs={"method": "fork"}
+    )
     parent.start()
     until(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
     parent.kill()

@@ -24,7 +24,9 @@ def probe(out: Path) -> None:
     torch.set_num_threads(1)  # no threads of PyTorch's survive a fork
     number = ranks.number()
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)).to(memory_format=torch.channels_last)
-    model.register_buffer("flags", torch.tensor([True, False]) if number == 0 else torch.tensor([False, False]))
+    model.register_buffer(
+        "flags", torch.tensor([True, False]) if number == 0 else torch.tensor([False, False])
+    )
     for parameter in model.parameters():
         nn.init.constant_(parameter, number + 1)
     ranks.hand_out(model)

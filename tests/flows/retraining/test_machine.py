@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from components.project.sections import Params
+from data.errors import UserError
+from flows.retraining import machine
 from flows.retraining.machine import Machine
 
 
@@ -157,3 +160,20 @@ def test_a_killed_holder_frees_its_gpus(leases):
     process.wait()
     with Machine(cores=1, devices=["0", "1"]).gpus(2) as held:
         assert held == ["0", "1"]
+
+
+def test_a_model_for_more_gpus_than_there_are_is_refused(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    entries = {
+        name: {"family": "cnn", "dataset": "digits", "gpus": count} for name, count in (("a", 2), ("b", 3))
+    }
+    settings = Params.model_validate({"datasets": {"digits": "x"}, "models": entries})
+    assert machine.gpus() == ["3", "5"]
+    machine.require_gpus(settings, ["a"])
+    with pytest.raises(
+        UserError, match=r"^params.yaml: models.b.gpus: 3, but this machine has 2. Use at most 2"
+    ):
+        machine.require_gpus(settings, ["a", "b"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(UserError, match=r"models.a.gpus: 2, but this machine has 0. .*\n.*models.b"):
+        machine.require_gpus(settings, ["a", "b"])

@@ -58,6 +58,10 @@ def load(models: dict | None = None, overrides: bool = False, **sections: dict) 
             "classification.",
         ),
         (
+            {"models": {"digits-gmm": {"gpus": 2}}},
+            "params.yaml: models.digits-gmm.gpus: 2, but a 'gmm' is fitted on one device. Leave it out.",
+        ),
+        (
             {"models": {"digits-cnn": {"family": "lora"}}},
             "params.yaml: models.digits-cnn.family: 'lora' starts from the weights of a 'text_to_image': it belongs",
         ),
