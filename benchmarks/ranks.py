@@ -1,7 +1,7 @@
 """Images a second of a training by two ranks on two cores, against one rank on one core, with the same batches.
 
 ``python -m benchmarks.ranks [--families cnn vit ddpm] [--batch-size N] [--steps N] [--rounds N] [--json FILE]``, after
-``darkroom run digits-logreg`` has prepared the data. Each rank is a process with one thread that is kept on one core, and
+``darkroom run digits-logreg`` has prepared the data. Each rank is a process with one thread that is kept on one core;
 they talk by gloo, as GPUs do by NCCL. The two ways take turns, and a warm-up comes before each: what is measured is
 ``fit`` alone, with its validation at the end of each epoch by the first rank. The median of the rounds counts.
 

@@ -77,8 +77,8 @@ class ModelParams(BaseModel):
     @model_serializer(mode="wrap")
     def _without_new_keys(self, write: Any) -> dict[str, Any]:
         """Leave out the newest keys where they are not set: the hash of the settings stays what it was."""
-        unset = {"gpus": 1, "variants": ()}
-        return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
+        unset = {"gpus": self.gpus == 1, "variants": not self.variants}
+        return {key: value for key, value in write(self).items() if not unset.get(key)}
 
     @model_validator(mode="after")
     def _has_a_device_for_its_gpus(self) -> ModelParams:

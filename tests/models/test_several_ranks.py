@@ -28,7 +28,7 @@ STEPPING = [name for name in FAMILIES if name not in ONE_DEVICE]
 
 @pytest.fixture(scope="module")
 def courses(suitable, tmp_path_factory) -> Callable[[str], list[tuple]]:
-    """Give of a family the (gradients, history, weights) of one process and of two ranks, which train all of its group."""
+    """Give of a family the (gradients, history, weights) of one process and of two ranks, for all of its group once."""
 
     @functools.cache
     def of(group: tuple[str, ...]) -> dict[str, list[tuple]]:
