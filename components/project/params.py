@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -22,9 +22,11 @@ from components.project.sections import (
     LabelErrorsParams,
     ModelParams,
     Params,
+    Resources,
     SchedulePolicy,
     ServePolicy,
     SlicePolicy,
+    StageName,
     Threshold,
     WeightsParams,
 )
@@ -193,6 +195,12 @@ def _check_names(path: Path, params: Params) -> None:
         for name in getattr(params, section):
             if name not in models and name not in params.catalog:
                 raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, models)}")
+    for name in params.resources:
+        known = (*get_args(StageName), *models)
+        if name not in known and name not in params.catalog:
+            raise UserError(
+                f"{path}: resources.{name}: neither a kind of stage nor a model.{nearest(name, known)}"
+            )
     for schedule, policy in params.schedules.items():
         for name in policy.models:
             if name not in models:
@@ -271,6 +279,7 @@ def _fields(location: tuple) -> list[str]:
         "catalog_weights": WeightsParams,
         "gate": GatePolicy,
         "label_errors": LabelErrorsParams,
+        "resources": Resources,
         "serve": ServePolicy,
         "schedules": SchedulePolicy,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections.abc import Collection
 from datetime import timedelta
@@ -17,7 +18,10 @@ KEPT = ("generators", "models", "fine_tuned", "pretrained")
 """The sections of models that the pipeline keeps up to date."""
 
 ENGINES = ("local", "isolated")
-"""Where stages run: here; or each in a workspace of its own, which has only what git and the DVC remote hold."""
+"""Where stages run: here; or each in a workspace of its own, which has only what git and the DVC remote hold. The third
+is a Ray cluster, ``ray://HEAD:10001``, on whose nodes such workspaces are."""
+
+RAY = r"ray://[^/:\s]+:\d+"
 
 AlertKind = Literal[
     "failure", "refusal", "approval", "promotion", "rollback", "not_served", "trial", "labels", "schedule"
@@ -359,6 +363,30 @@ class AlertsPolicy(BaseModel):
     late: float = Field(default=60.0, gt=0, allow_inf_nan=False)
 
 
+class Resources(BaseModel):
+    """One entry of ``resources:``: what a node of a cluster must have for a stage. Nothing of it changes results.
+
+    Attributes:
+        gpus: GPUs that the stage alone sees; less than one is a share of one. Where it is not said, a training has the
+            ``gpus`` of its entry and an evaluation one, if ``device`` is ``cuda``, or ``auto`` on a cluster with any.
+        memory_gb: GB that Ray keeps free for it.
+        where: a resource of that name, which some nodes were started with, by ``ray start --resources``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gpus: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    memory_gb: float = Field(default=0, ge=0, allow_inf_nan=False)
+    where: str = Field(default="", pattern=r"^[\w.-]*$")
+
+    @field_validator("gpus")
+    @classmethod
+    def _are_whole(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus % 1:
+            raise ValueError("a stage has a share of one GPU, or whole ones")
+        return gpus
+
+
 class GcPolicy(BaseModel):
     """``gc:``: what ``darkroom gc`` keeps besides what is in use. What one of the two keeps is kept.
 
@@ -394,7 +422,9 @@ class Params(BaseModel):
         catalog_weights: weights that those start from: what is used of them is written to ``weights``.
         serve: bounds of a model's queue in the server, in place of the defaults.
         schedules: when ``darkroom schedule`` retrains.
-        engine: where stages run, one of :data:`ENGINES`.
+        engine: where stages run, one of :data:`ENGINES` or a Ray cluster.
+        resources: what stages need of a cluster's nodes, by a kind of stage, or by a model for its training and its
+            evaluation. What is said of the model goes before.
         time_limits: minutes that one run of a stage may take, by stage (``train: 600``), in place of the defaults.
         gc: what ``darkroom gc`` keeps.
         alerts: who is told of failures, refusals and moves.
@@ -416,6 +446,7 @@ class Params(BaseModel):
     serve: dict[str, ServePolicy] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
     engine: str = "local"
+    resources: dict[str, Resources] = Field(default_factory=dict)
     time_limits: dict[StageName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     gc: GcPolicy = GcPolicy()
     alerts: AlertsPolicy = AlertsPolicy()
@@ -423,8 +454,8 @@ class Params(BaseModel):
     @field_validator("engine")
     @classmethod
     def _is_engine(cls, engine: str) -> str:
-        if engine not in ENGINES:
-            raise ValueError(f"no engine {engine!r}.{nearest(engine, ENGINES)}")
+        if engine not in ENGINES and not re.fullmatch(RAY, engine):
+            raise ValueError(f"no engine {engine!r}.{nearest(engine, (*ENGINES, 'ray://HEAD:10001'))}")
         return engine
 
     @property

@@ -44,7 +44,8 @@ def run(
         str | None,
         typer.Option(
             help="Where stages run, in place of engine: in params.yaml. local: here. isolated: each in a workspace "
-            "of its own on this machine, with only what git and the DVC remote hold, as on another machine."
+            "of its own on this machine, with only what git and the DVC remote hold, as on another machine. "
+            "ray://HEAD:10001: each in such a workspace on a node of that Ray cluster."
         ),
     ] = None,
     pool: Pool = None,

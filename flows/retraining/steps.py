@@ -9,8 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.remote_stages.head import AT_HEAD, Head
+from flows.remote_stages import demand
+from flows.remote_stages.head import AT_HEAD, Head, Worker
 from flows.remote_stages.local_worker import LocalWorker
+from flows.remote_stages.ray_cluster import Cluster
 from flows.retraining.alerts import RunAlerts
 from flows.retraining.display import Display
 from flows.retraining.machine import Machine
@@ -40,7 +42,9 @@ class Retraining:
         self._machine = Machine()
         self._rank = order.ranks(plan.stages, plan.models)
         self._head = None if plan.settings.engine == "local" else Head(self.stages, self.folder)
-        self._processes: set[StageProcess | LocalWorker] = set()
+        self._cluster = Cluster(plan.settings.engine) if plan.settings.engine.startswith("ray://") else None
+        self._demands: dict[str, demand.Demand] = {}
+        self._processes: set[StageProcess | Worker] = set()
         self._stopping = threading.Event()
         self._resources = ExitStack()
         self._programs: Path | None = None
@@ -59,6 +63,9 @@ class Retraining:
     def __enter__(self) -> Retraining:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resources.enter_context(self._alerts)
+        if self._cluster is not None:
+            self._resources.enter_context(self._cluster)
+            self._demands = self._look_for_nodes()
         if self._head is not None:
             self._resources.enter_context(self._head)
         self._resources.enter_context(self.display)
@@ -119,10 +126,33 @@ class Retraining:
         """Whether ``step`` is a stage that does not run in this workspace."""
         return self._head is not None and step in self.stages and self.stages[step].kind not in AT_HEAD
 
+    def _look_for_nodes(self) -> dict[str, demand.Demand]:
+        """Return what the stages that may run need of the cluster; somewhere there is a node for each."""
+        has_gpus = any(node.get("GPU") for node in self._cluster.nodes())
+        found = {}
+        for stage in self._plan.may_run:
+            if self.is_elsewhere(stage.address):
+                cpus = 1 if stage.kind == "prepare" else self._threads(stage)
+                wanted = demand.of_stage(
+                    self._plan.settings, stage.kind, stage.item, cpus=cpus, has_gpus=has_gpus
+                )
+                self._cluster.require(stage.address, wanted)
+                found[stage.address] = wanted
+        return found
+
     def _reproduce(self, stage: dag.Stage) -> str:
         forced = stage.item in self._plan.forced
         if not forced and stage.address not in self._plan.stale and self.ran.isdisjoint(stage.upstream):
             return "unchanged"
+        if stage.address in self._demands:
+            how = self._on_cluster(stage, forced)
+        else:
+            how = self._on_this_machine(stage, forced)
+        if how != "unchanged":
+            self.ran.add(stage.address)
+        return how
+
+    def _on_this_machine(self, stage: dag.Stage, forced: bool) -> str:
         # The GPUs first: whoever waits for one must not hold cores that other stages could use.
         with (
             self._machine.gpus(self._gpus(stage)) as gpus,
@@ -135,13 +165,21 @@ class Retraining:
                 environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
             # A stage on a GPU runs for longer than its imports take, and CUDA wants a process of its own.
             programs = None if gpus else self._programs
-            if self.is_elsewhere(stage.address):
-                how = self._elsewhere(stage, environment, programs, forced)
-            else:
-                how = self._here(stage, environment, programs, force=forced)
-        if how != "unchanged":
-            self.ran.add(stage.address)
-        return how
+            if not self.is_elsewhere(stage.address):
+                return self._here(stage, environment, programs, force=forced)
+            if not forced:
+                with suppress(NotAtHand):
+                    return self._here(stage, environment, programs, restore_only=True)
+            log = self.folder / f"{stage.address}.worker.log"
+            return self._by(LocalWorker(log, environment, programs), stage, forced)
+
+    def _on_cluster(self, stage: dag.Stage, forced: bool) -> str:
+        self._refuse_when_stopping(stage.address)
+        self.display.started(stage.address)
+        if not forced:
+            with suppress(NotAtHand), self._machine.threads(1, self._rank[stage.address]):
+                return self._here(stage, {}, self._programs, restore_only=True)
+        return self._by(self._cluster.worker(self._demands[stage.address]), stage, forced)
 
     def _here(self, stage: dag.Stage, environment: dict[str, str], programs: Path | None, **how: bool) -> str:
         log = self.folder / f"{stage.address}.log"
@@ -149,18 +187,12 @@ class Retraining:
         with self._stoppable(process):
             return process.run(self._time_limit(stage))
 
-    def _elsewhere(
-        self, stage: dag.Stage, environment: dict[str, str], programs: Path | None, forced: bool
-    ) -> str:
-        if not forced:
-            with suppress(NotAtHand):
-                return self._here(stage, environment, programs, restore_only=True)
-        worker = LocalWorker(self.folder / f"{stage.address}.worker.log", environment, programs)
+    def _by(self, worker: Worker, stage: dag.Stage, forced: bool) -> str:
         with self._stoppable(worker):
             return self._head.do(stage, worker, self._time_limit(stage), forced)
 
     @contextmanager
-    def _stoppable(self, process: StageProcess | LocalWorker) -> Iterator[None]:
+    def _stoppable(self, process: StageProcess | Worker) -> Iterator[None]:
         self._processes.add(process)
         try:
             yield

@@ -1,0 +1,99 @@
+"""Stages on a real Ray cluster of two nodes."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from data.errors import UserError
+from flows.remote_stages.demand import Demand
+from flows.remote_stages.ray_cluster import Cluster, RayWorker
+from flows.remote_stages.storage import open_elsewhere
+from flows.remote_stages.task import Report, Task
+from flows.stages.process import StageFailed
+from tests.flows.remote_stages import ray_nodes
+
+ANYWHERE = Demand(1, 0, 0, "")
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    with ray_nodes.nodes() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def cluster(nodes):
+    with Cluster(nodes.address) as connected:
+        yield connected
+
+
+class Doing:
+    """A worker that does a task beside the test."""
+
+    def __init__(self, worker: RayWorker, task: Task) -> None:
+        self.worker = worker
+        self._task = task
+        self._ended: list[Report | StageFailed] = []
+        self._thread = threading.Thread(target=self._do)
+        self._thread.start()
+
+    def end(self) -> Report | StageFailed:
+        self._thread.join(60)
+        return self._ended[0]
+
+    def _do(self) -> None:
+        try:
+            self._ended.append(self.worker.do(self._task))
+        except StageFailed as error:
+            self._ended.append(error)
+
+
+def test_stopped_it_leaves_nothing_and_on_a_lost_node_it_goes_on_elsewhere(nodes, cluster, project):
+    nodes.work_in(project.folder)
+    task, wait = project.task(), project.folder / "wait-one"
+    wait.touch()
+    storage = open_elsewhere(task.remote)
+
+    on_second = Doing(cluster.worker(Demand(1, 1, 1e9, "second")), task)
+    project.wait_for(lambda: storage.names("darkroom/resume/one"))
+    waiting = Doing(cluster.worker(Demand(1, 0, 0, "second")), task)  # for the core that the first has
+    waiting.worker.stop()
+    assert str(waiting.end()) == "train@one was stopped."
+    on_second.worker.stop()
+    assert str(on_second.end()) == "train@one was stopped."
+    assert nodes.wait_until_quiet() == []
+    assert project.steps() == ["one 1", "one 2"]
+
+    again = Doing(cluster.worker(Demand(1, 0, 0, "second")), task)
+    project.wait_for(lambda: len([process for process in nodes.processes("second") if _is_stage(process)]))
+    nodes.lose_second()
+    lost = again.end()
+    assert "train@one: was lost on its node" in str(lost) and lost.is_transient
+    assert nodes.wait_until_quiet() == []
+    wait.unlink()
+    report = cluster.worker(ANYWHERE).do(task)
+    assert (report.how, report.message) == ("ran", "")
+    assert project.steps() == ["one 1", "one 2", "one 3"]
+    assert nodes.wait_until_quiet() == []
+
+
+def _is_stage(process) -> bool:
+    return "tests.flows.toy_stage" in process.cmdline()
+
+
+def test_what_no_node_has_is_told_and_not_waited_for(cluster):
+    cluster.require("train@one", ANYWHERE)
+    with pytest.raises(
+        UserError, match=r"train@one needs CPU 1, GPU 9, a100 of a node .* They have: .*CPU 1"
+    ):
+        cluster.require("train@one", Demand(1, 9, 0, "a100"))
+
+
+def test_a_cluster_that_does_not_answer_is_told():
+    with (
+        pytest.raises(UserError, match=r"engine ray://127.0.0.1:1: does not answer: "),
+        Cluster("ray://127.0.0.1:1"),
+    ):
+        pass
