@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError, first_line
-from flows.remote_stages.demand import Demand
+from flows.remote_stages.demand import TOUCH, Demand
 from flows.remote_stages.task import Report, Task
 from flows.stages.process import StageFailed
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CONNECTS = 3
 """How often a connection is tried: a busy cluster may not have a process for a new client in its 10 s."""
+
+LOOKS = 30.0
+"""Seconds between two looks at whether any node is left that could do a stage."""
 
 
 class Cluster:
@@ -81,7 +84,7 @@ class Cluster:
         """
         nodes = self.nodes()
         if not any(demand.fits(node) for node in nodes):
-            told = "; ".join(sorted({_quantities(node) for node in nodes}))
+            told = "; ".join(sorted({_quantities(node) for node in nodes})) or "nothing"
             raise UserError(
                 f"params.yaml: {stage} needs {_quantities(demand.resources())} of a node (threads and resources), and "
                 f"no node of {self._address} has that. They have: {told}."
@@ -89,18 +92,15 @@ class Cluster:
 
     def worker(self, demand: Demand) -> RayWorker:
         """Return who does one task on a node that has what it needs."""
-        options = {"num_cpus": demand.cpus, "num_gpus": demand.gpus, "memory": demand.memory or None}
-        marks = {name: value for name, value in demand.resources().items() if name == demand.where}
-        # Tries again are the flow's, which tells of them and knows what is worth one.
-        return RayWorker(self._run, {**options, "resources": marks, "max_retries": 0})
+        return RayWorker(self, self._run, demand)
 
 
 class RayWorker:
     """Does one task as a Ray task."""
 
-    def __init__(self, function: RemoteFunction, options: dict[str, Any]) -> None:
-        """Do it by ``function``, with these ``options`` of Ray's."""
-        self._function, self._options = function, options
+    def __init__(self, cluster: Cluster, function: RemoteFunction, demand: Demand) -> None:
+        """Do it by ``function`` on a node of ``cluster`` that has ``demand``."""
+        self._cluster, self._function, self._demand = cluster, function, demand
         self._ref: ClientObjectRef | None = None
         self._is_stopped = False
         self._changing = threading.Lock()
@@ -109,21 +109,46 @@ class RayWorker:
         """Do ``task`` and return how it went.
 
         Raises:
-            StageFailed: it was stopped, or its node died.
+            StageFailed: it was stopped, its node died, or no node is left that could do it.
         """
         import ray
 
         with self._changing:
-            if not self._is_stopped:
-                self._ref = self._function.options(name=task.stage, **self._options).remote(task.to_json())
+            if self._is_stopped:
+                raise StageFailed(f"{task.stage} was stopped.")
+            self._ref = self._function.options(**self._options(task)).remote(task.to_json())
         try:
-            if self._ref is not None:
-                return Report.from_json(ray.get(self._ref))
+            return Report.from_json(self._result(task))
         except (ray.exceptions.RayError, ConnectionError) as error:
-            if not self._is_stopped:
-                told = f"{type(error).__name__}: {first_line(error)}"
-                raise StageFailed(f"{task.stage}: was lost on its node: {told}", is_transient=True) from None
-        raise StageFailed(f"{task.stage} was stopped.")
+            if self._is_stopped:
+                raise StageFailed(f"{task.stage} was stopped.") from None
+            told = f"{type(error).__name__}: {first_line(error)}"
+            raise StageFailed(f"{task.stage}: was lost on its node: {told}", is_transient=True) from None
+
+    def _options(self, task: Task) -> dict[str, Any]:
+        wanted = self._demand
+        return {
+            "name": task.stage,
+            "num_cpus": wanted.cpus,
+            "num_gpus": wanted.gpus,
+            "memory": wanted.memory or None,
+            "resources": {wanted.where: TOUCH} if wanted.where else {},
+            "max_retries": 0,  # the flow tries again: it tells of it, and knows what is worth another try
+        }
+
+    def _result(self, task: Task) -> str:
+        future = self._ref.future()
+        while True:
+            try:
+                return future.result(LOOKS)
+            except TimeoutError:
+                if future.done():  # of Ray's own
+                    raise
+            try:
+                self._cluster.require(task.stage, self._demand)
+            except UserError as error:  # the last node for it died
+                self.stop()
+                raise StageFailed(str(error), is_transient=True) from None
 
     def stop(self) -> None:
         """Stop it: its node ends what it started, and removes its workspace."""

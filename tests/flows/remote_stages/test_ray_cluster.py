@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import threading
+import time
 
+import psutil
 import pytest
 
 from data.errors import UserError
@@ -12,6 +16,7 @@ from flows.remote_stages.ray_cluster import Cluster, RayWorker
 from flows.remote_stages.storage import open_elsewhere
 from flows.remote_stages.task import Report, Task
 from flows.stages.process import StageFailed
+from tests.flows.pipeline import ROOT, Pipeline, kill_9
 from tests.flows.remote_stages import ray_nodes
 
 ANYWHERE = Demand(1, 0, 0, "")
@@ -67,7 +72,7 @@ def test_stopped_it_leaves_nothing_and_on_a_lost_node_it_goes_on_elsewhere(nodes
     assert project.steps() == ["one 1", "one 2"]
 
     again = Doing(cluster.worker(Demand(1, 0, 0, "second")), task)
-    project.wait_for(lambda: len([process for process in nodes.processes("second") if _is_stage(process)]))
+    project.wait_for(lambda: _trains(nodes, "second"))
     nodes.lose_second()
     lost = again.end()
     assert "train@one: was lost on its node" in str(lost) and lost.is_transient
@@ -77,10 +82,6 @@ def test_stopped_it_leaves_nothing_and_on_a_lost_node_it_goes_on_elsewhere(nodes
     assert (report.how, report.message) == ("ran", "")
     assert project.steps() == ["one 1", "one 2", "one 3"]
     assert nodes.wait_until_quiet() == []
-
-
-def _is_stage(process) -> bool:
-    return "tests.flows.toy_stage" in process.cmdline()
 
 
 def test_what_no_node_has_is_told_and_not_waited_for(cluster):
@@ -97,3 +98,73 @@ def test_a_cluster_that_does_not_answer_is_told():
         Cluster("ray://127.0.0.1:1"),
     ):
         pass
+
+
+@pytest.fixture
+def on_ray(nodes, pipeline, prefect, monkeypatch) -> Pipeline:
+    """The toy pipeline with ``engine:`` in its ``params.yaml``; a training starts with a resume point and waits."""
+    nodes.work_in(pipeline.folder)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("RAY_CLIENT_RECONNECT_GRACE_PERIOD", "2")
+    ignored = "/artifacts/\n.darkroom/\n.remote/\n*.log\nsleep-*\nwait-*\n"
+    (pipeline.folder / ".gitignore").write_text(ignored)
+    with (pipeline.folder / "params.yaml").open("a") as params:
+        params.write(
+            f"engine: {nodes.address}\nresources: {{one: {{gpus: 0, memory_gb: 0.1}}, two: {{gpus: 0}}}}\n"
+        )
+    return pipeline
+
+
+@pytest.mark.slow
+def test_a_run_on_two_nodes_is_interrupted_and_killed_and_loses_a_node(nodes, on_ray):
+    folder = on_ray.folder
+    names = ("one", "two")
+    for name in names:
+        (folder / f"wait-{name}").touch()
+    points = folder / ".remote/darkroom/resume"
+
+    def start() -> subprocess.Popen:
+        process = on_ray.start()
+        give_up = time.monotonic() + 120
+        while not all(_trains(nodes, node) for node in ("first", "second")):
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        return process
+
+    interrupted = start()
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.wait(60) != 0
+    assert nodes.wait_until_quiet() == []
+
+    killed = start()
+    kill_9(killed)
+    assert nodes.wait_until_quiet() == []
+    assert on_ray.wait_until_quiet() == []
+
+    last = start()
+    assert sorted(path.name for path in points.iterdir()) == ["one", "two"]
+    nodes.lose_second()
+    time.sleep(1)
+    for name in names:
+        (folder / f"wait-{name}").unlink()
+    printed, _ = last.communicate(timeout=240)
+    assert last.returncode == 0, printed
+    assert "champion" in printed
+    assert sorted((folder / "steps.log").read_text().splitlines()) == [
+        f"{name} {step}" for name in names for step in (1, 2, 3)
+    ]
+    assert on_ray.dvc_status() == "Data and pipelines are up to date."
+    assert nodes.wait_until_quiet() == []
+    assert [path for path in (folder / ".remote/darkroom/snapshots").rglob("*") if path.is_file()] == []
+
+
+def _trains(nodes: ray_nodes.Nodes, node: str) -> bool:
+    return any(_is_stage(process) for process in nodes.processes(node))
+
+
+def _is_stage(process: psutil.Process) -> bool:
+    try:
+        return "tests.flows.toy_stage" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
