@@ -39,19 +39,19 @@ class Nodes:
         self.address = f"ray://127.0.0.1:{client}"
         head = [f"--head --port={gcs} --ray-client-server-port={client} --include-dashboard=false"]
         self._start("first", *head, f"--temp-dir={folder}/ray")
-        self._start("second", f"--address=127.0.0.1:{gcs} --num-gpus=1", '--resources={"second":1}')
+        self._join = f"--address=127.0.0.1:{gcs}"
 
     def work_in(self, project: Path) -> None:
-        """Take ``project`` for the one that stages talk with."""
+        """Take ``project`` for the one that stages talk with, and start the second node where it is lost."""
         self.project.unlink(missing_ok=True)
         self.project.symlink_to(project)
+        if not self._raylets("second"):
+            self._start("second", self._join, "--num-gpus=1", '--resources={"second":1}')
 
     def lose_second(self) -> None:
         """Kill Ray on the second node, as a machine's end does; what Ray does not kill is left to us."""
-        for process in self.processes("second"):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if process.name() == "raylet":
-                    process.kill()
+        for process in self._raylets("second"):
+            process.kill()
 
     def processes(self, node: str) -> list[psutil.Process]:
         """Return all processes of a node, Ray's and ours."""
@@ -83,9 +83,13 @@ class Nodes:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
 
+    def _raylets(self, node: str) -> list[psutil.Process]:
+        return [process for process in self.processes(node) if process.name() == "raylet"]
+
     def _start(self, node: str, *options: str) -> None:
         environment = {**os.environ, VARIABLE: str(self._folder / node), "DARKROOM_TEST": str(self.project)}
         environment |= {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+        environment["RAY_worker_niceness"] = "0"  # 15 by default: other tests beside would starve the stages
         environment["PATH"] = f"{RAY.parent}{os.pathsep}{os.environ['PATH']}"
         words = [word for option in options for word in option.split()]
         subprocess.run(
