@@ -128,7 +128,7 @@ STAGED = {
         small={
             "backbone": [16, 32], "width": 32, "hidden": 64, "decoder_depth": 1, "batch_size": 16, "epochs": 1,
         },
-        learns={"least_steps": 400, "learning_rate": 4e-3},
+        learns={"least_steps": 300, "learning_rate": 4e-3},
         forgets={"least_steps": 2, "learning_rate": 1e-6},
         thresholds={"ap50": {"at_least": 0.02}},
         inputs=[("image", [-1, 32, 32, 1]), ("size", [-1, 2])],
@@ -147,7 +147,7 @@ STAGED = {
         small={
             "stem": [16, 32], "width": 32, "hidden": 64, "depth": 1, "grid": 8, "batch_size": 16, "epochs": 1,
         },
-        learns={"least_steps": 150, "learning_rate": 5e-3},
+        learns={"least_steps": 100, "learning_rate": 5e-3},
         forgets={"least_steps": 2, "learning_rate": 1e-6},
         thresholds={"mean_iou": {"at_least": 0.05}},
         inputs=[("image", [-1, 32, 32, 1])],
@@ -165,7 +165,7 @@ STAGED = {
         prepare=tiny.prepare_lines,
         small={"channels": [8, 8, 16], "epochs": 2, "least_steps": 120, "batch_size": 32, "beams": 2},
         learns={},
-        forgets={"learning_rate": 1e-6},
+        forgets={"learning_rate": 1e-6, "epochs": 1, "least_steps": 2},
         thresholds={"character_error_rate": {"at_most": 0.95}},
         inputs=[("image", [-1, 10, 44, 1])],
         outputs=[("symbols", "int64", [-1, 4]), ("confidence", "float32", [-1]), ("text", "string", [-1])],

@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def model(faces):
-    return tiny.fitted("head", faces, overrides={"epochs": 1, "least_steps": 120})[0]
+    return tiny.fitted("head", faces, overrides={"epochs": 1, "least_steps": 60})[0]
 
 
 def _draw(model, landmarks: np.ndarray, shots: np.ndarray) -> np.ndarray:

@@ -112,7 +112,7 @@ def test_a_mask_moves_with_its_image():
 
 
 def test_it_learns_what_a_few_scenes_hold(digit_scenes):
-    model, run = tiny.fitted("segmenter", digit_scenes, overrides={"epochs": 30, "learning_rate": 5e-3})
+    model, run = tiny.fitted("segmenter", digit_scenes, overrides={"epochs": 20, "learning_rate": 5e-3})
     assert run.history[-1]["train_loss"] < 0.5 * run.history[0]["train_loss"]
     model.load_state_dict(run.outcome.last)  # of so few scenes the first weights validate best
     found = segmenter.graph(model)(torch.from_numpy(np.array(digit_scenes.train.images[1:25]))).numpy()
