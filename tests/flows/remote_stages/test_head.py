@@ -91,5 +91,5 @@ def test_an_engine_that_is_none_is_told(pipeline):
     wrong = pipeline.run("--engine", "isolate", "one")
     assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
         2,
-        "error: --engine: no engine 'isolate'. Did you mean 'isolated'? It can be: isolated, local.",
+        "error: --engine: no engine 'isolate'. Did you mean 'isolated'? It can be: isolated, local, ray://HEAD:10001.",
     )
