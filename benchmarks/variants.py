@@ -35,13 +35,13 @@ BATCHES = (1, 8, 32)
 _SHARED = {"dataset": NAME, "threads": 2, "variants": ["int8"]}
 _CNN = {"shift": 0, "flip": True, "epochs": 6, "batch_size": 32}
 _VIT = _CNN | {
-    "grid": 14,
+    "grid": 7,
     "width": 256,
-    "depth": 4,
+    "depth": 6,
     "heads": 8,
     "hidden": 1024,
     "learning_rate": 1e-3,
-    "epochs": 10,
+    "epochs": 8,
 }
 _FROZEN = {
     "backbone": "efficientnet_lite0",
@@ -51,7 +51,7 @@ _FROZEN = {
     "epochs": 4,
 }
 MODELS = {
-    "cnn": _SHARED | {"family": "cnn", "overrides": _CNN | {"least_steps": 1}},
+    "cnn": _SHARED | {"family": "cnn", "overrides": _CNN | {"stem_stride": 4, "least_steps": 1}},
     "vit": _SHARED | {"family": "vit", "overrides": _VIT | {"least_steps": 1}},
 }
 PRETRAINED = {
