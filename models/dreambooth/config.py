@@ -17,12 +17,7 @@ class Config(Teaching):
     def quick(cls) -> Config:
         """Two CPU cores: about half a minute."""
         return cls(
-            prior_images=400,
-            plain_images=200,
-            new_share=0.4,
-            epochs=28,
-            batch_size=32,
-            learning_rate=2e-3,
+            prior_images=400, plain_images=200, new_share=0.4, epochs=28, batch_size=32, learning_rate=2e-3
         )
 
     @classmethod

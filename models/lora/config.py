@@ -25,12 +25,7 @@ class Config(Teaching):
     def quick(cls) -> Config:
         """Two CPU cores: about half a minute."""
         return cls(
-            prior_images=800,
-            new_share=1 / 3,
-            epochs=20,
-            batch_size=32,
-            learning_rate=1e-2,
-            weight_decay=0.0,
+            prior_images=800, new_share=1 / 3, epochs=20, batch_size=32, learning_rate=1e-2, weight_decay=0.0
         )
 
     @classmethod
