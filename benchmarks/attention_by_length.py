@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.options import described
+from benchmarks.command import described
 from components.metrics import bootstrap
 from components.metrics.bootstrap import Interval
 from components.pictures import lengths as by_length

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.options import described
+from benchmarks.command import described
+from components.serving import child
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -61,15 +61,7 @@ def running(checkout: Path, bundles: Mapping[str, Path]) -> Iterator[Running]:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
         for file in ("dvc.yaml", "params.yaml"):  # what makes a folder a project
             shutil.copy(checkout / file, folder)
-        server = subprocess.Popen(
-            [*command, *served],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+        server = child.start([*command, *served], folder, environment, log)
         try:
             line = server.stdout.readline()
             if not line:

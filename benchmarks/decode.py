@@ -21,7 +21,7 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration
 from transformers.utils import logging
 
-from benchmarks.options import described
+from benchmarks.command import described
 from components.bundles.bundle import MODEL
 from components.project import layout
 from data.prepared import PreparedData

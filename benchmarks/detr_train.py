@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from benchmarks.options import described
+from benchmarks.command import described
 from components.metrics import average_precision
 from components.metrics.average_precision import Boxes
 from components.project import layout

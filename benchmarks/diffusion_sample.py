@@ -20,8 +20,8 @@ import onnxruntime
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler
 
+from benchmarks.command import described
 from benchmarks.diffusers_unet import nearest_unet, parameters
-from benchmarks.options import described
 from components.bundles import onnx_export
 from components.project import layout
 from components.tasks import conditional_generation

@@ -23,8 +23,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from benchmarks.command import described
 from benchmarks.diffusers_unet import nearest_unet, parameters
-from benchmarks.options import described
 from components.project import layout
 from data.prepared import PreparedData, Split
 from models import ddpm

@@ -18,7 +18,7 @@ import torch
 from scipy import stats
 
 import models
-from benchmarks.options import described
+from benchmarks.command import described
 from components.project import layout, params
 from data.prepared import PreparedData, Split
 from models.blocks.pixels import unit

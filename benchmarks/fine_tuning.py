@@ -17,7 +17,7 @@ import torch
 from scipy import stats
 
 import models
-from benchmarks.options import described
+from benchmarks.command import described
 from components.project import layout, params
 from components.project.sections import ModelParams
 from data.prepared import PreparedData

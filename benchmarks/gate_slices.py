@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.options import described
+from benchmarks.command import described
 from components.metrics import bootstrap, estimates, simultaneous
 from components.metrics.bootstrap import Interval
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import models
-from benchmarks.options import described
+from benchmarks.command import described
 from components.judging.network import Lesson
 from components.label_errors import confident, out_of_fold
 from data import spec as specs

@@ -27,7 +27,7 @@ import yaml
 
 import models
 from benchmarks import memory_data
-from benchmarks.options import described
+from benchmarks.command import described
 from components import evaluate, export, judge, train
 from components.judging import augmentation, network
 from components.tasks import generation, text_to_image

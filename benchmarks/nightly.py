@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.options import described
+from benchmarks.command import described, show
 from data.sources.listing import fingerprint, scan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,9 +93,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         results = measure(Path(folder), arguments)
-    for name, value in results.items():
-        print(f"{name:40} {value:10.3f}")
-    print(json.dumps(results))
+    show(results)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:

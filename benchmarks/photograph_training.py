@@ -35,8 +35,8 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks import photographs
+from benchmarks.command import described
 from benchmarks.nightly import ROOT, STAGES, Project
-from benchmarks.options import described
 from benchmarks.photograph_peers import PEERS, Batch, Loaders, Loading
 from data import cores
 from data.prepared import DataSpec, PreparedData, Split

@@ -16,7 +16,6 @@ folder:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -29,7 +28,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from benchmarks.options import described
+from benchmarks.command import described, show
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,9 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         results = measure(Path(folder), arguments)
-    for name, value in results.items():
-        print(f"{name:45} {value:10.2f}")
-    print(json.dumps(results))
+    show(results)
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.options import described
+from benchmarks.command import described
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import models
-from benchmarks.options import described
+from benchmarks.command import described
 from components.project import layout
 from data.prepared import PreparedData
 from models import launch, ranks

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.options import described
+from benchmarks.command import described
 from benchmarks.serving_peers.servers import ENVIRONMENTS, SERVERS, Graph, Place, Server
 from data.cores import available
 

@@ -25,7 +25,7 @@ import grpc
 import numpy as np
 import psutil
 
-from benchmarks.options import described
+from benchmarks.command import described
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc.methods import SERVICE
 from components.serving.v2 import tensors

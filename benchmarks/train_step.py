@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import models
-from benchmarks.options import described
+from benchmarks.command import described
 from components.project import layout
 from data.prepared import PreparedData, Split
 from models.run import Run

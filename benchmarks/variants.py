@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 
 from benchmarks import photographs
+from benchmarks.command import described
 from benchmarks.nightly import ROOT, STAGES, Project
-from benchmarks.options import described
 from components.bundles.bundle import DESCRIPTION, Bundle
 from components.variants import speed
 from data import cores

@@ -27,6 +27,7 @@ import psutil
 
 from components.bundles.bundle import Bundle
 from components.bundles.signature import Arrays
+from components.serving import child
 from components.serving.settings import Settings
 from components.serving.v2 import tensors
 from data.errors import UserError
@@ -92,15 +93,7 @@ def _server(name: str, folder: Path) -> Iterator[tuple[subprocess.Popen, int]]:
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
     # In a folder of its own: the state of a server that serves this project is none of its business.
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=place,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+        process = child.start(command, place, environment, log)
         late = threading.Timer(_START_S, process.kill)
         late.start()
         try:

@@ -241,19 +241,9 @@ def _texts(suite: Suite, num_examples: int) -> list[Expectation]:
     bounds = suite.general
     return [
         _on_column("text", "to_not_be_null", "every example has a transcript, and none is empty"),
-        _on_column(
-            "text_length",
-            "to_be_between",
-            "no transcript is too long",
-            "longest_text",
-            max_value=bounds.longest_text,
-        ),
-        _on_column(
-            "unknown_symbols",
-            "to_be_null",
-            "every symbol can be learned in train",
-            "unknown_symbols",
-            mostly=_all_but(bounds.unknown_symbols, num_examples),
+        _no_longer("text_length", "no transcript is too long", "longest_text", bounds.longest_text),
+        _rarely(
+            "unknown_symbols", "every symbol can be learned in train", bounds.unknown_symbols, num_examples
         ),
     ]
 
@@ -263,21 +253,18 @@ def _captions(suite: Suite, num_examples: int) -> list[Expectation]:
     return [
         _on_column("text", "to_not_be_null", "every example has a caption, and none is empty"),
         _on_column("caption_length", "to_be_between", "every caption has a word", min_value=1),
-        _on_column(
-            "caption_length",
-            "to_be_between",
-            "no caption is too long",
-            "longest_caption",
-            max_value=bounds.longest_caption,
-        ),
-        _on_column(
-            "unknown_words",
-            "to_be_null",
-            "every word can be learned in train",
-            "unknown_words",
-            mostly=_all_but(bounds.unknown_words, num_examples),
-        ),
+        _no_longer("caption_length", "no caption is too long", "longest_caption", bounds.longest_caption),
+        _rarely("unknown_words", "every word can be learned in train", bounds.unknown_words, num_examples),
     ]
+
+
+def _no_longer(column: str, words: str, setting: str, most: int) -> Expectation:
+    return _on_column(column, "to_be_between", words, setting, max_value=most)
+
+
+def _rarely(column: str, words: str, share: float, num_examples: int) -> Expectation:
+    """Expect that only a share of the examples has something in a column; the setting is called like it."""
+    return _on_column(column, "to_be_null", words, column, mostly=_all_but(share, num_examples))
 
 
 def _repetitions(suite: Suite, num_examples: int) -> list[Expectation]:

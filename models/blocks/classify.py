@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.prepared import PreparedData
-from models.blocks import batches, imbalance, loop
+from models.blocks import batches, fine_tuning, imbalance, loop, shots
 from models.blocks.augment import Augmented
 from models.blocks.batches import Batches
 from models.blocks.imbalance import Imbalance
@@ -39,6 +39,20 @@ class Classifying(Augmented):
 
     imbalance: Imbalance = Field(default="none", exclude_if=lambda choice: choice == "none")
     augmentation: Augmentation | None = Field(default=None, exclude_if=lambda choice: choice is None)
+
+
+def fit(model: nn.Module, data: PreparedData, run: Run) -> None:
+    """Train a classifier in place that may start from weights that know the world, by smoothed cross-entropy.
+
+    ``data.validation`` chooses the best weights.
+
+    Raises:
+        UserError: the weights that it is to start from do not fit.
+    """
+    fine_tuning.begin(model)
+    data = shots.few(data, model.config.shots, run.seed)
+    criterion = partial(functional.cross_entropy, label_smoothing=model.config.label_smoothing)
+    train(model, data, run, model.config, criterion)
 
 
 def train(

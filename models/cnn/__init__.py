@@ -7,8 +7,8 @@ widening it -> mean over the picture [N, w_last] -> logits [N, K]. With ``backbo
 EfficientNet-Lite0, is in the place of stem and stages.
 """
 
+from models.blocks.classify import fit
 from models.cnn.config import Config
-from models.cnn.fit import fit
 from models.cnn.network import ResNet, Transferred, build, graph
 
 TASK = "classification"

@@ -6,12 +6,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from models.blocks.diffusion import Prediction, ScheduleName
+from models.blocks.diffusion_settings import Diffusing
 from models.blocks.loop import Recipe
-from models.blocks.samplers import SamplerName
 
 
-class Config(Recipe):
+class Config(Diffusing):
     """What a ``text_to_image`` can be told; what :class:`~models.blocks.loop.Recipe` says is about the diffusion.
 
     Attributes:
@@ -27,18 +26,6 @@ class Config(Recipe):
         text_depth: layers of the transformer that reads the words.
         text_heads: heads of its attention; they divide ``text_width``.
         caption_dropout: share of the training images whose caption is hidden, for guidance.
-        widths: features of the U-Net at each resolution, finest first; each halves the one before.
-        depth: residual blocks at each resolution, on the way down and on the way up.
-        attention: at how many of the coarsest resolutions places attend to each other and to the words.
-        heads: heads of each attention; they divide the widths that have one.
-        dropout: probability of dropping a feature inside a residual block of the U-Net while training.
-        schedule: how noise comes in: ``cosine`` or ``linear``.
-        prediction: what the network answers: ``v`` or ``epsilon``.
-        times: how many times the forward process has.
-        guidance: how far to go from the answer without a caption towards the one with it; 1 is just that one, which
-            takes half the time.
-        sampler: ``dpm_solver``, ``ddim`` or ``ancestral``.
-        steps: steps of the sampler, at most ``times``.
     """
 
     autoencoder_widths: tuple[int, ...] = Field(default=(16, 32, 64), min_length=2)
@@ -53,32 +40,15 @@ class Config(Recipe):
     text_heads: int = Field(default=4, ge=1)
     caption_dropout: float = Field(default=0.1, gt=0, lt=1)
     widths: tuple[int, ...] = Field(default=(64,), min_length=1)
-    depth: int = Field(default=1, ge=1)
     attention: int = Field(default=1, ge=1)
-    heads: int = Field(default=4, ge=1)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    schedule: ScheduleName = "cosine"
-    prediction: Prediction = "v"
-    times: int = Field(default=1000, ge=1)
     guidance: float = Field(default=1.5, ge=0)
-    sampler: SamplerName = "dpm_solver"
-    steps: int = Field(default=20, ge=1)
 
     @model_validator(mode="after")
-    def _heads_divide_widths(self) -> Self:
-        for width in self.widths[-self.attention :]:
-            if width % self.heads:
-                raise ValueError(f"heads: {self.heads} do not divide the width of {width}")
+    def _text_heads_divide_text_width(self) -> Self:
         if self.text_width % self.text_heads:
             raise ValueError(
                 f"text_heads: {self.text_heads} do not divide the text_width of {self.text_width}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _no_more_steps_than_times(self) -> Self:
-        if self.steps > self.times:
-            raise ValueError(f"steps: {self.steps} are more than the {self.times} times")
         return self
 
     def autoencoding(self) -> Recipe:

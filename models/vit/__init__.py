@@ -4,8 +4,8 @@ Shapes: image uint8 [N, H, W, C] -> patches [N, G * G, width], a class token bef
 encoder, the same shape -> the class token's place [N, width] -> logits [N, K].
 """
 
+from models.blocks.classify import fit
 from models.vit.config import Config
-from models.vit.fit import fit
 from models.vit.network import VisionTransformer, build, graph
 from models.vit.rollout import attention
 

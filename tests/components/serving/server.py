@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from components.serving import child
+
 ROOT = Path(__file__).parents[3]
 START_S = 60
 DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32", "object": "BYTES"}
@@ -41,15 +43,7 @@ class Server:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            self.process = child.start([sys.executable, "-m", *module], folder, environment, log)
         watch = threading.Timer(START_S, self.process.kill)
         watch.start()
         line = self.process.stdout.readline()
