@@ -27,6 +27,7 @@ from google.protobuf.json_format import MessageToDict
 
 from benchmarks.answers_asked import Call, Request, calls, requests
 from benchmarks.builds import bundles_folder, parser, running
+from benchmarks.command import keep
 from components.bundles.bundle import DESCRIPTION
 from components.serving.grpc import open_inference_grpc_pb2 as pb
 from components.serving.grpc.methods import SERVICE
@@ -57,8 +58,7 @@ def main() -> None:
         for question, before, after in zip(asked, old, new, strict=True)
         if before != after
     ]
-    if arguments.json:
-        arguments.json.write_text(json.dumps(different, indent=2, ensure_ascii=False) + "\n")
+    keep(different, arguments.json)
     show(asked, new, different)
     sys.exit(bool(different))
 

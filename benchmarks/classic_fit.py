@@ -10,7 +10,6 @@ are fitted to the first ``--svm-images`` of the images, once each: the same prob
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
+from benchmarks.command import keep
 from components.project import layout
 from data.prepared import PreparedData
 from models import svm
@@ -65,8 +65,7 @@ def main() -> None:
         print(
             f"{row['our_seconds']:.1f} s against {row['their_seconds']:.1f} s, {row['times_as_fast']:.2f} times as fast"
         )
-    if options.json:
-        options.json.write_text(json.dumps({"threads": options.threads, "rows": rows}, indent=2) + "\n")
+    keep({"threads": options.threads, "rows": rows}, options.json)
 
 
 def _gmm(x: torch.Tensor, iterations: int, repeats: int) -> dict:

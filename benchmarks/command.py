@@ -1,10 +1,11 @@
-"""What benchmarks share: options that the module's docstring describes, and figures as a table and as JSON."""
+"""What benchmarks share: options that a module's docstring describes, figures that are shown, results in a file."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def described(by: str | None) -> argparse.ArgumentParser:
@@ -17,3 +18,9 @@ def show(figures: Mapping[str, float]) -> None:
     for name, value in figures.items():
         print(f"{name:45} {value:10.3f}")
     print(json.dumps(figures))
+
+
+def keep(results: object, file: Path | None) -> None:
+    """Write results as JSON where a file is asked for."""
+    if file:
+        file.write_text(json.dumps(results, default=str, indent=2, ensure_ascii=False) + "\n")

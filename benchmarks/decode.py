@@ -10,7 +10,6 @@ many. One thread, in turns in one process, after a warm-up; the seconds are the 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration
 from transformers.utils import logging
 
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.bundles.bundle import MODEL
 from components.project import layout
 from data.prepared import PreparedData
@@ -61,8 +60,7 @@ def main() -> None:
         for name, value in seconds.items():
             ratio = seconds["transformers"] / value
             print(f"{batch:4} at once  {name:20} {batch / value:9.0f} lines/s, {ratio:5.2f} times as many")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2))
+    keep(results, options.json)
 
 
 def _measure(sides: dict[str, Read], images: np.ndarray, rounds: int) -> dict[str, float]:

@@ -13,7 +13,6 @@ rate is a choice: by default ten times its paper's 1e-4, which is for hundreds o
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.metrics import average_precision
 from components.metrics.average_precision import Boxes
 from components.project import layout
@@ -69,8 +68,7 @@ def main() -> None:
                 side, config, data, run, rate, 60 * options.minutes, averaged=name == "ours"
             )
         print(f"{name:14}" + "  ".join(f"{key} {value}" for key, value in results[name].items()))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2))
+    keep(results, options.json)
 
 
 def _train(

@@ -9,7 +9,6 @@ knows none.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ import onnxruntime
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler
 
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from benchmarks.diffusers_unet import nearest_unet, parameters
 from components.bundles import onnx_export
 from components.project import layout
@@ -62,8 +61,7 @@ def main() -> None:
     for name, value in middle.items():
         ratio = middle["diffusers"] / value
         print(f"{name:20} {value:7.3f} s, {options.count / value:8.0f} images/s, {ratio:.2f} times as many")
-    if options.json:
-        options.json.write_text(json.dumps(seconds, indent=2))
+    keep(seconds, options.json)
 
 
 def _onnx(model: ddpm.Denoiser, data: PreparedData, count: int) -> Callable[[], object]:

@@ -10,7 +10,6 @@ weights.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from benchmarks.diffusers_unet import nearest_unet, parameters
 from components.project import layout
 from data.prepared import PreparedData, Split
@@ -60,8 +59,7 @@ def main() -> None:
     ratio = middle["ours"] / middle["diffusers"]
     print(f"{options.dataset}: ours {middle['ours']:.0f} images/s ({wanted} parameters), ", end="")
     print(f"diffusers {middle['diffusers']:.0f} ({parameters(theirs)}), {ratio:.2f} times as many")
-    if options.json:
-        options.json.write_text(json.dumps({"speeds": speeds, "ratio": ratio}, indent=2))
+    keep({"speeds": speeds, "ratio": ratio}, options.json)
 
 
 class _Part:

@@ -18,7 +18,7 @@ import torch
 from scipy import stats
 
 import models
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.project import layout, params
 from data.prepared import PreparedData, Split
 from models.blocks.pixels import unit
@@ -56,8 +56,7 @@ def main() -> None:
             | {"seconds": seconds, "photographs": len(part[1])}
         )
         print(json.dumps(deals[-1]), flush=True)
-        if options.json:
-            options.json.write_text(json.dumps({"deals": deals, "over_deals": _over(deals)}, indent=2) + "\n")
+        keep({"deals": deals, "over_deals": _over(deals)}, options.json)
     print(json.dumps(_over(deals)))
 
 

@@ -8,7 +8,6 @@ what a seed decides: the labels drawn, the base, and the order.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from scipy import stats
 
 import models
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.project import layout, params
 from components.project.sections import ModelParams
 from data.prepared import PreparedData
@@ -40,8 +39,7 @@ def main() -> None:
     results = {
         name: _compare(name, (known.models | known.catalog)[name], options.seeds) for name in options.models
     }
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    keep(results, options.json)
 
 
 def _compare(name: str, entry: ModelParams, seeds: int) -> dict:

@@ -13,7 +13,6 @@ is still allowed, and a slice fails all the same. *Power*: one slice is worse by
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.metrics import bootstrap, estimates, simultaneous
 from components.metrics.bootstrap import Interval
 
@@ -152,8 +151,7 @@ def main() -> None:
             f"{row['false refusal']:.3f} | {row['power']:.3f} | {row['ms']:.1f} |",
             flush=True,
         )
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+    keep(found, options.json)
 
 
 if __name__ == "__main__":

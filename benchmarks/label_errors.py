@@ -10,7 +10,6 @@ themselves counts as right here, so precision is a lower bound.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 import models
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.judging.network import Lesson
 from components.label_errors import confident, out_of_fold
 from data import spec as specs
@@ -132,8 +131,7 @@ def main() -> None:
     }
     for name, value in told.items():
         print(f"{name}: {value:.4g}")
-    if options.json:
-        options.json.write_text(json.dumps(vars(options) | told, default=str, indent=2) + "\n")
+    keep(vars(options) | told, options.json)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import yaml
 
 import models
 from benchmarks import memory_data
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components import evaluate, export, judge, train
 from components.judging import augmentation, network
 from components.tasks import generation, text_to_image
@@ -68,8 +68,7 @@ def main() -> None:
             print(
                 f"{family:16}{side:4}  " + "  ".join(f"{name} {row[name]}" for name in [*row][2:]), flush=True
             )
-            if options.json:
-                options.json.write_text(json.dumps(rows, indent=2))
+            keep(rows, options.json)
 
 
 def measure(family: str, side: int, limit: float) -> dict:

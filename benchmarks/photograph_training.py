@@ -35,7 +35,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks import photographs
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from benchmarks.nightly import ROOT, STAGES, Project
 from benchmarks.photograph_peers import PEERS, Batch, Loaders, Loading
 from data import cores
@@ -77,8 +77,7 @@ def main() -> None:
         ratios = {key: results[OURS][key] / results[name][key] for key in ("images_s", "loading_images_s")}
         print(f"ours / {name}: {ratios['images_s']:.2f}, loading alone {ratios['loading_images_s']:.2f}")
     print(json.dumps(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    keep(results, options.json)
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import models
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.project import layout
 from data.prepared import PreparedData
 from models import launch, ranks
@@ -54,8 +54,7 @@ def main() -> None:
             f" by the first rank's processor {ratios[1]:.2f} times",
             flush=True,
         )
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2))
+    keep(results, options.json)
 
 
 def _speeds(family: str, batch_size: int, steps: int, count: int) -> list[float]:

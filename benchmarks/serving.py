@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from benchmarks.serving_peers.servers import ENVIRONMENTS, SERVERS, Graph, Place, Server
 from data.cores import available
 
@@ -82,8 +82,7 @@ def main() -> None:
                 place = Place(graph, python, Path(scratch), free_port())
                 results[name][title] = measured(server, place, arguments.seconds, bare)
                 print(name, title, json.dumps(results[name][title]), file=sys.stderr, flush=True)
-                if arguments.json:
-                    arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+                keep(results, arguments.json)
             show(name, results[name])
     results["load_after"] = os.getloadavg()[0]
     print(json.dumps(results))

@@ -9,7 +9,6 @@ processes, and a loss that is read at each step. Ours also averages its weights 
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import models
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from components.project import layout
 from data.prepared import PreparedData, Split
 from models.run import Run
@@ -50,8 +49,7 @@ def main() -> None:
         plain = _plain(family, config, data, options.steps, options.workers)
         results[name] = {"ours": ours, "plain": plain, "ratio": ours / plain}
         print(f"{name:8} {ours:10.0f} images/s, plain {plain:10.0f}, {ours / plain:.2f} times as many")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2))
+    keep(results, options.json)
 
 
 def _ours(family: ModuleType, config: Settings, data: PreparedData, steps: int, threads: int) -> float:

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from benchmarks import photographs
-from benchmarks.command import described
+from benchmarks.command import described, keep
 from benchmarks.nightly import ROOT, STAGES, Project
 from components.bundles.bundle import DESCRIPTION, Bundle
 from components.variants import speed
@@ -85,8 +85,7 @@ def main() -> None:
         results[name] = _measure(project / f"artifacts/bundles/{name}", data)
         print(name, json.dumps(results[name]), flush=True)
     print(json.dumps(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    keep(results, options.json)
 
 
 def _prepare(folder: Path, options: argparse.Namespace) -> None:

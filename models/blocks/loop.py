@@ -97,41 +97,25 @@ def train(
     """
     model.to(run.device, memory_format=torch.channels_last)
     with synced_norm.across_ranks(model):
-        _train(model, data, run, recipe, loss, validate, augment, tensors, keep, order, change)
-
-
-def _train(
-    model: nn.Module,
-    data: Splits,
-    run: Run,
-    recipe: Recipe,
-    loss: Loss,
-    validate: Validate,
-    augment: Augment | None,
-    tensors: tuple[str, ...],
-    keep: Keep,
-    order: Order,
-    change: Change | None,
-) -> None:
-    # What the CPU changes need not wait on a GPU.
-    limit = 0 if change is not None and run.device.type == "cuda" else None
-    shown = Batches(data.train, run.device, limit, tensors)
-    training = _Training(model, recipe, run, len(shown), keep)
-    held_out = Batches(data.validation, run.device, tensors=tensors) if ranks.is_first() else None
-    own = ranks.shares(training.steps.size)[ranks.number()]
-    for images, *targets in training.steps.batches(shown, order, change):
-        x_bchw = unit(images)
-        if augment:
-            with ranks.sharing(own):
-                x_bchw = augment(x_bchw, run.generator)
-        training.update(loss, x_bchw, targets)
-        if training.steps.at_epoch_end:
-            mean = training.mean_loss()
-            if held_out is not None:
-                training.validated(mean, validate(training.ema.average, held_out))
-        if not training.steps.finished and run.save_due():
-            run.save(training.state_dict())
-    training.finish()
+        # What the CPU changes need not wait on a GPU.
+        limit = 0 if change is not None and run.device.type == "cuda" else None
+        shown = Batches(data.train, run.device, limit, tensors)
+        training = _Training(model, recipe, run, len(shown), keep)
+        held_out = Batches(data.validation, run.device, tensors=tensors) if ranks.is_first() else None
+        own = ranks.shares(training.steps.size)[ranks.number()]
+        for images, *targets in training.steps.batches(shown, order, change):
+            x_bchw = unit(images)
+            if augment:
+                with ranks.sharing(own):
+                    x_bchw = augment(x_bchw, run.generator)
+            training.update(loss, x_bchw, targets)
+            if training.steps.at_epoch_end:
+                mean = training.mean_loss()
+                if held_out is not None:
+                    training.validated(mean, validate(training.ema.average, held_out))
+            if not training.steps.finished and run.save_due():
+                run.save(training.state_dict())
+        training.finish()
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:

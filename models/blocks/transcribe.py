@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from data.prepared import PreparedData
+from data.prepared import DataSpec, PreparedData
 from data.text import END
 from models import ranks
 from models.blocks import draws, loop
@@ -142,6 +142,21 @@ def validate(network: nn.Module, split: Batches) -> dict[str, float]:
         symbols += (wanted(texts, logits.shape[-1] - 1) != IGNORED).sum()
         right += (network.write(x_bchw, beams=1)[0] == texts).all(dim=1).sum()
     return {"loss": float(nats / symbols), "exact_match": float(right) / len(split)}
+
+
+class Transcriber(nn.Module):
+    """Images [N, C, H, W] in [0, 1] to logits [N, L, V] of the symbols of their texts and, last, the end.
+
+    Attributes:
+        config: its settings.
+        end: index of the end, which is what is given before the first symbol, too.
+        longest: L.
+    """
+
+    def __init__(self, config: Transcribing, spec: DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.end, self.longest = len(spec.symbols), spec.longest_text
 
 
 class TranscriberGraph(nn.Module):

@@ -10,23 +10,16 @@ from models.blocks import draws, transcribe
 from models.blocks.columns import Columns
 from models.blocks.dropout import Dropout
 from models.blocks.search import search
-from models.blocks.transcribe import TranscriberGraph
+from models.blocks.transcribe import Transcriber, TranscriberGraph
 from models.encoder_decoder.attention import SCORES
 from models.encoder_decoder.config import Config
 
 
-class EncoderDecoder(nn.Module):
-    """Images [N, C, H, W] in [0, 1] to logits [N, L, V] of the symbols of their texts and, last, the end.
-
-    Attributes:
-        end: index of the end, which is what is given before the first symbol, too.
-        longest: L.
-    """
+class EncoderDecoder(Transcriber):
+    """A recurrent transcriber: the encoder reads in both directions, the decoder writes, looking back."""
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        super().__init__()
-        self.config = config
-        self.end, self.longest = len(spec.symbols), spec.longest_text
+        super().__init__(config, spec)
         width, read = config.width, 2 * config.width
         self.columns = Columns(spec, config.channels, config.stride, width, config.convolutions)
         self.encoder = nn.GRU(width, width, batch_first=True, bidirectional=True)

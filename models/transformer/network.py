@@ -13,7 +13,7 @@ from models.blocks.columns import Columns
 from models.blocks.dropout import Dropout
 from models.blocks.encoder import EPSILON, Encoder
 from models.blocks.search import State, search
-from models.blocks.transcribe import TranscriberGraph
+from models.blocks.transcribe import Transcriber, TranscriberGraph
 from models.transformer.config import Config
 from models.transformer.decoder import DecoderLayer, Memory
 
@@ -21,18 +21,11 @@ BASE = 100
 """Of the waves' lengths, the paper's 10,000: lines are short, and on longer waves all of their places are the same."""
 
 
-class Transformer(nn.Module):
-    """Images [N, C, H, W] in [0, 1] to logits [N, L, V] of the symbols of their texts and, last, the end.
-
-    Attributes:
-        end: index of the end, which is what is given before the first symbol, too.
-        longest: L.
-    """
+class Transformer(Transcriber):
+    """A transcriber of attention alone: an encoder of columns, and a decoder of symbols."""
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        super().__init__()
-        self.config = config
-        self.end, self.longest = len(spec.symbols), spec.longest_text
+        super().__init__(config, spec)
         layer = (config.width, config.heads, config.hidden)
         self.columns = Columns(spec, config.channels, config.stride, config.width, config.convolutions)
         self.encoder = Encoder(*layer, config.encoders, config.dropout, norm_first=config.norm_first)

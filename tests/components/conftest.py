@@ -104,19 +104,15 @@ def measured_project(tmp_path_factory) -> Path:
         workspace.make(folder)
         workspace.write_families()
         for name in workspace.FAMILY_MODELS:
-            train.run(name)
-            evaluate.run(name)
-            export.run(name)
+            for step in (train, evaluate, export):
+                step.run(name)
     return folder
 
 
 @pytest.fixture
 def measured(measured_project, tmp_path, monkeypatch) -> Path:
     """A copy of :func:`measured_project` of one's own, as the working directory."""
-    folder = tmp_path / "project"
-    shutil.copytree(measured_project, folder)
-    monkeypatch.chdir(folder)
-    return folder
+    return workspace.enter_copy(measured_project, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +137,7 @@ def staged(request, staged_projects, sqlite_template, tmp_path, monkeypatch) -> 
     """The model of the task that is the parameter, in a copy of its workspace of one's own."""
     from tests.components.staged import STAGED
 
-    folder = tmp_path / "project"
-    shutil.copytree(staged_projects(request.param), folder)
-    monkeypatch.chdir(folder)
+    folder = workspace.enter_copy(staged_projects(request.param), tmp_path, monkeypatch)
     _embed(sqlite_template, folder, monkeypatch)
     return STAGED[request.param]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
@@ -51,6 +53,14 @@ FAMILY_MODELS = {
 EXACT = {"difference": 0.0, "tolerance": {"absolute": 1e-4, "relative": 0.0}}
 HISTORY = "step,loss,val_accuracy\n1,0.9,\n2,0.5,0.8\n"
 FAMILIES = {"classification": "logreg", "density": "gmm", "generation": "vae"}
+
+
+def enter_copy(made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy a workspace into ``folder``, and make the copy the working directory."""
+    own = folder / "project"
+    shutil.copytree(made, own)
+    monkeypatch.chdir(own)
+    return own
 
 
 def make(root: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +40,7 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project(trained, tmp_path, monkeypatch) -> Path:
-    folder = tmp_path / "project"
-    shutil.copytree(trained, folder)
-    monkeypatch.chdir(folder)
-    return folder
+    return workspace.enter_copy(trained, tmp_path, monkeypatch)
 
 
 def asks(name: str, *variants: str) -> None:
