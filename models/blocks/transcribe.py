@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self
+from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -80,9 +81,21 @@ class Transcribing(Augmented):
         return self
 
 
-class Transcriber(Protocol):
-    """What is trained here: ``forward`` gives logits float [N, L, V] for images and texts, ``write`` a text."""
+class Transcriber(nn.Module, ABC):
+    """Images [N, C, H, W] in [0, 1] to logits [N, L, V] of the symbols of their texts and, last, the end.
 
+    Attributes:
+        config: its settings.
+        end: index of the end, which is what is given before the first symbol, too.
+        longest: L.
+    """
+
+    def __init__(self, config: Transcribing, spec: DataSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.end, self.longest = len(spec.symbols), spec.longest_text
+
+    @abstractmethod
     def write(self, x_bchw: Tensor, beams: int) -> tuple[Tensor, Tensor]:
         """Return texts int64 [N, L] and their probabilities float32 [N] for images [N, C, H, W] in [0, 1]."""
 
@@ -121,17 +134,17 @@ def cross_entropy(logits: Tensor, texts: Tensor, smoothing: float = 0.0, reducti
     return nats * (symbols / ranks.evenly(symbols, 1))
 
 
-def train(network: nn.Module, data: PreparedData, run: Run, config: Transcribing, loss: loop.Loss) -> None:
+def train(network: Transcriber, data: PreparedData, run: Run, config: Transcribing, loss: loop.Loss) -> None:
     """Train ``network`` in place on the lines of ``data.train``; ``data.validation`` chooses the best weights."""
 
-    def changed(network: nn.Module, x_bchw: Tensor, texts: Tensor) -> Tensor:
+    def changed(network: Transcriber, x_bchw: Tensor, texts: Tensor) -> Tensor:
         return loss(network, *config.change_line(x_bchw, texts, run.generator))
 
     loop.train(network, data, run, config, loss=changed, validate=validate, tensors=("images", "texts"))
 
 
 @torch.no_grad()
-def validate(network: nn.Module, split: Batches) -> dict[str, float]:
+def validate(network: Transcriber, split: Batches) -> dict[str, float]:
     """Return ``loss``, nats per symbol with all before it given, and ``exact_match`` of texts written greedily."""
     nats = torch.zeros((), dtype=torch.float64, device=split.device)
     right, symbols = torch.zeros((2,), dtype=torch.int64, device=split.device).unbind()
@@ -144,25 +157,10 @@ def validate(network: nn.Module, split: Batches) -> dict[str, float]:
     return {"loss": float(nats / symbols), "exact_match": float(right) / len(split)}
 
 
-class Transcriber(nn.Module):
-    """Images [N, C, H, W] in [0, 1] to logits [N, L, V] of the symbols of their texts and, last, the end.
-
-    Attributes:
-        config: its settings.
-        end: index of the end, which is what is given before the first symbol, too.
-        longest: L.
-    """
-
-    def __init__(self, config: Transcribing, spec: DataSpec) -> None:
-        super().__init__()
-        self.config = config
-        self.end, self.longest = len(spec.symbols), spec.longest_text
-
-
 class TranscriberGraph(nn.Module):
     """What is exported: uint8 images in, the symbols of their texts and how probable they are out."""
 
-    def __init__(self, network: nn.Module, beams: int) -> None:
+    def __init__(self, network: Transcriber, beams: int) -> None:
         super().__init__()
         self.network, self.beams = network, beams
 
