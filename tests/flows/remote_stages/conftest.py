@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -34,6 +36,14 @@ stages:
       deps: ["prepared-${item.dataset}"]
       outs: ["artifacts/models/${key}/train"]
 """
+
+CLOCK = """
+import time
+def fast(clock, seconds):
+    return lambda: clock() + seconds
+time.time, time.time_ns = fast(time.time, {0}), fast(time.time_ns, {0} * 10**9)
+"""
+"""What Python runs as it starts: another clock for all that is written in Python."""
 
 IGNORED = "artifacts/\n.darkroom/\n.remote/\n*.log\nwait-*\n"
 
@@ -70,25 +80,38 @@ class Project:
             time.sleep(0.05)
 
 
+@pytest.fixture(scope="session")
+def _prepared(_toy_template, tmp_path_factory) -> Path:
+    """That project, made once: three commands of DVC take longer than most tests of it."""
+    folder = tmp_path_factory.mktemp("prepared")
+    shutil.copytree(_toy_template, folder, dirs_exist_ok=True)
+    atomic.write_text(folder / "dvc.yaml", DVC_YAML)
+    atomic.write_text(folder / ".gitignore", IGNORED)
+    add = ["remote", "add", "-q", "--default", "there", ".remote"]
+    for command in (add, ["repro", "-q", "-s", "prepare@digits"], ["push", "-q"]):
+        subprocess.run([DVC, *command], check=True, cwd=folder)
+    return folder
+
+
 @pytest.fixture
-def project(toy, monkeypatch) -> Project:
+def project(toy, _prepared, monkeypatch) -> Project:
     """That project as the working directory; its remote is a folder in it."""
-    atomic.write_text(toy / "dvc.yaml", DVC_YAML)
-    atomic.write_text(toy / ".gitignore", IGNORED)
+    shutil.copytree(_prepared, toy, dirs_exist_ok=True)
     monkeypatch.setenv("DARKROOM_TEST", str(toy))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv(VARIABLE, str(toy / ".darkroom/first"))
-    add = ["remote", "add", "-q", "--default", "there", str(toy / ".remote")]
-    for command in (add, ["repro", "-q", "-s", "prepare@digits"], ["push", "-q"]):
-        subprocess.run([DVC, *command], check=True)
     return Project(toy)
 
 
 @pytest.fixture
-def worker(toy) -> Callable[[str], LocalWorker]:
-    """Make a worker that calls itself another machine, by name."""
+def worker(toy) -> Callable[..., LocalWorker]:
+    """Make a worker that calls itself another machine, by name; its clock is ``fast`` by as many seconds."""
 
-    def make(machine: str) -> LocalWorker:
-        return LocalWorker(toy / f"{machine}.log", {VARIABLE: str(toy / ".darkroom" / machine)}, None)
+    def make(machine: str, fast: int = 0) -> LocalWorker:
+        environment = {VARIABLE: str(toy / ".darkroom" / machine)}
+        if fast:
+            atomic.write_text(toy / ".darkroom/clocks" / machine / "sitecustomize.py", CLOCK.format(fast))
+            environment["PYTHONPATH"] = f"{toy}/.darkroom/clocks/{machine}{os.pathsep}{ROOT}"
+        return LocalWorker(toy / f"{machine}.log", environment, None)
 
     return make

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from flows.remote_stages import worker as worker_module
+from flows.remote_stages.local_worker import LocalWorker
 from flows.remote_stages.storage import open_elsewhere
+from flows.remote_stages.task import Report, Task
 from flows.stages.process import StageFailed
 from flows.workspace import pins
 from tests.flows import remotes
@@ -56,10 +64,12 @@ def test_uncommitted_files_run_once_and_are_found_by_all_others(project, perform
     assert perform(project.task()).how == "ran"
 
 
-def test_a_training_that_is_killed_goes_on_elsewhere(project, worker):
+def test_a_training_that_is_killed_goes_on_elsewhere_two_hours_before(project, worker):
+    """The clock of the first machine is an hour fast, that of the second an hour slow."""
     task, wait = project.task(), project.folder / "wait-one"
     wait.touch()
-    storage, first, ended = open_elsewhere(task.remote), worker("first"), []
+    storage, first, ended = open_elsewhere(task.remote), worker("first", fast=3600), []
+    assert 3500 < _clock(first) - time.time() < 3700
 
     def do() -> None:
         try:
@@ -75,15 +85,101 @@ def test_a_training_that_is_killed_goes_on_elsewhere(project, worker):
     assert "its worker was killed by SIGKILL" in str(ended[0]) and ended[0].is_transient
     project.wait_for(lambda: [name for name in workspaces("first") if not name.endswith(".lock")] == [])
     wait.unlink()
-    report = worker("second").do(task)
+    report = worker("second", fast=-3600).do(task)
     assert (report.how, project.steps()) == ("ran", ["one 1", "one 2", "one 3"])
     assert storage.names("darkroom/resume") == []
     assert workspaces("second") == []
 
 
+def _clock(worker: LocalWorker) -> float:
+    command = [sys.executable, "-c", "import time; print(time.time())"]
+    return float(subprocess.check_output(command, env=os.environ | worker._environment))
+
+
+def test_killed_in_its_push_it_is_done_again_and_known_from_then_on(project, worker, perform, monkeypatch):
+    task = project.task()
+    monkeypatch.setattr(worker_module.beside, "publish", _die)  # the outs are there, and nobody knows
+    _perform_and_die(perform, task)
+    report = worker("second").do(task)
+    assert (report.how, report.message) == ("ran", "")
+    again = worker("third").do(task)
+    assert (again.how, again.lock) == ("restored", report.lock)
+
+
+def test_two_heads_have_one_task_done_at_once(project, worker):
+    task, wait = project.task(), project.folder / "wait-one"
+    wait.touch()
+    reports = []
+    for machine in ("first", "second"):
+        doing = worker(machine)
+        thread = threading.Thread(target=lambda doing=doing: reports.append(doing.do(task)))
+        thread.start()
+    project.wait_for(lambda: project.folder.joinpath("steps.log").exists() and len(project.steps()) == 4)
+    wait.unlink()
+    project.wait_for(lambda: len(reports) == 2)
+    assert [report.how for report in reports] == ["ran", "ran"], reports
+    assert reports[0].lock == reports[1].lock
+    assert open_elsewhere(task.remote).names("darkroom/resume") == []
+
+
+def test_a_stage_that_prints_much_takes_no_memory_for_it(project, worker):
+    printing = "head -c 200000000 /dev/zero | tr '\\\\0' x && python -m tests.flows.toy_stage train"
+    dvc_yaml = Path("dvc.yaml")
+    dvc_yaml.write_text(dvc_yaml.read_text().replace("python -m tests.flows.toy_stage train", printing))
+    task, first, reports = project.task(), worker("first"), []
+    thread = threading.Thread(target=lambda: reports.append(first.do(task)))
+    thread.start()
+    peaks: dict[int, int] = {}
+    while thread.is_alive():
+        time.sleep(0.02)
+        if first._process is not None:
+            peaks |= _peaks(first._process.pid)
+    assert (reports[0].how, reports[0].message) == ("ran", "")
+    assert 0 < len(reports[0].log) < 1 << 20
+    assert 0 < max(peaks.values()) < 200e6, peaks
+
+
+def _peaks(pid: int) -> dict[int, int]:
+    """Return the most memory that each process of a tree ever had resident, in bytes."""
+    found = {}
+    with contextlib.suppress(psutil.Error, OSError):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            for peak in re.findall(r"^VmHWM:\s+(\d+) kB", status, flags=re.MULTILINE):
+                found[process.pid] = int(peak) * 1024
+    return found
+
+
+def test_a_remote_that_is_gone_for_seconds_costs_nothing(project, worker):
+    task, wait = project.task(), project.folder / "wait-one"
+    wait.touch()
+    first, reports = worker("first"), []
+    thread = threading.Thread(target=lambda: reports.append(first.do(task)))
+    thread.start()
+    project.wait_for(lambda: (project.folder / "steps.log").exists() and len(project.steps()) == 2)
+    remote, aside = project.folder / ".remote", project.folder / ".darkroom/aside"
+    remote.rename(aside)
+    remote.touch()  # a folder would only be empty
+    wait.unlink()
+    project.wait_for(lambda: "tried again in" in (project.folder / "first.log").read_text())
+    remote.unlink()
+    aside.rename(remote)
+    thread.join(60)
+    assert (reports[0].how, len(project.steps())) == ("ran", 3)
+    assert worker("second").do(task).how == "restored"
+
+
 def test_killed_between_push_and_report_it_is_not_done_again(project, worker, perform, monkeypatch):
     task = project.task()
     monkeypatch.setattr(worker_module.beside.ResumePoints, "forget", _die)
+    _perform_and_die(perform, task)
+    report = worker("second").do(task)
+    assert (report.how, len(project.steps())) == ("restored", 3)
+    assert ".darkroom/timing/one.json" in report.beside
+
+
+def _perform_and_die(perform: Callable[[Task], Report], task: Task) -> None:
     child = os.fork()
     if child == 0:
         try:
@@ -91,9 +187,6 @@ def test_killed_between_push_and_report_it_is_not_done_again(project, worker, pe
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    report = worker("second").do(task)
-    assert (report.how, len(project.steps())) == ("restored", 3)
-    assert ".darkroom/timing/one.json" in report.beside
 
 
 def _die(*_: object) -> None:
