@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from flows.remote_stages import storage
 from flows.remote_stages import worker as worker_module
+from flows.remote_stages.head import Head
 from flows.remote_stages.local_worker import LocalWorker
 from flows.remote_stages.storage import open_elsewhere
 from flows.remote_stages.task import Report, Task
@@ -120,6 +123,26 @@ def test_two_heads_have_one_task_done_at_once(project, worker):
     assert [report.how for report in reports] == ["ran", "ran"], reports
     assert reports[0].lock == reports[1].lock
     assert open_elsewhere(task.remote).names("darkroom/resume") == []
+
+
+def test_a_head_leaves_the_snapshots_of_others_alone(project, tmp_path_factory, monkeypatch):
+    """Of two clones of one project with one remote."""
+
+    def names() -> list[str]:
+        return storage.open_here(storage.of_project()).names("darkroom/snapshots")
+
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree(project.folder, other, dirs_exist_ok=True)
+    config = other / ".dvc/config"
+    config.write_text(config.read_text().replace("../.remote", str(project.folder / ".remote")))
+    with Head({}, Path("logs")):
+        of_first = names()
+        with monkeypatch.context() as there:
+            there.chdir(other)
+            with Head({}, Path("logs")):
+                assert len(names()) == 2
+        assert names() == of_first
+    assert names() == []
 
 
 def test_a_stage_that_prints_much_takes_no_memory_for_it(project, worker):
