@@ -80,7 +80,8 @@ def _run(
     plan = Plan.make(settings, models, force=force)
     table, is_recorded = None, True
     if plan.may_run or push.is_owed() or not summary.is_decided(models):
-        machine.require_gpus(settings, [stage.item for stage in plan.may_run if stage.kind == "train"])
+        if not settings.engine.startswith("ray://"):  # a cluster says itself what its nodes can hold
+            machine.require_gpus(settings, [stage.item for stage in plan.may_run if stage.kind == "train"])
         outcome = _retrain(plan, tell)
         table, is_recorded = outcome.table, not outcome.unrecorded
         if outcome.failures or outcome.is_cancelled:

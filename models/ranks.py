@@ -17,7 +17,6 @@ from datetime import timedelta
 from itertools import pairwise
 from os import environ
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -182,17 +181,3 @@ def add_up(parameters: Iterable[nn.Parameter]) -> None:
             parameter.grad is None and having[place] > 0
         ):  # read only where it is needed: a GPU would wait for it
             parameter.grad = gradient
-
-
-class Sum(torch.autograd.Function):
-    """The sum of all ranks' tensors, of one shape everywhere, with the gradient of the sum of all ranks' losses."""
-
-    @staticmethod
-    def forward(_: Any, x: Tensor) -> Tensor:
-        """Return the sum."""
-        return total(x.contiguous())
-
-    @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        """Return the sum of all gradients, which has one itself."""
-        return Sum.apply(gradient)
