@@ -10,6 +10,9 @@ STATE = Path(".darkroom")
 MLFLOW = STATE / "mlflow"
 """The embedded MLflow store: ``mlflow.db`` and the folder of artifacts."""
 
+PREDICTIONS = STATE / "predictions"
+"""The server's prediction log: a folder for each model."""
+
 REPORT = Path("artifacts/report.html")
 """The report over all models."""
 

@@ -22,6 +22,7 @@ from components.project.sections import (
     LabelErrorsParams,
     ModelParams,
     Params,
+    PredictionLogPolicy,
     Resources,
     SchedulePolicy,
     ServePolicy,
@@ -44,6 +45,12 @@ class _ServeAlone(BaseModel):
     """``serve:`` without the other sections, which a server that only asks the registry has no use for."""
 
     serve: dict[str, ServePolicy] = Field(default_factory=dict)
+
+
+class _PredictionLogAlone(BaseModel):
+    """``prediction_log:`` without the other sections."""
+
+    prediction_log: dict[str, PredictionLogPolicy] = Field(default_factory=dict)
 
 
 class _GateAlone(BaseModel):
@@ -93,6 +100,15 @@ def load_canaries(path: Path = FILE) -> dict[str, CanaryPolicy]:
     """
     gates = _parse(path, _GateAlone, _read(path) or {}).gate
     return {name: policy.canary for name, policy in gates.items() if policy.canary}
+
+
+def load_prediction_log(path: Path = FILE) -> dict[str, PredictionLogPolicy]:
+    """Read and check ``prediction_log:`` of ``params.yaml`` alone, as a server does.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or has another mistake in this section.
+    """
+    return _parse(path, _PredictionLogAlone, _read(path) or {}).prediction_log
 
 
 def load_approvals(path: Path = FILE) -> set[str]:
@@ -191,7 +207,7 @@ def _check_names(path: Path, params: Params) -> None:
     for name in params.datasets:
         if name not in folders:
             raise UserError(f"{path}: datasets: no data set {name!r} in data/.{nearest(name, folders)}")
-    for section in ("gate", "serve"):
+    for section in ("gate", "serve", "prediction_log"):
         for name in getattr(params, section):
             if name not in models and name not in params.catalog:
                 raise UserError(f"{path}: {section}.{name}: no such model.{nearest(name, models)}")
@@ -281,6 +297,7 @@ def _fields(location: tuple) -> list[str]:
         "label_errors": LabelErrorsParams,
         "resources": Resources,
         "serve": ServePolicy,
+        "prediction_log": PredictionLogPolicy,
         "schedules": SchedulePolicy,
     }
     if len(location) == 1:

@@ -306,6 +306,28 @@ class ServePolicy(BaseModel):
     precision: Literal["fp32", "int8"] | None = None
 
 
+class PredictionLogPolicy(BaseModel):
+    """One entry of ``prediction_log:``: what the server remembers of its answers, and for how long.
+
+    Attributes:
+        share: of all requests, in [0, 1].
+        below: beside these, requests whose lowest confidence is below this; None for none.
+        disagreement: beside these, copied requests on which a challenger disagreed.
+        keep: ``answers``, or the ``inputs``, too.
+        max_mb: most MiB on the disk; the oldest goes first.
+        days: for how many.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float = Field(default=0.1, ge=0, le=1)
+    below: float | None = Field(default=None, gt=0, le=1)
+    disagreement: bool = True
+    keep: Literal["answers", "inputs"] = "answers"
+    max_mb: float = Field(default=1024.0, gt=0, allow_inf_nan=False)
+    days: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+
+
 class SchedulePolicy(BaseModel):
     """One entry of ``schedules:``: when ``darkroom schedule`` retrains, and what.
 
@@ -421,6 +443,7 @@ class Params(BaseModel):
         catalog: ready-made entries that ``darkroom run NAME`` moves to the section they belong to.
         catalog_weights: weights that those start from: what is used of them is written to ``weights``.
         serve: bounds of a model's queue in the server, in place of the defaults.
+        prediction_log: what the server remembers of its answers; nothing of models without an entry.
         schedules: when ``darkroom schedule`` retrains.
         engine: where stages run, one of :data:`ENGINES` or a Ray cluster.
         resources: what stages need of a cluster's nodes, by a kind of stage, or by a model for its training and its
@@ -444,6 +467,7 @@ class Params(BaseModel):
     catalog: dict[str, ModelParams] = Field(default_factory=dict)
     catalog_weights: dict[str, WeightsParams] = Field(default_factory=dict)
     serve: dict[str, ServePolicy] = Field(default_factory=dict)
+    prediction_log: dict[str, PredictionLogPolicy] = Field(default_factory=dict)
     schedules: dict[str, SchedulePolicy] = Field(default_factory=dict)
     engine: str = "local"
     resources: dict[str, Resources] = Field(default_factory=dict)

@@ -20,13 +20,14 @@ from components.serving.routes import (
     metadata,
     openapi,
     people,
+    predictions,
     repository,
     statistics,
     webhooks,
 )
 from components.serving.service import Service
 
-ROUTES = (health, metadata, inference, repository, statistics, webhooks, people, openapi, page)
+ROUTES = (health, metadata, inference, repository, statistics, webhooks, people, predictions, openapi, page)
 """The modules of routes; each has ``routes(service)``."""
 
 

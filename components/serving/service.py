@@ -8,9 +8,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from components.bundles.signature import Arrays
+from components.serving.engine.batching import Job
+from components.serving.engine.served_version import ServedVersion
 from components.serving.engine.thread_pool import ThreadPool
 from components.serving.http.body import Budget
 from components.serving.http.tokens import Tokens
+from components.serving.predictions.log import PredictionLog
 from components.serving.rollout.canary import Canaries
 from components.serving.rollout.challengers import Challengers
 from components.serving.rollout.reconciler import Reconciler
@@ -38,6 +42,7 @@ class Service:
         repository: which versions answer.
         reconciler: keeps the repository as the registry has it.
         shadow: copies requests to challengers.
+        predictions: remembers a part of the answers.
         canaries: lets challengers on trial answer a share of requests.
         tokens: who may ask; None where everybody on this machine may.
         draining: whether the worker is about to end.
@@ -52,7 +57,8 @@ class Service:
         self.tokens = Tokens(settings.tokens) if settings.tokens else None
         self.pool = ThreadPool(settings.at_once)
         challengers = Challengers(self.metrics)
-        self.shadow = Shadow(settings, challengers, self.metrics)
+        self.predictions = PredictionLog(settings, self.metrics)
+        self.shadow = Shadow(settings, challengers, self.metrics, self.predictions)
         self.canaries = Canaries(settings.canaries, self.repository, challengers, self.metrics)
         self.reconciler = Reconciler(
             settings, self.repository, challengers, self.canaries, self.pool, self.metrics
@@ -71,7 +77,14 @@ class Service:
 
     def total(self) -> Metrics:
         """Return what all workers counted."""
-        return self._sharing.total(self.metrics.to_json()) if self.settings.workers > 1 else self.metrics
+        if self.settings.workers == 1 and not self.settings.prediction_log:
+            return self.metrics
+        return self._sharing.total(self.metrics.to_json())
+
+    def answered(self, served: ServedVersion, id: str, job: Job, outputs: Arrays) -> None:
+        """Do what follows an answer of a champion, once it is on its way: remember it, and ask a challenger."""
+        remembered = self.predictions.offer(served, id, job.inputs, outputs)
+        self.shadow.offer(served, job, outputs, "" if remembered else id)
 
     async def share(self) -> None:
         """Write this worker's counters and refusals for the others every second, until cancelled.

@@ -63,6 +63,23 @@ class CanarySettings:
 
 
 @dataclass(frozen=True)
+class LogSettings:
+    """What is remembered of a model's answers.
+
+    Attributes:
+        share, below, disagreement, keep, max_mb, days: see ``PredictionLogPolicy`` in
+            ``components/project/sections.py``.
+    """
+
+    share: float
+    below: float | None
+    disagreement: bool
+    keep: str
+    max_mb: float
+    days: float
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a server.
 
@@ -89,6 +106,7 @@ class Settings:
         webhook_secret: file of the secret that signs MLflow's webhooks; without it none are taken.
         shadow: share in [0, 1] of the requests that the challenger answers as well, unseen.
         canaries: what challengers on trial have to show while they answer a share of the requests, by model.
+        prediction_log: what is remembered of answers, by model; of others nothing.
         alerts: whether people are told of what the follower sees, as ``alerts:`` of ``params.yaml`` says.
         access_log: whether every request is logged; otherwise only those that were refused or failed.
         default: bounds of models that ``models`` does not name.
@@ -115,6 +133,7 @@ class Settings:
     webhook_secret: str = ""
     shadow: float = 0.0
     canaries: dict[str, CanarySettings] = field(default_factory=dict)
+    prediction_log: dict[str, LogSettings] = field(default_factory=dict)
     alerts: bool = False
     access_log: bool = False
     default: ModelSettings = field(default_factory=ModelSettings)
@@ -172,6 +191,8 @@ class Settings:
         values = dict(values)
         values["default"] = ModelSettings(**values.get("default", {}))
         values["models"] = {name: ModelSettings(**model) for name, model in values.get("models", {}).items()}
+        logged = values.get("prediction_log", {})
+        values["prediction_log"] = {name: LogSettings(**model) for name, model in logged.items()}
         values["canaries"] = {
             name: CanarySettings(**canary | {"steps": tuple(canary["steps"])})
             for name, canary in values.get("canaries", {}).items()

@@ -142,6 +142,9 @@ def _children(settings: Settings, listener: socket.socket, announce: Announce) -
         options += ["--alerts"] if settings.alerts else []
         follower = [*module, "components.serving.follower", str(settings.poll_s), *options]
         children.append(Child("follower", follower))
+    if settings.prediction_log:
+        recorder = [*module, "components.serving.predictions.recorder", json.dumps(settings.to_json())]
+        children.insert(0, Child("recorder", recorder))
     return children
 
 

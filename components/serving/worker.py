@@ -58,7 +58,8 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, end)
     _end_with_parent(end)
-    tasks = [asyncio.create_task(work) for work in (service.reconciler.run(), service.share())]
+    works = (service.reconciler.run(), service.share(), service.predictions.run())
+    tasks = [asyncio.create_task(work) for work in works]
     await _settled(service)
     host, port = listener.getsockname()[:2]
     told = {"host": host, "port": port} | ({"grpc_port": await grpc.start()} if grpc else {})
@@ -66,6 +67,7 @@ async def serve(settings: Settings, listener: socket.socket, number: int) -> Non
     await asyncio.gather(server.serve(listener), *([grpc.serve()] if grpc else []))
     for task in tasks:
         task.cancel()
+    await service.predictions.end()
     log.info("ended")
 
 

@@ -13,7 +13,7 @@ from data.errors import UserError
 from flows.workspace.project import CALLED_FROM
 
 if TYPE_CHECKING:
-    from components.serving.settings import CanarySettings, ModelSettings
+    from components.serving.settings import CanarySettings, LogSettings, ModelSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 
@@ -91,6 +91,7 @@ def serve(
         tokens=str(CALLED_FROM / tokens) if tokens else "",
         webhook_secret=str(CALLED_FROM / webhook_secret) if webhook_secret else "",
         shadow=shadow,
+        prediction_log=_prediction_log(),
         alerts=_alerts(),
         access_log=access_log,
         canaries=_canaries(),
@@ -132,6 +133,14 @@ def _bounds() -> dict[str, ModelSettings]:
         name: ModelSettings(**bounds.model_dump(exclude_none=True))
         for name, bounds in params.load_serve().items()
     }
+
+
+def _prediction_log() -> dict[str, LogSettings]:
+    """Return ``prediction_log:`` of ``params.yaml``."""
+    from components.project import params
+    from components.serving.settings import LogSettings
+
+    return {name: LogSettings(**policy.model_dump()) for name, policy in params.load_prediction_log().items()}
 
 
 def _alerts() -> bool:

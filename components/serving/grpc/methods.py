@@ -93,9 +93,10 @@ def methods(service: Service) -> list[Method]:
         if challenger is not None:
             served, outputs = await service.canaries.answer(served, challenger, request.values, timeout_s)
             call.model, wanted = served.labels, inference.wanted_outputs(request, served)
+            service.predictions.offer(served, request.id or call.id, request.values, outputs)
         else:
             outputs, job = await served.infer(request.values, timeout_s)
-            service.shadow.offer(served, job, outputs)
+            service.answered(served, request.id or call.id, job, outputs)
         return infer_messages.write(served, request.id, outputs, wanted)
 
     return [

@@ -23,7 +23,7 @@ class Route:
     """One entry of the table.
 
     Attributes:
-        method: ``GET`` or ``POST``.
+        method: ``GET``, ``POST`` or ``DELETE``.
         pattern: a path such as ``/v2/models/{model}/infer``: ``{model}`` takes one segment, percent-decoded.
         handler: what answers: ``async def``, or a plain function that returns :class:`Later` where time counts.
         access: who may ask, where the server has tokens.

@@ -14,6 +14,7 @@ import numpy as np
 from components.bundles.signature import Arrays
 from components.serving.engine.batching import Job
 from components.serving.engine.served_version import ServedVersion
+from components.serving.predictions.log import PredictionLog
 from components.serving.rollout.challengers import Challengers
 from components.serving.settings import Settings
 from components.serving.telemetry.counters import Metrics
@@ -27,13 +28,19 @@ log = logging.getLogger("darkroom.serving")
 class Shadow:
     """Copies of requests to the challengers of a worker."""
 
-    def __init__(self, settings: Settings, challengers: Challengers, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, challengers: Challengers, metrics: Metrics, predictions: PredictionLog
+    ) -> None:
         self._share, self._challengers, self._metrics = settings.shadow, challengers, metrics
+        self._predictions = predictions
         self._due: dict[str, float] = {}
         self._tasks: set[asyncio.Task] = set()
 
-    def offer(self, served: ServedVersion, job: Job, outputs: Arrays) -> None:
-        """Let the challenger answer as well what ``served`` answered to ``job``, if it is this one's turn."""
+    def offer(self, served: ServedVersion, job: Job, outputs: Arrays, id: str) -> None:
+        """Let the challenger answer as well what ``served`` answered to ``job``, if it is this one's turn.
+
+        Where it disagrees, the prediction log has the request by its ``id``; empty where it has it already.
+        """
         challenger = self._challengers.get(served.name) if self._share else None
         if challenger is None:
             return
@@ -44,12 +51,12 @@ class Shadow:
         if challenger.queue.waiting >= MOST_WAITING:
             self._count(served, challenger, "skipped")
             return
-        task = asyncio.create_task(self._try(served, challenger, job, outputs))
+        task = asyncio.create_task(self._try(served, challenger, job, outputs, id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _try(
-        self, served: ServedVersion, challenger: ServedVersion, theirs: Job, outputs: Arrays
+        self, served: ServedVersion, challenger: ServedVersion, theirs: Job, outputs: Arrays, id: str
     ) -> None:
         try:
             answer, ours = await challenger.queue.infer(theirs.inputs)
@@ -57,7 +64,10 @@ class Shadow:
             log.warning("challenger failed", extra={"model": served.name, "reason": str(error)})
             self._count(served, challenger, "failed")
             return
-        self._count(served, challenger, "agreed" if agree(outputs, answer) else "disagreed")
+        agreed = agree(outputs, answer)
+        self._count(served, challenger, "agreed" if agreed else "disagreed")
+        if id and not agreed:
+            self._predictions.disagreed(served, id, theirs.inputs, outputs)
         self._metrics.shadow_computed.observe(ours.batch.took, served.name, challenger.bundle.sha256)
         if ours.batch.rows == theirs.batch.rows:
             pair = served.name, served.bundle.sha256, challenger.bundle.sha256

@@ -20,6 +20,7 @@ from components.serving.v2.infer_request import InferRequest, InferRequestCache
 MAX_JSON = 4 << 20
 """Most bytes of JSON in a request. Reading it holds up all others: four million bytes do so for a tenth of a second."""
 
+_LONGEST = 128  # characters of a client's own id
 _HEADER = b"inference-header-content-length"
 _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 
@@ -40,7 +41,7 @@ def routes(service: Service) -> list[Route]:
 
         def finish() -> Response:
             outputs = served.result(job)
-            service.shadow.offer(served, job, outputs)
+            service.answered(served, name_of(asked, request.id), job, outputs)
             return write(served, asked.id, outputs, wanted)
 
         return Later(job, finish)
@@ -54,6 +55,7 @@ def routes(service: Service) -> list[Route]:
     ) -> Response:
         answered, outputs = await service.canaries.answer(served, challenger, inputs, asked.timeout_s)
         request.model = answered.labels
+        service.predictions.offer(answered, name_of(asked, request.id), inputs, outputs)
         return write(answered, asked.id, outputs, wanted_outputs(asked, answered))
 
     return [
@@ -85,6 +87,11 @@ def read(request: Request, cache: InferRequestCache) -> tuple[InferRequest, Arra
         )
     asked = cache.read(content)
     return asked, asked.inputs(body, length)
+
+
+def name_of(asked: InferRequest, id: str) -> str:
+    """Return what a request is remembered by: the client's own ``id`` in the protocol, or its name in the log."""
+    return str(asked.id)[:_LONGEST] if asked.id else id
 
 
 def write(served: ServedVersion, id: Any, outputs: Arrays, wanted: dict[str, bool]) -> Response:

@@ -67,9 +67,10 @@ def routes(service: Service) -> list[Route]:
         if challenger := service.canaries.chosen(served, request.headers, request.id):
             served, outputs = await service.canaries.answer(served, challenger, inputs)
             request.model = served.labels
+            service.predictions.offer(served, request.id, inputs, outputs)
         else:
             outputs, job = await served.infer(inputs)
-            service.shadow.offer(served, job, outputs)
+            service.answered(served, request.id, job, outputs)
         return await service.aside(_written, request, served, outputs)
 
     return [

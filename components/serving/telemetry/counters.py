@@ -178,6 +178,14 @@ class Metrics:
             kind="gauge",
             join=max,
         )
+        self.predictions = Counter(
+            "darkroom_predictions_total",
+            "Answers for the prediction log, by what became of them.",
+            ("model", "outcome"),
+        )
+        self.predictions_bytes = Counter(
+            "darkroom_predictions_bytes", "Size of the prediction log.", ("model",), kind="gauge", join=max
+        )
         self.shadow_ratio = Histogram(
             "darkroom_shadow_latency_ratio",
             "A challenger's computing time in the champion's, where both computed equally many rows together.",

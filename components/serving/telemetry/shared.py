@@ -25,9 +25,9 @@ _REFUSED = "refused"
 
 
 class SharedCounters:
-    """The counters of one worker among those of its server."""
+    """The counters of one worker, or of another process, among those of its server."""
 
-    def __init__(self, port: int, number: int) -> None:
+    def __init__(self, port: int, number: int | str) -> None:
         self._folder, self._port = FOLDER / "counters", port
         self._own = self._folder / f"{port}-{number}.json"
 
