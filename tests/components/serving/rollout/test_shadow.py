@@ -36,7 +36,8 @@ def test_a_challenger_is_tried_unseen(tmp_path, monkeypatch, share):
     StateFile().write(State({"m": champion}, {"m": challenger}, complete=True))
     bright = {"image": np.full((1, 4, 4, 1), 200, np.uint8)}
     dark = {"image": np.full((1, 4, 4, 1), 9, np.uint8)}
-    with Server(tmp_path, worker={"shadow": share}) as server:
+    log = {"share": 0, "below": None, "disagreement": True, "keep": "answers", "max_mb": 1, "days": 1}
+    with Server(tmp_path, worker={"shadow": share, "prediction_log": {"m": log}}) as server:
         client = server.client()
         for asked, given in enumerate([bright] * 30 + [dark] * 10, start=1):
             version, outputs = client.infer("m", given)
@@ -44,6 +45,12 @@ def test_a_challenger_is_tried_unseen(tmp_path, monkeypatch, share):
             # The next copy goes out once this one is answered: none is skipped, however slow the machine is.
             until(lambda due=int(asked * share): _counted(client) == due)
         (record,) = until(lambda: _records_of(int(40 * share)))
+        # The prediction log is given those on which they disagree, and here has no recorder to take them.
+        told = client.ask("GET", "/metrics")[1].decode()
+        kept = re.search(
+            r'^darkroom_predictions_total\{model="m",outcome="dropped: no recorder"\} (\d+)', told, re.M
+        )
+        assert int(kept[1]) == record.disagreed
     assert (record.champion, record.challenger) == (champion.sha256, challenger.sha256)
     expected = {1.0: (30, 10), 0.25: (7, 3)}[share]  # of every fourth request the copies 4, 8, ..., 40
     assert (record.agreed, record.disagreed, record.failed, record.skipped) == (*expected, 0, 0)
