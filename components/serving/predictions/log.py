@@ -85,7 +85,7 @@ class PredictionLog:
         if due >= 1:
             return "share"
         if policy.below is not None:
-            sure = record.confidence(outputs)
+            _, sure = record.likeliest(outputs)
             if sure is not None and sure < policy.below:
                 return "low_confidence"
         return None
