@@ -80,8 +80,6 @@ def _run(
     plan = Plan.make(settings, models, force=force)
     table, is_recorded = None, True
     if plan.may_run or push.is_owed() or not summary.is_decided(models):
-        if not settings.engine.startswith("ray://"):  # a cluster says itself what its nodes can hold
-            machine.require_gpus(settings, [stage.item for stage in plan.may_run if stage.kind == "train"])
         outcome = _retrain(plan, tell)
         table, is_recorded = outcome.table, not outcome.unrecorded
         if outcome.failures or outcome.is_cancelled:
@@ -149,6 +147,8 @@ def _retrain(plan: Plan, tell: Callable[[str], object]) -> Outcome:
         from flows.workspace import settings_check
 
         settings_check.check(plan.settings)
+        if not plan.settings.engine.startswith("ray://"):  # a cluster says itself what its nodes can hold
+            machine.require_gpus(plan.settings, [stage.item for stage in plan.may_run if stage.kind == "train"])
         server.wait()
         mark_crashed(workspace_tag())  # the lock is held: this is the only live run
         tag_enclosing(workspace_tag())
