@@ -148,7 +148,9 @@ def _retrain(plan: Plan, tell: Callable[[str], object]) -> Outcome:
 
         settings_check.check(plan.settings)
         if not plan.settings.engine.startswith("ray://"):  # a cluster says itself what its nodes can hold
-            machine.require_gpus(plan.settings, [stage.item for stage in plan.may_run if stage.kind == "train"])
+            machine.require_gpus(
+                plan.settings, [stage.item for stage in plan.may_run if stage.kind == "train"]
+            )
         server.wait()
         mark_crashed(workspace_tag())  # the lock is held: this is the only live run
         tag_enclosing(workspace_tag())

@@ -36,7 +36,8 @@ class Training:
 
     Attributes:
         precisely: whether it computes with 64 bits.
-        resumable: whether it saves a resume point at every opportunity.
+        resumable: whether it goes on from a resume point where there is one.
+        saving: whether it saves one at every opportunity.
     """
 
     family: str
@@ -45,6 +46,7 @@ class Training:
     overrides: dict[str, object] = field(default_factory=lambda: UNEVEN)
     precisely: bool = False
     resumable: bool = False
+    saving: bool = False
 
 
 def in_pair(trainings: Sequence[Training]) -> None:
@@ -85,7 +87,8 @@ def _train(training: Training, gradients: list[torch.Tensor]) -> None:
     training.out.mkdir(parents=True, exist_ok=True)
     (training.out / f"rank-{ranks.number()}").write_text(str(os.getpid()))
     point = training.out / "point.safetensors" if training.resumable else None
-    with Run(training.family, resume_file=point, save_seconds=0.0, save_share=math.inf) as run:
+    seconds = 0.0 if training.saving else math.inf
+    with Run(training.family, resume_file=point, save_seconds=seconds, save_share=math.inf) as run:
         model = tiny.begin(training.family, config, data)
         module.fit(model, data, run)
     if ranks.is_first():

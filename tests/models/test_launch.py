@@ -84,15 +84,15 @@ def wait(out: Path) -> None:
 
 @pytest.mark.parametrize("family", ["vae", "gan"])
 def test_a_killed_rank_ends_all_and_the_next_try_ends_in_the_same_bytes(family, digits, tmp_path):
-    def training(name: str, resumable: bool) -> ranked.Training:
-        return ranked.Training(family, digits.folder, tmp_path / name, ranked.LONG, resumable=resumable)
+    def training(name: str, **how: bool) -> ranked.Training:
+        return ranked.Training(family, digits.folder, tmp_path / name, ranked.LONG, **how)
 
-    ranked.in_pair([training("whole", False)])
+    ranked.in_pair([training("whole")])
     errors: list[Exception] = []
 
     def run() -> None:
         try:
-            ranked.in_pair([training("killed", True)])
+            ranked.in_pair([training("killed", resumable=True, saving=True)])
         except launch.RankDied as error:
             errors.append(error)
 
@@ -108,7 +108,7 @@ def test_a_killed_rank_ends_all_and_the_next_try_ends_in_the_same_bytes(family, 
     assert str(errors[0]).startswith("rank 1 of 2 was killed by signal 9"), errors
     assert gone(tmp_path / "killed" / "rank-0")
     assert not (tmp_path / "killed" / "checkpoint.json").exists()
-    ranked.in_pair([training("killed", True)])
+    ranked.in_pair([training("killed", resumable=True)])
     for name in FILES:
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
