@@ -32,7 +32,7 @@ from data.prepared import PreparedData
 NAME = "mine"
 LITE0 = "efficientnet-lite0"
 BATCHES = (1, 8, 32)
-_SHARED = {"dataset": NAME, "threads": 2, "variants": ["int8"]}
+_SHARED = {"dataset": NAME, "threads": 1, "variants": ["int8"]}
 _CNN = {"shift": 0, "flip": True, "epochs": 6, "batch_size": 32}
 _VIT = _CNN | {
     "grid": 7,
@@ -41,7 +41,7 @@ _VIT = _CNN | {
     "heads": 8,
     "hidden": 1024,
     "learning_rate": 1e-3,
-    "epochs": 8,
+    "epochs": 4,
 }
 _FROZEN = {
     "backbone": "efficientnet_lite0",
