@@ -172,7 +172,7 @@ def finished_here(experiment_name: str, since: float) -> list[Run]:
     """Return the runs of an experiment that this workspace finished at the Unix time ``since`` or later."""
     where = "attributes.status = 'FINISHED'"
     where += f" and attributes.end_time >= {int(1000 * since)} and tags.`{OWNER}` = {quoted(_owner())}"
-    return _search(experiment(experiment_name), where)
+    return _search(experiment_name, where)
 
 
 def settled(experiment_name: str) -> list[Run]:
