@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -113,11 +114,11 @@ class RayWorker:
         """
         import ray
 
-        with self._changing:
-            if self._is_stopped:
-                raise StageFailed(f"{task.stage} was stopped.")
-            self._ref = self._function.options(**self._options(task)).remote(task.to_json())
         try:
+            with self._changing:
+                if self._is_stopped:
+                    raise StageFailed(f"{task.stage} was stopped.")
+                self._ref = self._function.options(**self._options(task)).remote(task.to_json())
             return Report.from_json(self._result(task))
         except (ray.exceptions.RayError, ConnectionError) as error:
             if self._is_stopped:
@@ -157,7 +158,8 @@ class RayWorker:
         with self._changing:
             self._is_stopped = True
             if self._ref is not None:
-                ray.cancel(self._ref)
+                with contextlib.suppress(ConnectionError):  # the cluster has ended it, or will
+                    ray.cancel(self._ref)
 
 
 def _function() -> Callable[[str], str]:

@@ -63,6 +63,9 @@ def test_stopped_it_leaves_nothing_and_on_a_lost_node_it_goes_on_elsewhere(nodes
 
     on_second = Doing(cluster.worker(Demand(1, 1, 1e9, "second")), task)
     project.wait_for(lambda: storage.names("darkroom/resume/one"))
+    (stage,) = _stages(nodes, "second")
+    assert stage.environ()["CUDA_VISIBLE_DEVICES"] == "0"
+    assert "OMP_NUM_THREADS" not in stage.environ()
     waiting = Doing(cluster.worker(Demand(1, 0, 0, "second")), task)  # for the core that the first has
     waiting.worker.stop()
     assert str(waiting.end()) == "train@one was stopped."
@@ -72,7 +75,8 @@ def test_stopped_it_leaves_nothing_and_on_a_lost_node_it_goes_on_elsewhere(nodes
     assert project.steps() == ["one 1", "one 2"]
 
     again = Doing(cluster.worker(Demand(1, 0, 0, "second")), task)
-    project.wait_for(lambda: _trains(nodes, "second"))
+    project.wait_for(lambda: _stages(nodes, "second"))
+    assert _stages(nodes, "second")[0].environ()["CUDA_VISIBLE_DEVICES"] == ""
     nodes.lose_second()
     lost = again.end()
     assert "train@one: was lost on its node" in str(lost) and lost.is_transient
@@ -127,7 +131,7 @@ def test_a_run_on_two_nodes_is_interrupted_and_killed_and_loses_a_node(nodes, on
         process = on_ray.start()
         give_up = time.monotonic() + 120
         while not (
-            all(_trains(nodes, node) for node in ("first", "second"))
+            all(_stages(nodes, node) for node in ("first", "second"))
             and all(list((points / name).rglob("*.safetensors")) for name in names)
         ):
             assert process.poll() is None, process.stdout.read()
@@ -161,12 +165,12 @@ def test_a_run_on_two_nodes_is_interrupted_and_killed_and_loses_a_node(nodes, on
     assert [path for path in (folder / ".remote/darkroom/snapshots").rglob("*") if path.is_file()] == []
 
 
-def _trains(nodes: ray_nodes.Nodes, node: str) -> bool:
-    return any(_is_stage(process) for process in nodes.processes(node))
+def _stages(nodes: ray_nodes.Nodes, node: str) -> list[psutil.Process]:
+    return [process for process in nodes.processes(node) if _is_stage(process)]
 
 
 def _is_stage(process: psutil.Process) -> bool:
     try:
-        return "tests.flows.toy_stage" in process.cmdline()
+        return process.cmdline()[1:3] == ["-m", "tests.flows.toy_stage"]
     except psutil.NoSuchProcess:
         return False
