@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -40,6 +41,8 @@ class Cluster:
         Raises:
             UserError: Ray is not installed, or the cluster does not answer or has another version.
         """
+        # Without a connection, any call to Ray would else start a cluster on this machine.
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
         try:
             import ray
         except ModuleNotFoundError:
@@ -72,9 +75,15 @@ class Cluster:
                 raise UserError(f"engine {self._address}: {' '.join(str(error).split())}") from None
 
     def nodes(self) -> list[dict[str, float]]:
-        """Return the resources of each node that is up, by Ray's names; what stages hold now counts, too."""
+        """Return the resources of each node that is up, by Ray's names; what stages hold now counts, too.
+
+        Raises:
+            ConnectionError: the cluster has been out of reach for longer than Ray waits.
+        """
         import ray
 
+        if not ray.is_initialized():
+            raise ConnectionError(f"{self._address} does not answer any more")
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
     def require(self, stage: str, demand: Demand) -> None:
@@ -118,6 +127,7 @@ class RayWorker:
             with self._changing:
                 if self._is_stopped:
                     raise StageFailed(f"{task.stage} was stopped.")
+                self._cluster.nodes()  # without a connection Ray would raise no error of a class of its own
                 self._ref = self._function.options(**self._options(task)).remote(task.to_json())
             return Report.from_json(self._result(task))
         except (ray.exceptions.RayError, ConnectionError) as error:
@@ -157,8 +167,8 @@ class RayWorker:
 
         with self._changing:
             self._is_stopped = True
-            if self._ref is not None:
-                with contextlib.suppress(ConnectionError):  # the cluster has ended it, or will
+            if self._ref is not None and ray.is_initialized():
+                with contextlib.suppress(ConnectionError):  # then the cluster has ended it, or will
                     ray.cancel(self._ref)
 
 

@@ -76,12 +76,11 @@ class Nodes:
             time.sleep(0.1)
         return self.left()
 
-    def end(self) -> None:
-        """Kill both. ``ray stop`` would end all of Ray on this machine."""
-        for node in ("first", "second"):
-            for process in self.processes(node):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+    def end(self, *names: str) -> None:
+        """Kill these. ``ray stop`` would end all of Ray on this machine."""
+        for process in [process for node in names for process in self.processes(node)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def _raylets(self, node: str) -> list[psutil.Process]:
         return [process for process in self.processes(node) if process.name() == "raylet"]
@@ -92,14 +91,15 @@ class Nodes:
         environment["RAY_worker_niceness"] = "0"  # 15 by default: other tests beside would starve the stages
         environment["PATH"] = f"{RAY.parent}{os.pathsep}{os.environ['PATH']}"
         words = [word for option in options for word in option.split()]
-        subprocess.run(
-            [RAY, "start", "--num-cpus=1", "--object-store-memory=80000000", *words],
-            env=environment,
-            cwd=self._folder,
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
+        command = [RAY, "start", "--num-cpus=1", "--object-store-memory=80000000", *words]
+        for _ in range(3):  # on a busy machine Ray may give up waiting for its own processes
+            started = subprocess.run(
+                command, env=environment, cwd=self._folder, capture_output=True, text=True, timeout=180
+            )
+            if started.returncode == 0:
+                return
+            self.end(node)
+        raise RuntimeError(started.stdout + started.stderr)
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def nodes() -> Iterator[Nodes]:
         yield started
     finally:
         if started is not None:
-            started.end()
+            started.end("first", "second")
         shutil.rmtree(folder, ignore_errors=True)
 
 
