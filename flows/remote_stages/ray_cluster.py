@@ -84,7 +84,10 @@ class Cluster:
 
         if not ray.is_initialized():
             raise ConnectionError(f"{self._address} does not answer any more")
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        try:
+            return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        except ValueError as error:  # of gRPC, while the connection is made again
+            raise ConnectionError(f"{self._address}: {error}") from None
 
     def require(self, stage: str, demand: Demand) -> None:
         """Make sure that a node could hold ``stage``, which would else wait for ever.
