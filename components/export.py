@@ -27,7 +27,6 @@ from components.project.command import main
 from components.project.sections import ModelParams
 from components.tasks import Task
 from components.trained.torch_model import Reference, arguments, open_trained
-from components.variants import making
 from data import atomic
 from data.errors import UserError
 from data.prepared import DataSpec, PreparedData
@@ -83,6 +82,8 @@ def run(name: str) -> Bundle:
             "tolerances": {name: tolerance.to_json() for name, tolerance in task.TOLERANCES.items()}
         }
         if settings.variants:
+            from components.variants import making  # ONNX Runtime's quantiser, which few exports use
+
             asked = loaded, answers, task, data, settings.threads
             description["variants"] = {
                 one: making.add(folder, one, content, *asked) for one in settings.variants

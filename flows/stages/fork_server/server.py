@@ -265,7 +265,7 @@ def _project() -> None:
 
 
 def _tables() -> None:
-    for name in ("pandas", "pyarrow.parquet", "PIL.Image", "yaml"):
+    for name in ("pandas", "pyarrow.parquet", "PIL.Image", "yaml", "pydantic.functional_serializers"):
         import_module(name)
     import_module("pydantic").create_model(
         "Settings", number=(int, 0)

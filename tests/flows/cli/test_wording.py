@@ -55,7 +55,7 @@ def test_help_is_the_reference():
         (
             {"models": {"one": CNN | {"sede": 3}}},
             "models.one.sede: unknown key. Did you mean 'seed'? "
-            "It can be: base, dataset, device, family, overrides, preset, seed, threads.",
+            "It can be: base, dataset, device, family, gpus, overrides, preset, seed, threads, variants.",
         ),
         (
             {"models": {"one": CNN | {"preset": "quik"}}},
@@ -96,7 +96,7 @@ def test_help_is_the_reference():
         (
             {"serve": {"one": {"max_batsch": 1}}},
             "serve.one.max_batsch: unknown key. Did you mean 'max_batch'? "
-            "It can be: batching, max_batch, max_queue, max_rows, max_wait_ms.",
+            "It can be: batching, max_batch, max_queue, max_rows, max_wait_ms, precision.",
         ),
     ],
 )  # fmt: skip
