@@ -17,7 +17,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import SVC, LinearSVC
 
 import models
-from data.prepared import Split
+from benchmarks import memory_data
+from data.prepared import PreparedData, Split
 from models.run import Run
 from models.svm import dual, kernel, rows
 from models.svm import problem as problems
@@ -297,3 +298,16 @@ def test_reaches_its_floor(tmp_path):
         module.fit(model, data, run)
     probabilities = module.graph(model)(torch.from_numpy(test.images))
     assert (probabilities.argmax(dim=1).numpy() == test.labels).mean() >= 0.985
+
+
+def test_an_exported_graph_keeps_the_digits_of_large_pictures(tmp_path):
+    """Of 128 x 128 x 3 numbers a distance is a sum far above 2^24, which float32 rounds."""
+    memory_data.write(tmp_path / "prepared", "pictures", "classification", 128)
+    data = PreparedData(tmp_path / "prepared")
+    svm = models.family("svm")
+    with Run("large") as run:
+        model = svm.build(svm.Config.quick(), data.spec)
+        svm.fit(model, data, run)
+    images = torch.as_tensor(np.array(data.test.images))
+    expected = (model.scores(images) / model.temperature).softmax(dim=1)
+    torch.testing.assert_close(svm.graph(model)(image=images).double(), expected, atol=1e-6, rtol=0)
