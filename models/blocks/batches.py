@@ -158,13 +158,9 @@ def parts(total: int, *tensors: Tensor) -> Iterator[Part]:
     """
     rows = [share.rows for share in ranks.shares(total)]
     together = at_once.pictures(tensors[0].shape[1:], max(rows))
-    if len(rows) == 1:
-        sizes = [[min(together, total - first) for first in range(0, total, together)]]
-    else:
-        number = min(-(-max(rows) // together), min(rows))
-        sizes = [
-            [of_rank // number + (place < of_rank % number) for place in range(number)] for of_rank in rows
-        ]
+    # As equal as can be: a last part of a single picture would be too few for a batch norm.
+    number = min(-(-max(rows) // together), min(rows))
+    sizes = [[of_rank // number + (place < of_rank % number) for place in range(number)] for of_rank in rows]
     own = sizes[ranks.number()]
     split = zip(*(tensor.split(own) for tensor in tensors), strict=True)
     for size, of_ranks, part in zip(own, zip(*sizes, strict=True), split, strict=True):
