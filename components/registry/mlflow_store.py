@@ -79,12 +79,7 @@ def _experiment(name: str) -> Experiment:
             f"MLflow's experiment {name!r} was deleted, and Darkroom keeps its record there. Bring it back: "
             f"{_command()} experiments restore --experiment-id {found.experiment_id}"
         )
-    _ids[uri(), name] = found.experiment_id
     return found
-
-
-_ids: dict[tuple[str, str], str] = {}
-"""What experiments were found to be, by the store's address and their names."""
 
 
 def _command() -> str:
@@ -189,12 +184,8 @@ def settled(experiment_name: str) -> list[Run]:
 
 
 def _search(experiment_name: str, where: str) -> list[Run]:
-    """Return the runs of an experiment for which a filter of MLflow's holds, oldest first.
-
-    The experiment itself is looked for only where none is found: one that was deleted, or made anew, has none.
-    """
-    known = _ids.get((uri(), experiment_name))
-    return (known and _pages(known, where)) or _pages(experiment(experiment_name), where)
+    """Return the runs of an experiment for which a filter of MLflow's holds, oldest first."""
+    return _pages(experiment(experiment_name), where)
 
 
 def _pages(experiment_id: str, where: str) -> list[Run]:
